@@ -1,0 +1,82 @@
+"""Estimate the size of hidden populations from overlapping, incomplete registrations.
+
+Examples
+--------
+>>> import hiddenpop as hp
+>>> table = hp.datasets.load("kosovo")
+>>> round(hp.estimate(table, "loglinear", model="[123,14,34]").n_hat)
+10357
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hiddenpop import datasets, errors
+from hiddenpop.model import HierarchicalModel
+from hiddenpop.result import Diagnostic, Estimate, Interval
+from hiddenpop.table import CaptureTable
+
+if TYPE_CHECKING:
+    from hiddenpop.describe import TableDescription, describe
+    from hiddenpop.estimators.averaged import AveragedLogLinear
+    from hiddenpop.estimators.compare import Comparison, compare, estimate
+    from hiddenpop.estimators.loglinear import LogLinear
+    from hiddenpop.estimators.lower_bound import ChaoLowerBound
+    from hiddenpop.estimators.protocol import Estimator
+    from hiddenpop.estimators.sample_coverage import SampleCoverage
+    from hiddenpop.estimators.selected import SelectedLogLinear
+    from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
+
+__all__ = [
+    "AveragedLogLinear",
+    "CaptureTable",
+    "ChaoLowerBound",
+    "Chapman",
+    "Comparison",
+    "Diagnostic",
+    "Estimate",
+    "Estimator",
+    "HierarchicalModel",
+    "Interval",
+    "LincolnPetersen",
+    "LogLinear",
+    "SampleCoverage",
+    "SelectedLogLinear",
+    "TableDescription",
+    "compare",
+    "datasets",
+    "describe",
+    "errors",
+    "estimate",
+]
+
+__version__ = "0.1.0"
+
+# Estimators bring compiled kernels; they are imported when first asked for, so that importing the package stays quick.
+_HOMES = {
+    "AveragedLogLinear": "hiddenpop.estimators.averaged",
+    "ChaoLowerBound": "hiddenpop.estimators.lower_bound",
+    "Chapman": "hiddenpop.estimators.two_lists",
+    "Comparison": "hiddenpop.estimators.compare",
+    "Estimator": "hiddenpop.estimators.protocol",
+    "LincolnPetersen": "hiddenpop.estimators.two_lists",
+    "LogLinear": "hiddenpop.estimators.loglinear",
+    "SampleCoverage": "hiddenpop.estimators.sample_coverage",
+    "SelectedLogLinear": "hiddenpop.estimators.selected",
+    "TableDescription": "hiddenpop.describe",
+    "compare": "hiddenpop.estimators.compare",
+    "describe": "hiddenpop.describe",
+    "estimate": "hiddenpop.estimators.compare",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hiddenpop' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,97 @@
+"""Tables in csv and parquet files: read without surprises, written whole or not at all."""
+
+import csv
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hiddenpop.errors import TableError
+
+__all__ = ["WRITTEN_TRUTHS", "read_file", "write_file"]
+
+WRITTEN_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+
+
+def read_file(path: Path, strata: Collection[str]) -> pd.DataFrame:
+    """Read a csv or parquet file; columns named in `strata` keep their text as it stands."""
+    readers = {".csv": _read_csv, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise TableError(f"cannot read {path}: its suffix is {path.suffix!r}; give a .csv or a .parquet file")
+    try:
+        frame = reader(path, strata)
+    except FileNotFoundError as error:
+        raise TableError(f"there is no file {path}; check the name and the folder") from error
+    except UnicodeDecodeError as error:
+        raise TableError(f"cannot read {path}: it is not UTF-8 text; save it again as UTF-8") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise TableError(f"cannot read {path} as {path.suffix[1:]}: {_first_line(error)}") from error
+    if frame.empty:
+        raise TableError(f"{path} holds no rows; there is nobody to count")
+    return frame
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _read_parquet(path: Path, strata: Collection[str]) -> pd.DataFrame:
+    return pd.read_parquet(path)
+
+
+def _read_csv(path: Path, strata: Collection[str]) -> pd.DataFrame:
+    """Read everything as text first: a postcode keeps its zeros, and a doubled header is seen."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+    separator = max(",;\t", key=first.count)
+    frame = pd.read_csv(
+        path,
+        sep=separator,
+        encoding="utf-8-sig",
+        header=None,
+        dtype=str,
+        keep_default_na=False,
+        na_values=[""],
+        skipinitialspace=True,
+    )
+    header = frame.iloc[0].fillna("").str.strip()
+    body = frame.iloc[1:].set_axis(pd.Index(header), axis=1)
+    read = [body.iloc[:, i] if name in strata else _typed(body.iloc[:, i]) for i, name in enumerate(header)]
+    return pd.concat(read, axis=1) if len(body) else body
+
+
+def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    present = column.dropna()
+    if present.isin(list(WRITTEN_TRUTHS)).all():
+        return column.map(WRITTEN_TRUTHS)
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if bool(numbers.notna().eq(column.notna()).all()) else column
+
+
+def write_file(frame: pd.DataFrame, path: Path) -> None:
+    """Write a csv or parquet file under a passing name first: a reader never sees half of it."""
+    writers = {".csv": _write_csv, ".parquet": _write_parquet}
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise TableError(f"cannot write {path}: its suffix is {path.suffix!r}; choose .csv or .parquet")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        writer(frame, draft)
+        draft.replace(path)
+    except OSError as error:
+        raise TableError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder you can write"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_parquet(path, index=False)

@@ -1,0 +1,7 @@
+"""A reviewer's first question: can this table carry an estimate at all?"""
+
+from hiddenpop.description.record import TableDescription, describe
+from hiddenpop.description.rules import RULES, Finding, Rule
+from hiddenpop.description.tally import Spread
+
+__all__ = ["RULES", "Finding", "Rule", "Spread", "TableDescription", "describe"]

@@ -1,0 +1,1 @@
+"""Estimators of a hidden population: frozen settings with a pure `fit`, one file a family."""

@@ -1,0 +1,211 @@
+"""`AveragedLogLinear`: a mixture over log-linear models, weighted by an information criterion."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import ndtr
+
+from hiddenpop.estimators.criteria import CRITERIA, Criterion
+from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.protocol import check_choice, check_level, check_order, spec_of
+from hiddenpop.estimators.search import Rule, Tried, exhaustive
+from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
+from hiddenpop.result import Diagnostic, Estimate, Interval, make_provenance
+from hiddenpop.table import CaptureTable, RNGLike
+
+__all__ = ["AveragedLogLinear", "Mixture"]
+
+Floats = npt.NDArray[np.float64]
+
+NEGLIGIBLE_WEIGHT = 1e-8
+INADMISSIBLE_WARNING = 0.05
+MODE_GRID = 2001
+SMALLEST_MODE_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Normal mixture for the logarithm of the dark figure.
+
+    Attributes
+    ----------
+    weights, centres, spreads : ndarray, shape (m,)
+        Weights that add up to 1; mean and standard deviation of each component on the log scale.
+    """
+
+    weights: Floats
+    centres: Floats
+    spreads: Floats
+
+    def quantile(self, q: float) -> float:
+        """Dark figure below which a share `q` of the mixture lies.
+
+        Examples
+        --------
+        >>> one = Mixture(np.array([1.0]), np.array([math.log(60.0)]), np.array([0.3]))
+        >>> round(one.quantile(0.5), 6)
+        60.0
+        """
+        reach = 10.0 + abs(math.log(min(q, 1.0 - q)))
+        low = float(np.min(self.centres - reach * self.spreads))
+        high = float(np.max(self.centres + reach * self.spreads))
+        return math.exp(float(brentq(lambda x: self._below(x) - q, low, high, xtol=1e-12)))
+
+    def _below(self, log_n0: float) -> float:
+        return float(self.weights @ ndtr((log_n0 - self.centres) / self.spreads))
+
+    def modes(self) -> list[tuple[float, float]]:
+        """Local maxima of the density of log n0, as (dark figure, share of the mixture around it), largest first."""
+        low, high = np.min(self.centres - 4 * self.spreads), np.max(self.centres + 4 * self.spreads)
+        grid = np.linspace(low, high, MODE_GRID)
+        z = (grid[:, None] - self.centres) / self.spreads
+        density = np.exp(-0.5 * z * z) @ (self.weights / self.spreads)
+        peaks = np.flatnonzero((density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:])) + 1
+        valleys = [a + int(np.argmin(density[a:b])) for a, b in zip(peaks[:-1], peaks[1:], strict=True)]
+        edges = [0.0, *(self._below(float(grid[v])) for v in valleys), 1.0]
+        found = [(math.exp(float(grid[p])), b - a) for p, a, b in zip(peaks, edges[:-1], edges[1:], strict=True)]
+        return sorted((m for m in found if m[1] >= SMALLEST_MODE_SHARE), key=lambda m: -m[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AveragedLogLinear:
+    """Size of a closed population, averaged over log-linear models.
+
+    Weights are proportional to ``exp(-criterion / 2)`` over the admissible models. The log dark figure is a mixture of
+    ``Normal(log n0_m, tau_m^2)`` with ``tau_m^2 = var(log n0_m) + 1 / n0_m``; the estimate is the mixture's median and
+    the limits its quantiles (Turek & Fletcher 2012), so that an interval spans modes instead of a mean between them.
+
+    Parameters
+    ----------
+    criterion : {"bic", "aic", "aicc"}
+    max_order : int, optional
+        Size of the largest term. By default every order up to five lists, 2 for six.
+    admissible : {"finite", "exists"}
+        As for `SelectedLogLinear`.
+    count : {"all", "rank"}
+        As for `SelectedLogLinear`.
+    level : float
+
+    Raises
+    ------
+    SettingError
+        For a setting it cannot have.
+
+    Notes
+    -----
+    Models without an admissible answer get no weight; `details` tells how much they would have had, and a diagnostic
+    warns above 5 %. With several modes the median can fall between them: read `details["modes"]`.
+
+    References
+    ----------
+    Turek, D. and Fletcher, D. (2012). Model-averaged Wald confidence intervals. Computational Statistics & Data
+    Analysis 56(9), 2809-2815. doi:10.1016/j.csda.2012.03.002
+    Buckland, S. T., Burnham, K. P. and Augustin, N. H. (1997). Model selection: an integral part of inference.
+    Biometrics 53(2), 603-618. doi:10.2307/2533961
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> estimate = AveragedLogLinear().fit(hp.datasets.load("kosovo"))
+    >>> estimate.status, 9_000 < estimate.n_hat < 15_000
+    ('ok', True)
+    """
+
+    name: ClassVar[str] = "averaged"
+
+    criterion: Criterion = "bic"
+    max_order: int | None = None
+    admissible: Literal["finite", "exists"] = "finite"
+    count: Literal["all", "rank"] = "all"
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_choice("criterion", self.criterion, CRITERIA)
+        check_choice("admissible", self.admissible, ADMISSIBLE)
+        check_choice("count", self.count, COUNTS)
+        check_level(self.level)
+        check_order(self.max_order)
+
+    def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
+        """Average over the models of the space.
+
+        Parameters
+        ----------
+        table : CaptureTable
+        rng : int, Generator or None
+            Not used: the mixture is computed, not sampled.
+
+        Returns
+        -------
+        Estimate
+            ``details`` holds the weighted mean, the modes, and ``selection`` with the weight of every model.
+
+        Raises
+        ------
+        CapabilityError
+            For more than six lists, and as for `LogLinear`.
+        """
+        data = list_counts(table, estimator=self.name)
+        rule = Rule(self.criterion, self.count, self.admissible)
+        tried, n_models = exhaustive(data, rule, self.max_order)
+        tried = tried.ranked(data, rule)
+        weights, lost = _weights(tried, data, rule)
+        frame = selection_frame(tried, data, rule).assign(weight=weights)
+        extra: dict[str, Any] = {"criterion": self.criterion, "n_models": n_models, "selection": frame}
+        if not weights.any():
+            return estimate_without_model(spec_of(self), table, data, tried, self.level, rng, extra)
+        mixture = _mixture(tried, weights)
+        return self._estimate(table, data, mixture, lost, rng, extra)
+
+    def _estimate(
+        self, table: CaptureTable, data: ListCounts, mixture: Mixture, lost: float, rng: RNGLike, extra: dict[str, Any]
+    ) -> Estimate:
+        n, tail = data.n_observed, (1.0 - self.level) / 2.0
+        modes = [{"n": n + n0, "share": share} for n0, share in mixture.modes()]
+        mean = n + float(mixture.weights @ np.exp(mixture.centres))
+        details = {"dropped_lists": list(data.dropped), "weighted_mean": mean, "modes": modes, "inadmissible_weight": lost}
+        return Estimate(
+            n_hat=n + mixture.quantile(0.5),
+            n_observed=n,
+            interval=Interval(
+                n + mixture.quantile(tail), n + mixture.quantile(1.0 - tail), self.level, "mixture over models"
+            ),
+            status="ok",
+            estimator=spec_of(self),
+            table=table.summary,
+            diagnostics=(*data.diagnostics, *_diagnostics(lost, modes)),
+            provenance=make_provenance(table.summary, rng),
+            details={**details, **extra},
+        )
+
+
+def _weights(tried: Tried, data: ListCounts, rule: Rule) -> tuple[Floats, float]:
+    """Weight of each model, 0 where it is not admissible, and the share that those would have had."""
+    values = tried.criteria(data, rule.count)[rule.criterion]
+    raw = np.exp(-(values - values.min()) / 2.0)
+    allowed = np.where(tried.admissible(rule), raw, 0.0)
+    lost = 1.0 - float(allowed.sum() / raw.sum())
+    return (allowed / allowed.sum() if allowed.any() else allowed), lost
+
+
+def _mixture(tried: Tried, weights: Floats) -> Mixture:
+    """Components of the models that carry weight."""
+    rows = np.flatnonzero(weights > NEGLIGIBLE_WEIGHT * weights.max())
+    n0, variance = tried.n0[rows], tried.log_n0_variance[rows]
+    return Mixture(weights[rows] / weights[rows].sum(), np.log(n0), np.sqrt(variance + 1.0 / n0))
+
+
+def _diagnostics(lost: float, modes: list[dict[str, float]]) -> list[Diagnostic]:
+    found = []
+    if lost > INADMISSIBLE_WARNING:
+        message = f"models without an admissible answer would have had {lost:.0%} of the weight"
+        found.append(Diagnostic("inadmissible_weight", "warning", message, lost))
+    if len(modes) > 1:
+        listed = ", ".join(f"{mode['n']:,.0f} ({mode['share']:.0%})" for mode in modes)
+        message = f"the mixture has {len(modes)} modes: {listed}; the median may lie between them"
+        found.append(Diagnostic("several_modes", "warning", message, len(modes)))
+    return found

@@ -1,0 +1,220 @@
+"""From a fitted model to an `Estimate`: interval, diagnostics and details shared by the log-linear family."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2, norm
+
+from hiddenpop.estimators.prepare import ListCounts
+from hiddenpop.histories import decode
+from hiddenpop.kernels.lattice import refit_deviances
+from hiddenpop.kernels.model_fit import ModelFit, profile_of_model
+from hiddenpop.model import HierarchicalModel, term_label
+from hiddenpop.result import Diagnostic, Interval, Status
+from hiddenpop.table import RNGLike
+
+__all__ = [
+    "INTERVALS",
+    "REASONS",
+    "IntervalMethod",
+    "face_diagnostics",
+    "limits_from_variance",
+    "model_details",
+    "model_interval",
+    "status_of_fit",
+    "terms_of",
+]
+
+IntervalMethod = Literal["profile", "lognormal", "wald"]
+INTERVALS: tuple[str, ...] = ("profile", "lognormal", "wald")
+
+REASONS = {
+    "unbounded": "the likelihood rises without end as the dark figure grows: the empty overlaps leave it no upper limit",
+    "boundary": "the data push the dark figure to 0: the likelihood is highest when nobody was missed",
+    "not_identified": "the data do not determine the dark figure under this model: different values fit equally well",
+    "not_converged": "the fit did not converge",
+}
+
+LARGE_ENOUGH = 5.0
+SHARE_LARGE_ENOUGH = 0.8
+GOODNESS_TABLES, GOODNESS_TABLES_MANY_LISTS = 999, 199
+DEVIANCE_ROUNDING = 1e-7
+"""Two tables that fit equally well differ by the stopping rule of the fit; count them as equal."""
+
+
+def status_of_fit(fit: ModelFit) -> tuple[Status, str]:
+    """Status and reason of a fitted model."""
+    if not fit.converged:
+        return "not_converged", REASONS["not_converged"]
+    return fit.face.status, REASONS.get(fit.face.status, "")
+
+
+def limits_from_variance(
+    n0: float, n0_standard_error: float, log_n0_variance: float, level: float, method: IntervalMethod
+) -> tuple[float, float]:
+    """Limits for the dark figure from its estimated variance.
+
+    Parameters
+    ----------
+    n0, n0_standard_error : float
+        Dark figure in persons, finite and positive.
+    log_n0_variance : float
+        Variance of its logarithm, without Poisson variation.
+    level : float
+    method : {"lognormal", "wald"}
+        ``"lognormal"`` (Chao 1987): ``n0 / C`` and ``n0 C`` with ``C = exp(z sqrt(log(1 + se^2 / n0^2)))``.
+        ``"wald"``: ``exp(log n0 -/+ z se(log n0))``, which leaves Poisson variation out.
+
+    Returns
+    -------
+    low, high : float
+
+    References
+    ----------
+    Chao, A. (1987). Estimating the population size for capture-recapture data with unequal catchability. Biometrics
+    43(4), 783-791. doi:10.2307/2531532
+
+    Examples
+    --------
+    >>> low, high = limits_from_variance(60.0, 20.0, 0.1, 0.95, "lognormal")
+    >>> round(low, 1), round(high, 1)
+    (31.7, 113.6)
+    """
+    z = float(norm.isf((1.0 - level) / 2.0))
+    if method == "wald":
+        spread = z * math.sqrt(log_n0_variance)
+    else:
+        spread = z * math.sqrt(math.log1p((n0_standard_error / n0) ** 2))
+    return n0 * math.exp(-spread), n0 * math.exp(spread)
+
+
+def model_interval(
+    data: ListCounts, model: HierarchicalModel, fit: ModelFit, level: float, method: IntervalMethod, known: str
+) -> tuple[Interval, dict[str, Any]]:
+    """Interval for N under one model, and what the profile says besides.
+
+    Parameters
+    ----------
+    data : ListCounts
+    model : HierarchicalModel
+    fit : ModelFit
+    level : float
+    method : {"profile", "lognormal", "wald"}
+        The last two need a finite dark figure; without one the profile is used and named.
+    known : str
+        What the interval takes as known, e.g. ``"model taken as known"``.
+
+    Returns
+    -------
+    interval : Interval
+    extras : dict
+    """
+    n, status = data.n_observed, fit.face.status
+    if status == "not_identified" or not fit.converged:
+        return Interval(n, math.inf, level, "none: from the number observed to infinity"), {}
+    if status == "ok" and method != "profile":
+        low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, method)
+        name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[method]
+        return Interval(n + low, n + high, level, f"{name}, {known}"), {}
+    profile = profile_of_model(data.counts, terms_of(model), data.n_lists, fit.n0, level)
+    fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
+    extras = {"profile_maximum": profile.maximiser, "profile_reason": profile.reason}
+    # The profile runs on the persons of the fitted table, which for two of many lists are fewer than those observed.
+    low, high = max(profile.low, n), max(profile.high, n)
+    return Interval(low, high, level, f"profile, {known}{fallback}"), extras
+
+
+def terms_of(model: HierarchicalModel) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Terms of a model as an array, the intercept last, as the kernels want them."""
+    return np.array([*model.terms[1:], 0], dtype=np.int64)
+
+
+def model_details(
+    data: ListCounts, model: HierarchicalModel, fit: ModelFit, criteria: dict[str, float], rng: RNGLike
+) -> dict[str, Any]:
+    """What a reader of one fitted model asks for: coefficients, fitted counts, residuals, goodness of fit."""
+    cells = _cell_frame(data, fit)
+    return {
+        "model": str(model),
+        "formula": model.to_formula(data.lists),
+        "dropped_lists": list(data.dropped),
+        "coefficients": _coefficient_frame(data, model, fit),
+        "n0_standard_error": fit.n0_standard_error,
+        "deviance": fit.deviance,
+        "criteria": criteria,
+        "goodness_of_fit": _goodness_of_fit(data, model, fit, cells, rng),
+        "cells": cells,
+    }
+
+
+def _coefficient_frame(data: ListCounts, model: HierarchicalModel, fit: ModelFit) -> pd.DataFrame:
+    terms = terms_of(model)
+    names = ["*".join(data.lists[i] for i in range(data.n_lists) if term >> i & 1) or "intercept" for term in terms]
+    return pd.DataFrame(
+        {
+            "term": names,
+            "positions": [term_label(int(term), data.n_lists) for term in terms],
+            "estimate": fit.coefficients,
+            "standard_error": fit.standard_errors,
+            "note": [_coefficient_note(value) for value in fit.coefficients],
+        }
+    )
+
+
+def _coefficient_note(value: float) -> str:
+    if value == -math.inf:
+        return "minus infinity: nobody is on all of these lists"
+    return "not determined by the data" if math.isnan(value) else ""
+
+
+def _cell_frame(data: ListCounts, fit: ModelFit) -> pd.DataFrame:
+    """Observed and fitted counts of every observable cell, with Pearson residuals on the face."""
+    histories = np.arange(1, len(data.counts))
+    frame = pd.DataFrame(decode(histories, data.n_lists), columns=list(data.lists))
+    counts, fitted = data.counts[1:], fit.means[1:]
+    on_face = fit.face.cells[1:]
+    residual = np.zeros(len(counts))
+    residual[on_face] = (counts[on_face] - fitted[on_face]) / np.sqrt(fitted[on_face])
+    return frame.assign(count=counts.astype(np.int64), fitted=fitted, residual=residual, on_face=on_face)
+
+
+def _goodness_of_fit(
+    data: ListCounts, model: HierarchicalModel, fit: ModelFit, cells: pd.DataFrame, rng: RNGLike
+) -> dict[str, Any]:
+    """Deviance and Pearson statistics with p-values by the route that the fitted counts carry."""
+    on_face = cells[cells["on_face"]]
+    df = len(on_face) - fit.face.rank
+    pearson = float((on_face["residual"] ** 2).sum())
+    result = {"deviance": fit.deviance, "pearson": pearson, "df": df, "p_deviance": None, "p_pearson": None}
+    if df <= 0:
+        return {**result, "p_method": "none: the model has as many parameters as there are cells on its face"}
+    if (on_face["fitted"] >= LARGE_ENOUGH).mean() >= SHARE_LARGE_ENOUGH:
+        tails = {"p_deviance": float(chi2.sf(fit.deviance, df)), "p_pearson": float(chi2.sf(pearson, df))}
+        return {**result, **tails, "p_method": "chi-square"}
+    if rng is None:
+        return {**result, "p_method": "none: small fitted counts need a parametric bootstrap, which needs a seed (rng)"}
+    p_value, size = _bootstrap_p_value(data, model, fit, np.random.default_rng(rng))
+    return {**result, "p_deviance": p_value, "p_method": f"parametric bootstrap of the deviance, {size} tables"}
+
+
+def _bootstrap_p_value(
+    data: ListCounts, model: HierarchicalModel, fit: ModelFit, rng: np.random.Generator
+) -> tuple[float, int]:
+    """Share of tables drawn from the fitted model, with as many persons, that fit it no better than the data do."""
+    size = GOODNESS_TABLES if data.n_lists <= 8 else GOODNESS_TABLES_MANY_LISTS
+    expected = np.where(fit.face.cells, fit.means, 0.0)
+    tables = rng.multinomial(data.n_observed, expected / expected.sum(), size=size).astype(np.float64)
+    deviances = refit_deviances(tables, terms_of(model), data.n_lists)
+    worse = int(np.sum(deviances >= fit.deviance - DEVIANCE_ROUNDING))
+    return (1 + worse) / (1 + size), size
+
+
+def face_diagnostics(fit: ModelFit) -> list[Diagnostic]:
+    """Say when the maximum lies on a face, where some fitted counts are 0."""
+    off = int((~fit.face.cells[1:]).sum())
+    if not off:
+        return []
+    message = f"the maximum lies on a face: {off} empty cells have fitted count 0 and some interactions are at minus infinity"
+    return [Diagnostic("face", "info", message, off)]

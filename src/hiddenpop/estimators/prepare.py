@@ -1,0 +1,127 @@
+"""From a capture table to the counts that a model for lists works on."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.disclosure import is_small
+from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning
+from hiddenpop.result import Diagnostic
+from hiddenpop.table import CaptureTable
+
+__all__ = ["ListCounts", "list_counts"]
+
+MAX_DENSE_LISTS = 16
+"""A dense array over 16 lists has 65,536 cells; beyond that a log-linear model needs another kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListCounts:
+    """Counts by history over the lists that caught somebody.
+
+    Attributes
+    ----------
+    counts : ndarray of float, shape (2**t,)
+        Element 0, the unobserved cell, is 0.
+    lists : tuple of str
+        The t lists kept.
+    kept : tuple of int
+        Their positions in the table.
+    dropped : tuple of str
+        Empty lists.
+    n_observed : int
+    diagnostics : tuple of Diagnostic
+    has_small : bool
+        Whether a cell holds so few people that a table that is not public must hide it.
+    """
+
+    counts: npt.NDArray[np.float64]
+    lists: tuple[str, ...]
+    kept: tuple[int, ...]
+    dropped: tuple[str, ...]
+    n_observed: int
+    diagnostics: tuple[Diagnostic, ...]
+    has_small: bool
+
+    @property
+    def n_lists(self) -> int:
+        """Number of lists kept."""
+        return len(self.lists)
+
+
+def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) -> ListCounts:
+    """Add up strata, leave out empty lists, and refuse what an estimator for lists cannot treat.
+
+    Parameters
+    ----------
+    table : CaptureTable
+    estimator : str
+        Name for the messages.
+    minimum_lists : int
+        Fewest lists that the estimator needs.
+
+    Returns
+    -------
+    ListCounts
+
+    Raises
+    ------
+    CapabilityError
+        If a list does not operate in some stratum, a count is only an upper bound, or there are too few or too many
+        lists that caught somebody.
+
+    Warns
+    -----
+    EmptyListWarning, CollapsedStrataWarning
+    """
+    _refuse_gaps(table, estimator)
+    diagnostics: list[Diagnostic] = []
+    if table.has_strata:
+        columns = ", ".join(table.strata.columns)
+        diagnostics.append(_warn("collapsed_strata", f"{estimator} does not model strata and added up {columns}", CollapsedStrataWarning))
+        table = table.collapse()
+    dropped = tuple(table.empty_lists)
+    if dropped:
+        message = f"{', '.join(dropped)} caught nobody and {'is' if len(dropped) == 1 else 'are'} left out"
+        diagnostics.append(_warn("empty_list", message, EmptyListWarning))
+        table_kept = table.drop_list(*dropped)
+    else:
+        table_kept = table
+    _refuse_size(table_kept, estimator, minimum_lists)
+    kept = tuple(table.lists.index(name) for name in table_kept.lists)
+    counts = table_kept.to_dense().astype(np.float64)
+    small = any(is_small(count) for count in table_kept.counts)
+    return ListCounts(counts, table_kept.lists, kept, dropped, table.n_observed, tuple(diagnostics), small)
+
+
+def _warn(name: str, message: str, category: type[Warning]) -> Diagnostic:
+    warnings.warn(message, category, stacklevel=4)
+    return Diagnostic(name, "warning", message)
+
+
+def _refuse_gaps(table: CaptureTable, estimator: str) -> None:
+    if table.has_gaps:
+        lists = ", ".join(sorted({rule.list for rule in table.coverage}))
+        raise CapabilityError(
+            f"{lists} did not operate in every stratum of {table.name}, and {estimator} would read what is structurally "
+            f"missing as zero; select the strata where all lists operate, or drop the list"
+        )
+    if table.has_censored:
+        raise CapabilityError(
+            f"{table.name} has cells whose count is only an upper bound, and {estimator} would read it as a count; "
+            f"drop the list concerned, or use an estimator for censored cells"
+        )
+
+
+def _refuse_size(table: CaptureTable, estimator: str, minimum_lists: int) -> None:
+    if table.n_lists < minimum_lists:
+        raise CapabilityError(
+            f"{estimator} needs at least {minimum_lists} lists that caught somebody; {table.name} has {table.n_lists}"
+        )
+    if table.n_lists > MAX_DENSE_LISTS:
+        raise CapabilityError(
+            f"{estimator} works on at most {MAX_DENSE_LISTS} lists and {table.name} has {table.n_lists}; "
+            f"merge lists of the same kind with merge_lists"
+        )

@@ -1,0 +1,73 @@
+"""What an estimator is, and how its settings are checked and written down."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from hiddenpop.errors import SettingError
+from hiddenpop.model import HierarchicalModel
+from hiddenpop.result import Estimate, EstimatorSpec
+from hiddenpop.table import CaptureTable, RNGLike
+
+__all__ = ["Estimator", "check_choice", "check_level", "check_order", "spec_of"]
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """A frozen, keyword-only dataclass of settings with a pure `fit`.
+
+    `fit` gives the same bytes for the same settings, table and `rng`. It raises only for bad input or a table that the
+    estimator cannot treat; a statistical failure is an `Estimate` with a status and a reason.
+    """
+
+    name: ClassVar[str]
+
+    def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
+        """Estimate the population size behind `table`."""
+        ...
+
+
+def spec_of(estimator: Any) -> EstimatorSpec:
+    """Write an estimator down: its registered name, else ``module:Class``, and its settings as plain values.
+
+    Examples
+    --------
+    >>> from hiddenpop.estimators.loglinear import LogLinear
+    >>> spec_of(LogLinear(model="[12,3]")).name
+    'loglinear'
+    """
+    kind = type(estimator)
+    name = getattr(kind, "name", f"{kind.__module__}:{kind.__qualname__}")
+    settings = {f.name: _plain(getattr(estimator, f.name)) for f in dataclasses.fields(estimator)}
+    return EstimatorSpec(name, settings)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, HierarchicalModel):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and hasattr(value, "fit"):
+        spec = spec_of(value)
+        return {"name": spec.name, "settings": dict(spec.settings)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of the choices."""
+    if value not in choices:
+        raise SettingError(f"{setting}={value!r} is not one of {', '.join(map(repr, choices))}")
+
+
+def check_level(level: float) -> None:
+    """Refuse a confidence level that is not between 0 and 1."""
+    if not isinstance(level, float | int) or not 0.0 < level < 1.0:
+        raise SettingError(f"level={level!r} must lie between 0 and 1, e.g. 0.95")
+
+
+def check_order(max_order: int | None) -> None:
+    """Refuse an order below 1."""
+    if max_order is not None and (not isinstance(max_order, int) or isinstance(max_order, bool) or max_order < 1):
+        raise SettingError(f"max_order={max_order!r} must be a whole number of lists, at least 1, or None")

@@ -1,0 +1,98 @@
+"""Every estimator by name. A plain dict of ``"module:Class"`` strings, imported at the point of use."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from hiddenpop.errors import SettingError, UnknownNameError
+
+__all__ = ["ESTIMATORS", "STANDARD_PANEL", "build", "estimator_class"]
+
+ESTIMATORS: dict[str, str] = {
+    "loglinear": "hiddenpop.estimators.loglinear:LogLinear",
+    "selected": "hiddenpop.estimators.selected:SelectedLogLinear",
+    "averaged": "hiddenpop.estimators.averaged:AveragedLogLinear",
+    "lincoln_petersen": "hiddenpop.estimators.two_lists:LincolnPetersen",
+    "chapman": "hiddenpop.estimators.two_lists:Chapman",
+    "chao": "hiddenpop.estimators.lower_bound:ChaoLowerBound",
+    "sample_coverage": "hiddenpop.estimators.sample_coverage:SampleCoverage",
+}
+
+STANDARD_PANEL: dict[str, tuple[str, dict[str, Any]]] = {
+    "independence": ("loglinear", {"model": "independence"}),
+    "best BIC model": ("selected", {"criterion": "bic"}),
+    "best AIC model": ("selected", {"criterion": "aic"}),
+    "model-averaged": ("averaged", {}),
+    "stepwise": ("selected", {"search": "stepwise_p"}),
+    "lower bound": ("chao", {}),
+}
+"""What `hiddenpop estimate` shows side by side when no estimator is named."""
+
+
+def estimator_class(name: str) -> type[Any]:
+    """Import the class of a registered name, or of a ``module:Class`` path.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such estimator.
+
+    Examples
+    --------
+    >>> estimator_class("chapman").__name__
+    'Chapman'
+    """
+    path = ESTIMATORS.get(name, name)
+    module, _, attribute = path.partition(":")
+    if not attribute:
+        near = difflib.get_close_matches(name, ESTIMATORS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownNameError(f"there is no estimator {name!r}; {hint}known: {', '.join(ESTIMATORS)}")
+    try:
+        found: type[Any] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UnknownNameError(f"the estimator {name!r} cannot be imported: {error}") from error
+    return found
+
+
+def build(name: str, settings: Mapping[str, Any]) -> Any:
+    """Make an estimator from its name and plain settings.
+
+    Parameters
+    ----------
+    name : str
+    settings : mapping
+        As in `EstimatorSpec.settings`; an inner estimator is a mapping with ``name`` and ``settings``.
+
+    Returns
+    -------
+    Estimator
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such estimator.
+    SettingError
+        If there is no such setting, or it has a value it cannot have.
+
+    Examples
+    --------
+    >>> build("loglinear", {"model": "[12,3]", "level": 0.9}).level
+    0.9
+    """
+    kind = estimator_class(name)
+    known = [f.name for f in dataclasses.fields(kind)]
+    for setting in settings:
+        if setting not in known:
+            near = difflib.get_close_matches(setting, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise SettingError(f"{name} has no setting {setting!r}; {hint}settings: {', '.join(known)}")
+    return kind(**{key: _revive(value) for key, value in settings.items()})
+
+
+def _revive(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"name", "settings"}:
+        return build(value["name"], value["settings"])
+    return tuple(_revive(item) for item in value) if isinstance(value, list) else value

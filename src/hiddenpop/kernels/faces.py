@@ -1,0 +1,283 @@
+"""Where the likelihood has its maximum: the face of the marginal cone, and what it says of the dark figure.
+
+When some cells are empty the maximum may lie at infinity, on a face of the cone of sufficient statistics: the cells
+off the face have fitted mean 0, the others are fitted as usual. The dark figure is finite and unique exactly when
+the intercept is estimable from the cells on the face, whatever other parameters do.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linprog
+
+from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.lattice import superset_sums
+from hiddenpop.kernels.rank import full_rank_batch, independent_terms
+
+__all__ = [
+    "BatchFaces",
+    "Face",
+    "FitStatus",
+    "direction_of_dark_figure",
+    "face_of_model",
+    "faces_of_batch",
+    "facial_set",
+    "lattice_design",
+]
+
+FitStatus = Literal["ok", "boundary", "unbounded", "not_identified"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+SIGN_TOLERANCE = 1e-6
+"""Extreme points of the programme are ratios of small integers; HiGHS is feasible to 1e-7."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The face on which a model attains its maximum.
+
+    Attributes
+    ----------
+    status : {"ok", "boundary", "unbounded", "not_identified"}
+    cells : ndarray of bool, shape (2**K,)
+        Observable cells on the face; the rest have fitted mean 0.
+    terms : ndarray of int64
+        Terms with a positive margin, the intercept last.
+    rank : int
+        Rank of the design on the face: the number of parameters that the data determine.
+    exists : bool
+        Whether, once empty margins are taken out, the maximum is attained and unique: the face is everything that
+        is left and the design has full rank there. This is the existence test of the extended maximum likelihood
+        literature, stricter than ``status == "ok"``.
+    """
+
+    status: FitStatus
+    cells: Bools
+    terms: Ints
+    rank: int
+    exists: bool
+
+
+def facial_set(design: Floats, positive: Bools) -> Bools:
+    """Find the cells on the face of the maximum.
+
+    Parameters
+    ----------
+    design : ndarray, shape (m, p)
+        A row a cell.
+    positive : ndarray of bool, shape (m,)
+        Cells with a positive count.
+
+    Returns
+    -------
+    ndarray of bool, shape (m,)
+
+    Notes
+    -----
+    One linear programme gives the whole set: maximise ``sum z_w`` subject to ``A_w d = 0`` where the count is
+    positive, ``A_w d + z_w <= 0`` and ``0 <= z_w <= 1`` where it is 0. Cells with ``z_w = 1`` are off the face.
+
+    References
+    ----------
+    Fienberg, S. E. and Rinaldo, A. (2012). Maximum likelihood estimation in log-linear models. Annals of Statistics
+    40(2), 996-1023. doi:10.1214/12-AOS986
+    """
+    empty = ~positive
+    n_empty, p = int(empty.sum()), design.shape[1]
+    if n_empty == 0:
+        return np.ones(len(positive), dtype=bool)
+    solution = linprog(
+        np.concatenate([np.zeros(p), -np.ones(n_empty)]),
+        A_ub=np.hstack([design[empty], np.eye(n_empty)]),
+        b_ub=np.zeros(n_empty),
+        A_eq=np.hstack([design[positive], np.zeros((int(positive.sum()), n_empty))]),
+        b_eq=np.zeros(int(positive.sum())),
+        bounds=[(None, None)] * p + [(0.0, 1.0)] * n_empty,
+        method="highs",
+    )
+    if solution.status != 0:
+        raise ArithmeticError(f"the linear programme of the face failed: {solution.message}")
+    on_face = positive.copy()
+    on_face[empty] = solution.x[p:] < 0.5
+    return on_face
+
+
+def direction_of_dark_figure(design: Floats, on_face: Bools, intercept: int) -> FitStatus:
+    """Say where the dark figure goes when the likelihood climbs to a face that does not fix it.
+
+    Parameters
+    ----------
+    design : ndarray, shape (m, p)
+    on_face : ndarray of bool, shape (m,)
+    intercept : int
+        Column of the intercept.
+
+    Returns
+    -------
+    {"unbounded", "boundary", "not_identified"}
+        By the range of ``r_0`` over ``{r: A_w r = 0 on the face, A_w r <= -1 off it}``: positive throughout, negative
+        throughout, or neither.
+    """
+    lowest, highest = (_extreme(design, on_face, intercept, sign) for sign in (1.0, -1.0))
+    if lowest > SIGN_TOLERANCE:
+        return "unbounded"
+    if highest < -SIGN_TOLERANCE:
+        return "boundary"
+    return "not_identified"
+
+
+def _extreme(design: Floats, on_face: Bools, intercept: int, sign: float) -> float:
+    """Smallest (sign 1) or largest (sign -1) value of ``r_0`` over the directions of ascent."""
+    off = ~on_face
+    objective = np.zeros(design.shape[1])
+    objective[intercept] = sign
+    solution = linprog(
+        objective,
+        A_ub=design[off] if off.any() else None,
+        b_ub=-np.ones(int(off.sum())) if off.any() else None,
+        A_eq=design[on_face],
+        b_eq=np.zeros(int(on_face.sum())),
+        bounds=(None, None),
+        method="highs",
+    )
+    if solution.status == 3:
+        return -sign * np.inf
+    if solution.status != 0:
+        raise ArithmeticError(f"the linear programme of the dark figure failed: {solution.message}")
+    return sign * float(solution.fun)
+
+
+def lattice_design(cells: Ints, terms: Ints) -> Floats:
+    """Rows of the design for `cells`, columns for `terms`: 1 where the history contains the term."""
+    return ((cells[:, None] & terms[None, :]) == terms[None, :]).astype(np.float64)
+
+
+def face_of_model(counts: Floats, terms: Ints, n_lists: int) -> Face:
+    """Judge one hierarchical model on one table.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by history; element 0 is not used.
+    terms : ndarray of int64
+        All terms of the model, the intercept (0) last.
+    n_lists : int
+
+    Returns
+    -------
+    Face
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.array([0, 40, 30, 6, 20, 0, 0, 0], dtype=float)
+    >>> face_of_model(counts, np.array([1, 2, 3, 4, 0]), 3).status
+    'unbounded'
+    """
+    observed = counts.copy()
+    observed[0] = 0.0
+    active, live = _live_part(superset_sums(observed, n_lists), terms)
+    positive = observed[live] > 0
+    cells = np.zeros(len(counts), dtype=bool)
+    if independent_terms(live[positive], active).all():
+        # No direction but 0 leaves every positive cell alone, so the face is everything that is left.
+        cells[live] = True
+        return Face("ok", cells, active, len(active), exists=True)
+    on_face = facial_set(lattice_design(live, active), positive)
+    cells[live[on_face]] = True
+    independent = independent_terms(live[on_face], active)
+    rank = int(independent.sum())
+    if independent[-1]:
+        return Face("ok", cells, active, rank, exists=bool(on_face.all()) and rank == len(active))
+    return Face(_direction(live, active, on_face), cells, active, rank, exists=False)
+
+
+def _live_part(margins: Floats, terms: Ints) -> tuple[Ints, Ints]:
+    """Terms with a positive margin (and the intercept), and the observable cells above no empty margin."""
+    alive = (margins[terms] > 0) | (terms == 0)
+    cells = np.arange(1, len(margins), dtype=np.int64)
+    for dead in terms[~alive]:
+        cells = cells[cells & dead != dead]
+    return terms[alive], cells
+
+
+def _direction(live: Ints, active: Ints, on_face: Bools) -> FitStatus:
+    if not independent_terms(live, active)[-1]:
+        return "not_identified"
+    return direction_of_dark_figure(lattice_design(live, active), on_face, intercept=len(active) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFaces:
+    """What the face says of many models on one table; every array has one element a model.
+
+    Attributes
+    ----------
+    status : ndarray of str
+        See `Face`.
+    rank : ndarray of int
+        Parameters that the data determine.
+    exists : ndarray of bool
+        The existence test of the literature, see `Face`.
+    """
+
+    status: npt.NDArray[np.str_]
+    rank: Ints
+    exists: Bools
+
+
+def faces_of_batch(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: int) -> BatchFaces:
+    """Judge many models: by rank where that is enough, else by linear programming, once for each distinct problem.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by history; element 0 is not used.
+    term_sets : ndarray of uint64, shape (m,)
+        Models as coded by `hiddenpop.model.enumerate_models`, up to six lists.
+    n_lists : int
+
+    Returns
+    -------
+    BatchFaces
+
+    Notes
+    -----
+    Models that differ only in terms whose margin is empty pose the same problem when the same cells are left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.array([0, 40, 30, 6, 20, 0, 0, 0], dtype=float)
+    >>> faces_of_batch(counts, np.array([0b10111, 0b11111], dtype=np.uint64), 3).status.tolist()
+    ['ok', 'unbounded']
+    """
+    observed = counts.copy()
+    observed[0] = 0.0
+    margins = superset_sums(observed, n_lists)
+    full = full_rank_batch(observed, margins, term_sets)
+    alive = np.uint64(1 | sum(1 << t for t in range(1, len(counts)) if margins[t] > 0))
+    status = np.full(len(term_sets), "ok", dtype="<U14")
+    rank = np.bitwise_count(term_sets & alive).astype(np.int64)
+    exists = full.copy()
+    known: dict[tuple[bytes, bytes], Face] = {}
+    for m in np.flatnonzero(~full):
+        face = _face_once(observed, margins, int(term_sets[m]), n_lists, known)
+        status[m], rank[m], exists[m] = face.status, face.rank, face.exists
+    return BatchFaces(status, rank, exists)
+
+
+def _face_once(
+    counts: Floats, margins: Floats, term_set: int, n_lists: int, known: dict[tuple[bytes, bytes], Face]
+) -> Face:
+    terms = np.array([*(t for t in bit_positions(term_set) if t), 0], dtype=np.int64)
+    active, live = _live_part(margins, terms)
+    key = active.tobytes(), live.tobytes()
+    if key not in known:
+        known[key] = face_of_model(counts, terms, n_lists)
+    return known[key]

@@ -1,0 +1,416 @@
+"""Newton fits of log-linear models on the lattice of subsets of the lists, compiled.
+
+The linear predictor of a cell is the sum of the parameters of the terms inside it, a subset sum. The score of a term
+is the sum of the residuals of the cells around it, a superset sum, and so is the Gram matrix, whose entry for two
+terms is the superset sum of the fitted means at their union. Each transform takes K 2^K additions for K lists, so no
+design matrix is ever formed.
+"""
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BatchFit", "LatticeFit", "fit_batch", "fit_one", "refit_deviances", "superset_sums"]
+
+START_OFFSET = 0.1
+"""Added to the counts as starting means, so that an empty cell has a logarithm."""
+
+DECREMENT_TOLERANCE = 1e-8
+"""Newton's decrement is about twice the log-likelihood still to be gained; the step that reveals it is still taken."""
+
+MAX_ITERATIONS = 25
+"""Off the face of the maximum a mean shrinks by a factor e a step, so that 25 steps bring 0.1 to 1e-12."""
+
+PIVOT_TOLERANCE = 1e-12
+"""A pivot below this share of its diagonal is rounding: that parameter is aliased and stays where it is."""
+
+MAX_HALVINGS = 30
+LIKELIHOOD_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class LatticeFit:
+    """One fitted model: parameters, means and what is known of the fit.
+
+    Attributes
+    ----------
+    parameters : ndarray, shape (p,)
+        One per term, in the order given; ``-inf`` where the margin of the term is zero.
+    means : ndarray, shape (2**K,)
+        Fitted means by history; 0 where the fit leaves the cell out, and at 0 the mean of the unobserved cell.
+    deviance : float
+    log_n0_variance : float
+        Inverse of the last pivot, the variance of the intercept; inf when the intercept is aliased.
+    iterations : int
+    converged : bool
+    """
+
+    parameters: npt.NDArray[np.float64]
+    means: npt.NDArray[np.float64]
+    deviance: float
+    log_n0_variance: float
+    iterations: int
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFit:
+    """Many models fitted to one table; every array has one element a model.
+
+    Attributes
+    ----------
+    n0 : ndarray of float
+        Mean of the unobserved cell, the dark figure. A number even where it means nothing: judge the status first.
+    log_n0_variance : ndarray of float
+        Variance of the intercept, from the information one step before the last: good to about 1e-5 relative.
+    deviance : ndarray of float
+    n_parameters : ndarray of int
+        Nominal number of parameters, those at minus infinity included.
+    converged : ndarray of bool
+    """
+
+    n0: npt.NDArray[np.float64]
+    log_n0_variance: npt.NDArray[np.float64]
+    deviance: npt.NDArray[np.float64]
+    n_parameters: npt.NDArray[np.int64]
+    converged: npt.NDArray[np.bool_]
+
+
+@nb.njit(cache=True, inline="always")
+def _add_supersets(values, n_lists):
+    """Replace each element by the sum over the histories that contain it, in place."""
+    size = values.shape[0]
+    for i in range(n_lists):
+        bit = 1 << i
+        for block in range(0, size, 2 * bit):
+            for w in range(block, block + bit):
+                values[w] += values[w + bit]
+
+
+@nb.njit(cache=True, inline="always")
+def _add_subsets(values, n_lists):
+    """Replace each element by the sum over the histories that it contains, in place."""
+    size = values.shape[0]
+    for i in range(n_lists):
+        bit = 1 << i
+        for block in range(0, size, 2 * bit):
+            for w in range(block, block + bit):
+                values[w + bit] += values[w]
+
+
+@nb.njit(cache=True)
+def superset_sums(values, n_lists):
+    """Sum `values` over the histories that contain each history."""
+    result = values.copy()
+    _add_supersets(result, n_lists)
+    return result
+
+
+@nb.njit(cache=True)
+def _live_terms(margins, terms, n_lists, live, active):
+    """Take out terms with an empty margin and the cells above them; return how many terms are left.
+
+    `active` receives the indices of the terms left; `live` is narrowed in place.
+    """
+    dead = np.zeros(live.shape[0], dtype=np.int64)
+    count = 0
+    any_dead = False
+    for i in range(terms.shape[0]):
+        if margins[terms[i]] > 0.0 or terms[i] == 0:
+            active[count] = i
+            count += 1
+        else:
+            dead[terms[i]] = 1
+            any_dead = True
+    if any_dead:
+        _add_subsets(dead, n_lists)
+        for w in range(live.shape[0]):
+            if dead[w] > 0:
+                live[w] = False
+    return count
+
+
+@nb.njit(cache=True)
+def _factor(sums, terms, active, p, lower):
+    """Cholesky factor of the Gram matrix in the active terms; an aliased parameter gets a zero row."""
+    for i in range(p):
+        term = terms[active[i]]
+        for j in range(i):
+            value = sums[term | terms[active[j]]]
+            for k in range(j):
+                value -= lower[i, k] * lower[j, k]
+            lower[i, j] = value / lower[j, j] if lower[j, j] > 0.0 else 0.0
+        diagonal = sums[term]
+        pivot = diagonal
+        for k in range(i):
+            pivot -= lower[i, k] * lower[i, k]
+        lower[i, i] = np.sqrt(pivot) if pivot > PIVOT_TOLERANCE * diagonal and pivot > 0.0 else 0.0
+
+
+@nb.njit(cache=True)
+def _solve(lower, p, vector):
+    """Solve with the Cholesky factor in place; aliased parameters get 0."""
+    for i in range(p):
+        value = vector[i]
+        for k in range(i):
+            value -= lower[i, k] * vector[k]
+        vector[i] = value / lower[i, i] if lower[i, i] > 0.0 else 0.0
+    for i in range(p - 1, -1, -1):
+        value = vector[i]
+        for k in range(i + 1, p):
+            value -= lower[k, i] * vector[k]
+        vector[i] = value / lower[i, i] if lower[i, i] > 0.0 else 0.0
+
+
+@nb.njit(cache=True)
+def _predict(theta, terms, active, p, n_lists, eta):
+    """Fill `eta` with the linear predictor of every history."""
+    eta[:] = 0.0
+    for i in range(p):
+        eta[terms[active[i]]] = theta[i]
+    _add_subsets(eta, n_lists)
+
+
+@nb.njit(cache=True)
+def _log_likelihood(counts, live, eta, means):
+    """Fill `means` on the live cells and return the Poisson log-likelihood up to a constant."""
+    total = 0.0
+    for w in range(counts.shape[0]):
+        if live[w]:
+            means[w] = np.exp(eta[w])
+            total += counts[w] * eta[w] - means[w]
+        else:
+            means[w] = 0.0
+    return total
+
+
+@nb.njit(cache=True)
+def _newton(counts, margins, live, terms, active, p, n_lists, theta, eta, means, sums, lower, step):
+    """Maximise the likelihood over the active terms; return (iterations, converged)."""
+    size = counts.shape[0]
+    for w in range(size):
+        sums[w] = counts[w] + START_OFFSET if live[w] else 0.0
+        eta[w] = sums[w] * np.log(sums[w]) if live[w] else 0.0
+    _add_supersets(sums, n_lists)
+    _add_supersets(eta, n_lists)
+    _factor(sums, terms, active, p, lower)
+    for i in range(p):
+        theta[i] = eta[terms[active[i]]]
+    _solve(lower, p, theta)
+    _predict(theta, terms, active, p, n_lists, eta)
+    likelihood = _log_likelihood(counts, live, eta, means)
+    for iteration in range(1, MAX_ITERATIONS + 1):
+        sums[:] = means
+        _add_supersets(sums, n_lists)
+        _factor(sums, terms, active, p, lower)
+        for i in range(p):
+            step[i] = margins[terms[active[i]]] - sums[terms[active[i]]]
+        decrement = 0.0
+        for i in range(p):
+            eta[i] = step[i]
+        _solve(lower, p, step)
+        for i in range(p):
+            decrement += eta[i] * step[i]
+            theta[i] += step[i]
+        _predict(theta, terms, active, p, n_lists, eta)
+        proposed = _log_likelihood(counts, live, eta, means)
+        halvings = 0
+        while not proposed >= likelihood - LIKELIHOOD_SLACK * (1.0 + abs(likelihood)) and halvings < MAX_HALVINGS:
+            halvings += 1
+            for i in range(p):
+                step[i] *= 0.5
+                theta[i] -= step[i]
+            _predict(theta, terms, active, p, n_lists, eta)
+            proposed = _log_likelihood(counts, live, eta, means)
+        likelihood = proposed
+        if decrement < DECREMENT_TOLERANCE:
+            return iteration, True
+    return MAX_ITERATIONS, False
+
+
+@nb.njit(cache=True)
+def _deviance(counts, live, means):
+    """Poisson deviance; by log1p, so that a huge count fitted closely adds its own small share and no rounding."""
+    total = 0.0
+    for w in range(counts.shape[0]):
+        if live[w]:
+            if counts[w] > 0.0:
+                relative = (means[w] - counts[w]) / counts[w]
+                total += counts[w] * (relative - np.log1p(relative))
+            else:
+                total += means[w]
+    return 2.0 * total
+
+
+@nb.njit(cache=True)
+def _fit_terms(counts, margins, use, terms, n_lists):
+    """Fit one model to the cells in `use`; the last term must be the intercept, 0."""
+    size = counts.shape[0]
+    n_terms = terms.shape[0]
+    live = use.copy()
+    active = np.empty(n_terms, dtype=np.int64)
+    p = _live_terms(margins, terms, n_lists, live, active)
+    theta = np.empty(p)
+    eta = np.empty(max(size, p))
+    means = np.empty(size)
+    sums = np.empty(size)
+    lower = np.zeros((p, p))
+    step = np.empty(p)
+    eta_cells = eta[:size]
+    iterations, converged = _newton(
+        counts, margins, live, terms, active, p, n_lists, theta, eta_cells, means, sums, lower, step
+    )
+    parameters = np.full(n_terms, -np.inf)
+    for i in range(p):
+        parameters[active[i]] = theta[i]
+    last = lower[p - 1, p - 1]
+    variance = 1.0 / (last * last) if last > 0.0 else np.inf
+    deviance = _deviance(counts, live, means)
+    return parameters, means, live, deviance, variance, iterations, converged
+
+
+@nb.njit(cache=True)
+def _decode_terms(term_set, size):
+    """List the terms of a coded model, by value, the intercept last."""
+    count = 0
+    for t in range(size):
+        if (term_set >> np.uint64(t)) & np.uint64(1):
+            count += 1
+    terms = np.empty(count, dtype=np.int64)
+    i = 0
+    for t in range(1, size):
+        if (term_set >> np.uint64(t)) & np.uint64(1):
+            terms[i] = t
+            i += 1
+    terms[count - 1] = 0
+    return terms
+
+
+@nb.njit(cache=True)
+def _fit_batch(counts, term_sets, n_lists, n0, variance, deviance, n_parameters, converged):
+    size = counts.shape[0]
+    use = np.ones(size, dtype=np.bool_)
+    use[0] = False
+    margins = superset_sums(counts, n_lists)
+    for m in range(term_sets.shape[0]):
+        terms = _decode_terms(term_sets[m], size)
+        parameters, _, _, dev, var, _, conv = _fit_terms(counts, margins, use, terms, n_lists)
+        n0[m] = np.exp(parameters[terms.shape[0] - 1])
+        variance[m] = var
+        deviance[m] = dev
+        n_parameters[m] = terms.shape[0]
+        converged[m] = conv
+
+
+def fit_batch(counts: npt.NDArray[np.float64], term_sets: npt.NDArray[np.uint64], n_lists: int) -> BatchFit:
+    """Fit every model of `term_sets` to one table by Poisson maximum likelihood on the observable cells.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by capture history; element 0 is not used.
+    term_sets : ndarray of uint64, shape (m,)
+        Models as coded by `hiddenpop.model.enumerate_models`.
+    n_lists : int
+        Number of lists, at most 6.
+
+    Returns
+    -------
+    BatchFit
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fit = fit_batch(np.array([0.0, 30.0, 20.0, 10.0]), np.array([0b0111], dtype=np.uint64), n_lists=2)
+    >>> round(float(fit.n0[0]), 6)
+    60.0
+    """
+    m = len(term_sets)
+    result = BatchFit(
+        n0=np.empty(m),
+        log_n0_variance=np.empty(m),
+        deviance=np.empty(m),
+        n_parameters=np.empty(m, dtype=np.int64),
+        converged=np.zeros(m, dtype=np.bool_),
+    )
+    observed = np.array(counts, dtype=np.float64)
+    observed[0] = 0.0
+    _fit_batch(
+        observed,
+        np.asarray(term_sets, dtype=np.uint64),
+        n_lists,
+        result.n0,
+        result.log_n0_variance,
+        result.deviance,
+        result.n_parameters,
+        result.converged,
+    )
+    return result
+
+
+def fit_one(
+    counts: npt.NDArray[np.float64],
+    use: npt.NDArray[np.bool_],
+    terms: npt.NDArray[np.int64],
+    n_lists: int,
+) -> LatticeFit:
+    """Fit one model to the cells in `use`.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by capture history. Element 0 enters only if ``use[0]``: with a supposed dark figure there, the fit is
+        the one whose deviance the profile likelihood needs.
+    use : ndarray of bool, shape (2**n_lists,)
+        Cells of the likelihood: the observable cells, less those that are off the face.
+    terms : ndarray of int64, shape (p,)
+        Terms as masks, the intercept (0) last.
+    n_lists : int
+
+    Returns
+    -------
+    LatticeFit
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.array([0.0, 30.0, 20.0, 10.0])
+    >>> fit = fit_one(counts, np.array([False, True, True, True]), np.array([1, 2, 0]), n_lists=2)
+    >>> round(float(fit.means[0]), 6)
+    60.0
+    """
+    usable = np.where(use, counts, 0.0)
+    margins = superset_sums(usable, n_lists)
+    parameters, means, _, deviance, variance, iterations, converged = _fit_terms(usable, margins, use, terms, n_lists)
+    if not use[0]:
+        means[0] = np.exp(parameters[-1])
+    return LatticeFit(parameters, means, float(deviance), float(variance), int(iterations), bool(converged))
+
+
+@nb.njit(cache=True)
+def refit_deviances(tables, terms, n_lists):
+    """Fit one model to many tables and return the deviances.
+
+    Parameters
+    ----------
+    tables : ndarray of float, shape (b, 2**n_lists)
+        Counts by history; column 0 is not used.
+    terms : ndarray of int64, shape (p,)
+        Terms as masks, the intercept (0) last.
+    n_lists : int
+
+    Returns
+    -------
+    ndarray of float, shape (b,)
+    """
+    size = tables.shape[1]
+    use = np.ones(size, dtype=np.bool_)
+    use[0] = False
+    deviances = np.empty(tables.shape[0])
+    for b in range(tables.shape[0]):
+        counts = tables[b].copy()
+        counts[0] = 0.0
+        deviances[b] = _fit_terms(counts, superset_sums(counts, n_lists), use, terms, n_lists)[3]
+    return deviances

@@ -1,0 +1,168 @@
+"""One hierarchical model on one table, to full precision: face, fit, and what can be said of the dark figure."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.kernels.dense import fit_design
+from hiddenpop.kernels.faces import Face, face_of_model, lattice_design
+from hiddenpop.kernels.lattice import fit_one
+from hiddenpop.kernels.profile import ProfileLimits, profile_limits, stirling_remainder
+from hiddenpop.kernels.rank import independent_terms
+
+__all__ = ["ModelFit", "fit_model", "profile_of_model", "saturated_constant"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFit:
+    """A fitted hierarchical log-linear model.
+
+    Attributes
+    ----------
+    face : Face
+        Its `status` says whether there is a number at all.
+    n0 : float
+        The dark figure: finite when the status is ``"ok"``, 0 at the ``"boundary"``, inf when ``"unbounded"``, nan
+        when ``"not_identified"``.
+    log_n0_variance : float
+        Variance of the intercept, from a fit of full rank on the face; nan unless the status is ``"ok"``.
+    deviance : float
+    means : ndarray, shape (2**K,)
+        Fitted means of the observable cells, 0 off the face; element 0 is `n0`.
+    coefficients, standard_errors : ndarray, shape (p,)
+        One per nominal term, the intercept last: ``-inf`` where the margin is empty, nan where the face does not
+        determine it.
+    converged : bool
+    """
+
+    face: Face
+    n0: float
+    log_n0_variance: float
+    deviance: float
+    means: Floats
+    coefficients: Floats
+    standard_errors: Floats
+    converged: bool
+
+    @property
+    def n0_standard_error(self) -> float:
+        """Standard error of the dark figure, ``sqrt(n0 + n0^2 var)``: Poisson variation and estimation error."""
+        return math.sqrt(self.n0 + self.n0**2 * self.log_n0_variance)
+
+
+NUMBER_BY_STATUS = {"boundary": 0.0, "unbounded": math.inf, "not_identified": math.nan}
+
+
+def fit_model(counts: Floats, terms: Ints, n_lists: int) -> ModelFit:
+    """Fit a model by Poisson maximum likelihood on the observable cells.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by history; element 0 is not used.
+    terms : ndarray of int64, shape (p,)
+        All terms, the intercept (0) last.
+    n_lists : int
+
+    Returns
+    -------
+    ModelFit
+
+    Notes
+    -----
+    The fit is made on the face of the maximum with a subset of columns of full rank, so it converges quadratically
+    even when other parameters lie at infinity. With the intercept free it equals the conditional multinomial fit
+    (Sanathanan 1972).
+
+    References
+    ----------
+    Sanathanan, L. (1972). Estimating the size of a multinomial population. Annals of Mathematical Statistics 43(1),
+    142-152. doi:10.1214/aoms/1177692709
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fit = fit_model(np.array([0.0, 30.0, 20.0, 10.0]), np.array([1, 2, 0]), n_lists=2)
+    >>> fit.face.status, round(fit.n0, 6)
+    ('ok', 60.0)
+    """
+    face = face_of_model(counts, terms, n_lists)
+    cells = np.flatnonzero(face.cells)
+    kept = face.terms[independent_terms(cells, face.terms)]
+    fit = fit_design(lattice_design(cells, kept), counts[cells].astype(np.float64))
+    ok = face.status == "ok"
+    n0 = math.exp(fit.coefficients[-1]) if ok else NUMBER_BY_STATUS[face.status]
+    means = np.zeros(len(counts))
+    means[cells] = fit.means
+    means[0] = n0
+    coefficients, errors = _by_term(terms, face, cells, kept, fit.coefficients, np.sqrt(np.diag(fit.covariance)))
+    variance = float(fit.covariance[-1, -1]) if ok else math.nan
+    return ModelFit(face, n0, variance, fit.deviance, means, coefficients, errors, fit.converged)
+
+
+def _by_term(
+    terms: Ints, face: Face, cells: Ints, kept: Ints, values: Floats, errors: Floats
+) -> tuple[Floats, Floats]:
+    """Spread the fitted coefficients over the nominal terms, only where the face determines them."""
+    coefficients = np.full(len(terms), np.nan)
+    standard_errors = np.full(len(terms), np.nan)
+    coefficients[~np.isin(terms, face.terms)] = -np.inf
+    full = len(kept) == len(face.terms)
+    for position, term in enumerate(kept):
+        if full or _estimable(term, cells, face.terms):
+            at = terms == term
+            coefficients[at], standard_errors[at] = values[position], errors[position]
+    return coefficients, standard_errors
+
+
+def _estimable(term: int, cells: Ints, terms: Ints) -> bool:
+    """Whether the cells fix the coefficient of `term`: its column is independent of all the others."""
+    term_last = np.append(terms[terms != term], term)
+    return bool(independent_terms(cells, term_last)[-1])
+
+
+def profile_of_model(counts: Floats, terms: Ints, n_lists: int, n0_hat: float, level: float) -> ProfileLimits:
+    """Profile likelihood limits for a hierarchical model taken as known.
+
+    Parameters
+    ----------
+    counts, terms, n_lists
+        As for `fit_model`.
+    n0_hat : float
+        Estimated dark figure, 0 or inf included.
+    level : float
+
+    Returns
+    -------
+    ProfileLimits
+
+    Notes
+    -----
+    The unobserved cell enters as a positive cell, so that its face is that of the enlarged table. Newton's method
+    approaches the maximum on that face to within 1e-11 of the deviance.
+    """
+    everything = np.ones(len(counts), dtype=bool)
+    supposed = counts.astype(np.float64)
+
+    def deviance_at(n0: float) -> float:
+        supposed[0] = n0
+        return fit_one(supposed, everything, terms, n_lists).deviance
+
+    return profile_limits(deviance_at, float(counts[1:].sum()), n0_hat, level)
+
+
+def saturated_constant(counts: Floats) -> float:
+    """Minus twice the log-likelihood of the saturated model on the observable cells: -2 log L = deviance + this.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(saturated_constant(np.array([0.0, 1.0, 2.0])), 6)
+    4.613706
+    """
+    return -2.0 * sum(stirling_remainder(float(count)) for count in counts[1:])

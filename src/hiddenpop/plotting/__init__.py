@@ -1,0 +1,14 @@
+"""Figures: a table or an estimate and a matplotlib ``Axes`` in, the ``Axes`` out.
+
+Without an ``ax`` a figure of a fitting size is made through pyplot, so that a notebook shows it. With one, only that
+``ax`` is drawn on. No global setting of matplotlib is touched. Figures of a table that is not public are drawn with
+``protect=True`` before they leave, and `save_figure` writes them whole or not at all.
+"""
+
+from hiddenpop.plotting.files import save_figure
+from hiddenpop.plotting.forest import forest_plot
+from hiddenpop.plotting.landscape import landscape_plot
+from hiddenpop.plotting.overlap import overlap_plot
+from hiddenpop.plotting.residuals import residual_plot
+
+__all__ = ["forest_plot", "landscape_plot", "overlap_plot", "residual_plot", "save_figure"]

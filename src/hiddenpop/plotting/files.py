@@ -1,0 +1,73 @@
+"""Figures in files: written whole or not at all, the same bytes for the same figure."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from hiddenpop.errors import SettingError, TableError
+
+__all__ = ["FORMATS", "save_figure"]
+
+FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""Formats by suffix, with what has to stay out of the file so that it does not depend on the clock."""
+
+DOTS_PER_INCH = 200
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure to a png, svg or pdf file.
+
+    Parameters
+    ----------
+    figure : Figure
+        For instance ``ax.figure``.
+    path : str or Path
+        Its suffix says the format.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    SettingError
+        If the suffix is none of ``.png``, ``.svg`` and ``.pdf``.
+    TableError
+        If the file cannot be written.
+
+    Notes
+    -----
+    The file is written under a passing name first and then renamed: a reader never sees half of it, and a figure that
+    was there stays when writing fails. It holds no date.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_figure(Figure(), Path(folder) / "empty.svg").name
+    'empty.svg'
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in FORMATS:
+        raise SettingError(f"cannot write a figure to {target}: its suffix is {suffix!r}; choose {', '.join(FORMATS)}")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with mpl.rc_context({"svg.hashsalt": "hiddenpop"}):
+            figure.savefig(
+                draft, format=suffix[1:], dpi=DOTS_PER_INCH, bbox_inches="tight", metadata=FORMATS[suffix]
+            )
+        draft.replace(target)
+    except OSError as error:
+        raise TableError(
+            f"cannot write the figure {target}: {error.strerror or error}; choose a folder you can write"
+        ) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+    return target

@@ -1,0 +1,218 @@
+"""Estimates and their intervals under each other, with what has no number said in words."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.transforms import blended_transform_factory
+
+from hiddenpop.disclosure import THRESHOLD, is_small
+from hiddenpop.errors import SettingError
+from hiddenpop.plotting.style import (
+    BLUE,
+    GREY,
+    INK,
+    LOG_RATIO,
+    NOTE_SIZE,
+    ORANGE,
+    PALE,
+    RED,
+    TEXT_SIZE,
+    add_note,
+    bare,
+    estimator_label,
+    new_axes,
+    people,
+    persons_axis,
+    set_title,
+)
+from hiddenpop.result import Estimate, format_persons
+
+__all__ = ["forest_plot"]
+
+WORDS = {
+    "ok": "",
+    "boundary": "boundary",
+    "unbounded": "unbounded",
+    "not_identified": "not identified",
+    "not_converged": "not converged",
+}
+COLOURS = {"ok": BLUE, "boundary": ORANGE, "unbounded": RED, "not_identified": GREY, "not_converged": GREY}
+WITHOUT_INTERVAL = ("not_identified", "not_converged")
+
+REACH = 12.0
+"""The axis ends at this multiple of the largest point: a limit beyond it is an arrow, and a number at the right."""
+
+
+def forest_plot(
+    estimates: Sequence[Estimate],
+    labels: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    *,
+    protect: bool = False,
+) -> Axes:
+    """Draw estimates of a population size with their intervals, one row each.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        From the top down.
+    labels : sequence of str, optional
+        One an estimate; by default the estimator with its settings, and the table where there are several.
+    ax : Axes, optional
+        To draw on.
+    protect : bool
+        Keep a number observed of 1 to 9 out of the figure. For files of tables that are not public.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    SettingError
+        If there are no estimates, or not as many labels.
+
+    Notes
+    -----
+    A limit or an estimate at infinity is an arrow that leaves the axis. An estimate that is not identified is a word
+    without a point. The vertical line is the number of people observed, below which no estimate can lie. When
+    the ends of the axis differ by a factor of more than 8 it is logarithmic.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> from matplotlib.figure import Figure
+    >>> estimate = hp.estimate(hp.datasets.load("korea"), "loglinear", model="[12,3]")
+    >>> ax = forest_plot([estimate], ax=Figure().add_subplot())
+    >>> ax.get_title(loc="left")
+    'korea: estimated number of people'
+    """
+    shown, names = list(estimates), _names(estimates, labels)
+    low, high = _range(shown, protect)
+    ax = new_axes(ax, 8.2, 1.5 + 0.48 * len(shown))
+    persons_axis(ax, low, high, log=high > LOG_RATIO * low)
+    _draw_observed(ax, shown, protect)
+    for row, estimate in enumerate(shown):
+        _draw_row(ax, row, estimate, high, protect)
+    ax.set_yticks(range(len(shown)), names)
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    bare(ax, "bottom")
+    ax.tick_params(axis="y", left=False)
+    tables = list(dict.fromkeys(e.table.name for e in shown))
+    set_title(ax, f"{', '.join(tables)}: estimated number of people")
+    add_note(ax, _notes(shown, high, protect), width=90, label=_axis_label(shown, ax))
+    return ax
+
+
+def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None) -> list[str]:
+    """Give each row its label, with the status where it is not ok."""
+    if not estimates:
+        raise SettingError("there are no estimates to draw; give at least one")
+    if labels is None:
+        several = len({e.table.name for e in estimates}) > 1
+        labels = [f"{e.table.name}: {estimator_label(e)}" if several else estimator_label(e) for e in estimates]
+    if len(labels) != len(estimates):
+        raise SettingError(f"{len(labels)} labels for {len(estimates)} estimates; give one each")
+    states = [f" [{WORDS[e.status]}]" if WORDS[e.status] else "" for e in estimates]
+    return [textwrap.fill(f"{label}{state}", 40) for label, state in zip(labels, states, strict=True)]
+
+
+def _observed(estimate: Estimate, protect: bool) -> float:
+    """Number observed, or the threshold in its place when it must not be read off the figure."""
+    return THRESHOLD if protect and is_small(estimate.n_observed) else estimate.n_observed
+
+
+def _limits(estimate: Estimate, protect: bool) -> tuple[float, float]:
+    floor = _observed(estimate, protect)
+    return max(estimate.interval.low, floor), max(estimate.interval.high, floor)
+
+
+def _range(estimates: Sequence[Estimate], protect: bool) -> tuple[float, float]:
+    """Ends of the axis: all points, all limits within reach of them, and room for the arrows."""
+    points = [max(e.n_hat, _observed(e, protect)) for e in estimates if math.isfinite(e.n_hat)]
+    limits = [x for e in estimates if e.status not in WITHOUT_INTERVAL for x in _limits(e, protect)]
+    starts = [_observed(e, protect) for e in estimates]
+    reach = REACH * max(points or starts)
+    high = max(x for x in [*starts, *points, *limits] if x <= reach)
+    low = min(starts)
+    if any(x > reach for x in limits):
+        high = max(high * 1.25, 2.5 * low)
+    if high > LOG_RATIO * low:
+        return low / 1.12, high * 1.12
+    margin = 0.05 * max(high - low, 0.2 * high)
+    return max(low - margin, 0.0), high + margin
+
+
+def _draw_observed(ax: Axes, estimates: Sequence[Estimate], protect: bool) -> None:
+    """Mark the number observed: one line through all rows, or a piece in each where the tables differ."""
+    for value in sorted({e.n_observed for e in estimates}):
+        if protect and is_small(value):
+            continue
+        rows = [row for row, e in enumerate(estimates) if e.n_observed == value]
+        if len(rows) == len(estimates):
+            ax.axvline(value, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1, gid="observed")
+        else:
+            ends = [row - 0.4 for row in rows], [row + 0.4 for row in rows]
+            ax.vlines([value] * len(rows), *ends, color=INK, linewidth=1.2, zorder=1, gid="observed")
+
+
+def _draw_row(ax: Axes, row: int, estimate: Estimate, edge: float, protect: bool) -> None:
+    colour, word = COLOURS[estimate.status], WORDS[estimate.status]
+    if row % 2 == 0:
+        ax.axhspan(row - 0.5, row + 0.5, color=PALE, linewidth=0, zorder=0)
+    low, high = _limits(estimate, protect)
+    if estimate.status not in WITHOUT_INTERVAL:
+        _draw_interval(ax, row, low, high, edge, colour)
+    if math.isfinite(estimate.n_hat):
+        filled = colour if estimate.status == "ok" else "white"
+        marker = "o" if estimate.status == "ok" else "D"
+        point = max(estimate.n_hat, _observed(estimate, protect))
+        ax.plot([point], [row], marker, ms=7, mfc=filled, mec=colour, mew=1.6, zorder=4, gid="point")
+    elif word:
+        across = blended_transform_factory(ax.transAxes, ax.transData)
+        x, y, align = (0.985, row - 0.14, "right") if estimate.status == "unbounded" else (0.5, row, "center")
+        ax.text(x, y, word, transform=across, ha=align, va="bottom" if align == "right" else "center",
+                fontsize=TEXT_SIZE, color=colour, style="italic", zorder=5, gid="word")  # fmt: skip
+    ax.text(1.015, row, _row_text(estimate, protect), transform=ax.get_yaxis_transform(), va="center",
+            fontsize=TEXT_SIZE, color=INK, gid="numbers")  # fmt: skip
+
+
+def _draw_interval(ax: Axes, row: int, low: float, high: float, edge: float, colour: str) -> None:
+    """Draw the interval; one that leaves the axis ends in an arrow across its edge."""
+    beyond = high > edge
+    ax.plot([low, min(high, edge)], [row, row], color=colour, linewidth=2.2, zorder=3, gid="interval",
+            solid_capstyle="butt")  # fmt: skip
+    caps = [low] if beyond else [low, high]
+    ax.plot(caps, [row] * len(caps), "|", color=colour, markersize=9, markeredgewidth=1.8, zorder=3)
+    if beyond:
+        ax.plot([edge], [row], ">", color=colour, markersize=9, clip_on=False, zorder=4, gid="arrow")
+
+
+def _row_text(estimate: Estimate, protect: bool) -> str:
+    """Write the estimate and its limits, or the word for what there is instead."""
+    width = estimate.interval.width
+    low, high = (format_persons(x, width) for x in _limits(estimate, protect))
+    if estimate.status in WITHOUT_INTERVAL:
+        return WORDS[estimate.status]
+    if estimate.status == "unbounded":
+        return f"unbounded (from {low})" if math.isinf(width) else f"unbounded ({low} to {high})"
+    limits = f"({low} to {'no limit' if math.isinf(width) else high})"
+    return f"{format_persons(max(estimate.n_hat, _observed(estimate, protect)), width)} {limits}"
+
+
+def _axis_label(estimates: Sequence[Estimate], ax: Axes) -> str:
+    levels = sorted({e.interval.level for e in estimates})
+    named = " to ".join(f"{100 * level:g}%" for level in dict.fromkeys((levels[0], levels[-1])))
+    scale = ", log scale" if ax.get_xscale() == "log" else ""
+    return f"number of people, observed and hidden (point and {named} interval{scale})"
+
+
+def _notes(estimates: Sequence[Estimate], edge: float, protect: bool) -> list[str]:
+    counts = sorted({e.n_observed for e in estimates})
+    observed = ", ".join(people(n, protect) for n in counts)
+    beyond = any(e.status not in WITHOUT_INTERVAL and e.interval.high > edge for e in estimates)
+    lifted = " (not drawn)" if protect and any(is_small(n) for n in counts) else ""
+    return [f"dashed line: observed, {observed}{lifted}" if len(counts) == 1 else f"black marks: observed, {observed}{lifted}",
+            *(["arrow: the interval goes on beyond the axis"] if beyond else [])]  # fmt: skip

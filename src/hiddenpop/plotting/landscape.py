@@ -1,0 +1,1 @@
+def landscape_plot(): pass

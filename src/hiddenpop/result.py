@@ -1,0 +1,437 @@
+"""`Estimate`: what every estimator returns, with its interval, its status and where it came from."""
+
+import html
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hiddenpop.disclosure import is_small, protect_cells, protect_value
+from hiddenpop.errors import EstimateNotOkError
+from hiddenpop.serial import NotJsonableError, to_jsonable
+from hiddenpop.table import RNGLike, TableSummary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["SCHEMA_VERSION", "Diagnostic", "Estimate", "EstimatorSpec", "Interval", "Status", "make_provenance"]
+
+SCHEMA_VERSION = 1
+Status = Literal["ok", "boundary", "unbounded", "not_identified", "not_converged"]
+Severity = Literal["info", "warning", "error"]
+
+N_HAT_WITHOUT_NUMBER = {"unbounded": math.inf, "not_identified": math.nan, "not_converged": math.nan}
+RECORDED_PACKAGES = ("hiddenpop", "numpy", "scipy", "pandas", "numba")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An interval for the population size.
+
+    Parameters
+    ----------
+    low, high : float
+        Limits in persons; `high` may be inf, honestly: the data set no upper limit.
+    level : float
+        Nominal coverage, between 0 and 1.
+    method : str
+        How it was made and what it takes as known, e.g. ``"profile, model taken as known"``.
+
+    Examples
+    --------
+    >>> 120 in Interval(100.0, 150.0, 0.95, "profile, model taken as known")
+    True
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.low) or math.isnan(self.high) or self.low > self.high:
+            raise ValueError(f"an interval needs low <= high; got low={self.low}, high={self.high}")
+        if not 0.0 < self.level < 1.0:
+            raise ValueError(f"the level of an interval lies between 0 and 1; got {self.level}")
+
+    def __contains__(self, n: float) -> bool:
+        return self.low <= n <= self.high
+
+    @property
+    def width(self) -> float:
+        """Length of the interval in persons."""
+        return self.high - self.low
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A named remark about an estimate.
+
+    Parameters
+    ----------
+    name : str
+        A stable short name, e.g. ``"face"``.
+    level : {"info", "warning", "error"}
+    message : str
+        One sentence for a reader.
+    value : float or str, optional
+        The figure behind it.
+    """
+
+    name: str
+    level: Severity
+    message: str
+    value: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorSpec:
+    """An estimator as it is written down: its name and its settings as plain values.
+
+    Examples
+    --------
+    >>> EstimatorSpec("loglinear", {"model": "[12,3]"}).build().model
+    '[12,3]'
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+    def build(self) -> Any:
+        """Make the estimator again."""
+        from hiddenpop.estimators.registry import build
+
+        return build(self.name, self.settings)
+
+    @property
+    def label(self) -> str:
+        """Name with the settings, for tables and figures."""
+        settings = ", ".join(f"{key}={_short(value)}" for key, value in self.settings.items())
+        return f"{self.name}({settings})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimate:
+    """The estimated size of a population, of which some were observed.
+
+    Attributes
+    ----------
+    n_hat : float
+        Estimated number of persons, observed and hidden; inf when `status` is ``"unbounded"``, nan when it is
+        ``"not_identified"`` or ``"not_converged"``.
+    n_observed : int
+        Persons on at least one list.
+    interval : Interval
+        Never below `n_observed`.
+    status : {"ok", "boundary", "unbounded", "not_identified", "not_converged"}
+        ``"ok"``: finite and unique. ``"boundary"``: the data push the dark figure to 0.
+    reason : str
+        Why the status is not ``"ok"``; empty when it is.
+    estimator : EstimatorSpec
+    table : TableSummary
+    n_failed : int
+        Inner fits (bootstrap samples, chains) that gave no finite answer. They are counted, never dropped.
+    diagnostics : tuple of Diagnostic
+    draws : ndarray, shape (n_draws,), or None
+        Bootstrap or posterior draws of the population size.
+    stratum_draws : ndarray, shape (n_draws, n_strata), or None
+        Draws by stratum; the rows add up to `draws`.
+    by_stratum : DataFrame
+        One row a stratum, empty for estimators that do not model strata.
+    provenance : mapping
+        Versions, fingerprint of the table, random number generator.
+    details : mapping
+        The method's own extras.
+    protected : tuple of str
+        Names of details that hold cell counts or figures that give them away.
+
+    Raises
+    ------
+    ValueError
+        If the parts contradict each other, e.g. an interval below `n_observed`.
+    """
+
+    n_hat: float
+    n_observed: int
+    interval: Interval
+    status: Status
+    estimator: EstimatorSpec
+    table: TableSummary
+    reason: str = ""
+    n_failed: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    draws: npt.NDArray[np.float64] | None = None
+    stratum_draws: npt.NDArray[np.float64] | None = None
+    by_stratum: pd.DataFrame = field(default_factory=pd.DataFrame)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    protected: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise ValueError(f"status {self.status!r} is not one of {', '.join(get_args(Status))}")
+        _check_consistency(self)
+        object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+        for array in (self.draws, self.stratum_draws):
+            if array is not None:
+                array.flags.writeable = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the estimate is finite and unique."""
+        return self.status == "ok"
+
+    @property
+    def n_hidden(self) -> float:
+        """The dark figure: persons on none of the lists."""
+        return self.n_hat - self.n_observed
+
+    @property
+    def hidden_share(self) -> float:
+        """Share of the population on none of the lists."""
+        return 1.0 - self.n_observed / self.n_hat
+
+    def require_ok(self) -> Self:
+        """Return the estimate itself, or raise `EstimateNotOkError` with the reason when the status is not ok."""
+        if not self.ok:
+            raise EstimateNotOkError(f"{self.estimator.name} on {self.table.name}: {self.status}: {self.reason}")
+        return self
+
+    def summary(self) -> str:
+        """Describe the estimate in a few lines of text."""
+        lines = [f"{self.estimator.label} on {self.table.name}", f"  {self._headline()}"]
+        if self.reason:
+            lines.append(f"  {self.status}: {self.reason}")
+        if self.n_failed:
+            lines.append(f"  {self.n_failed} inner fits gave no finite answer; they are counted in the interval")
+        lines += [f"  {d.level}: {d.message}" for d in self.diagnostics]
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        low, high = (format_persons(x, self.interval.width) for x in (self.interval.low, self.interval.high))
+        limits = f"{self.interval.level:.0%} interval {low} to {high} ({self.interval.method})"
+        shown = "no estimate" if math.isnan(self.n_hat) else f"N = {format_persons(self.n_hat, self.interval.width)}"
+        return f"{shown}, {limits}; {self.n_observed:,} observed"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the estimate as one tidy row."""
+        row = {
+            "table": self.table.name,
+            "estimator": self.estimator.label,
+            "n_hat": self.n_hat,
+            "low": self.interval.low,
+            "high": self.interval.high,
+            "level": self.interval.level,
+            "method": self.interval.method,
+            "status": self.status,
+            "reason": self.reason,
+            "n_observed": self.n_observed,
+            "n_hidden": self.n_hidden,
+            "hidden_share": self.hidden_share,
+            "n_failed": self.n_failed,
+        }
+        return pd.DataFrame([row])
+
+    def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
+        """Give the estimate as plain values for JSON, without draws.
+
+        Parameters
+        ----------
+        show_small_counts : bool
+            Of a table that is not public, counts from 1 to 9 and the figures that would give them away are written as
+            ``"<10"``. True lifts that, and the provenance says so.
+
+        Returns
+        -------
+        dict
+            Numbers that are not finite are None beside their status.
+        """
+        hide = not (self.table.public or show_small_counts)
+        hide_total = hide and is_small(self.n_observed)
+        provenance = {**self.provenance, "small_counts_shown": not hide}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "n_hat": to_jsonable(self.n_hat),
+            "n_observed": protect_value(self.n_observed) if hide else self.n_observed,
+            "n_hidden": protect_value(1) if hide_total else to_jsonable(self.n_hidden),
+            "interval": to_jsonable(self.interval),
+            "status": self.status,
+            "reason": self.reason,
+            "n_failed": self.n_failed,
+            "diagnostics": to_jsonable(self.diagnostics),
+            "by_stratum": to_jsonable(_protect_strata(self.by_stratum) if hide else self.by_stratum),
+            "estimator": {"name": self.estimator.name, "settings": to_jsonable(self.estimator.settings)},
+            "table": to_jsonable(self.table),
+            "provenance": to_jsonable(provenance),
+            "details": self._details_for_json(hide),
+        }
+
+    def _details_for_json(self, hide: bool) -> dict[str, Any]:
+        """Write out the details that have a form in JSON, protected where asked."""
+        result: dict[str, Any] = {}
+        for name, value in self.details.items():
+            shown = _protect_detail(value) if hide and name in self.protected else value
+            try:
+                result[name] = to_jsonable(shown)
+            except NotJsonableError:
+                continue
+        return result
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Estimate":
+        """Read an estimate written by `to_dict`.
+
+        Parameters
+        ----------
+        data : mapping
+            With the fields of `to_dict`. A number that was withheld as ``"<10"`` cannot come back.
+
+        Returns
+        -------
+        Estimate
+            Without draws.
+
+        Raises
+        ------
+        ValueError
+            For another schema version, a missing field, or a withheld number observed.
+        """
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(f"schema version {data.get('schema_version')!r} is not {SCHEMA_VERSION}, which this version reads")
+        absent = [name for name in REQUIRED_FIELDS if name not in data]
+        if absent:
+            raise ValueError(f"not an estimate: the fields {', '.join(absent)} are missing")
+        if not isinstance(data["n_observed"], int):
+            raise ValueError(f"the number observed was withheld ({data['n_observed']!r}); the estimate cannot be read back")
+        status = data["status"]
+        n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[status]
+        limits = data["interval"]
+        high = math.inf if limits["high"] is None else limits["high"]
+        return cls(
+            n_hat=n_hat,
+            n_observed=data["n_observed"],
+            interval=Interval(limits["low"], high, limits["level"], limits["method"]),
+            status=status,
+            reason=data["reason"],
+            n_failed=data["n_failed"],
+            diagnostics=tuple(Diagnostic(**item) for item in data["diagnostics"]),
+            by_stratum=pd.DataFrame(data["by_stratum"]),
+            estimator=EstimatorSpec(**data["estimator"]),
+            table=TableSummary(**{**data["table"], "lists": tuple(data["table"]["lists"])}),
+            provenance=data["provenance"],
+            details=data["details"],
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the estimate with its interval."""
+        from hiddenpop.plotting import forest_plot
+
+        return forest_plot([self], ax=ax)
+
+    def __repr__(self) -> str:
+        return f"<Estimate {self.estimator.name} on {self.table.name}: {self._headline()}; {self.status}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+
+REQUIRED_FIELDS = (
+    "n_hat",
+    "n_observed",
+    "interval",
+    "status",
+    "reason",
+    "n_failed",
+    "diagnostics",
+    "by_stratum",
+    "estimator",
+    "table",
+    "provenance",
+    "details",
+)
+
+
+def _check_consistency(estimate: Estimate) -> None:
+    """Refuse an estimate whose parts contradict each other."""
+    e = estimate
+    if e.interval.low < e.n_observed:
+        raise ValueError(f"the interval starts at {e.interval.low}, below the {e.n_observed} observed")
+    finite = math.isfinite(e.n_hat)
+    if e.status in ("ok", "boundary") and not (finite and e.n_hat >= e.n_observed):
+        raise ValueError(f"status {e.status!r} needs a finite estimate of at least {e.n_observed}; got {e.n_hat}")
+    if e.status in N_HAT_WITHOUT_NUMBER and finite:
+        raise ValueError(f"status {e.status!r} has no number; got {e.n_hat}")
+    if e.status != "ok" and not e.reason:
+        raise ValueError(f"status {e.status!r} needs a reason in words")
+
+
+def _protect_detail(value: Any) -> Any:
+    """Withhold what would give small counts away: row by row in a frame of cells, whole otherwise."""
+    if isinstance(value, pd.DataFrame) and "count" in value.columns:
+        return protect_cells(value)
+    return protect_value(1)
+
+
+def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:
+    """Withhold the figures of strata in which few people were observed."""
+    if frame.empty:
+        return frame
+    return protect_cells(frame.rename(columns={"n_observed": "count"})).rename(columns={"count": "n_observed"})
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping) and "name" in value and "settings" in value:
+        return EstimatorSpec(value["name"], value["settings"]).label
+    return str(value)
+
+
+def format_persons(n: float, width: float) -> str:
+    """Write a number of persons with the digits that an interval of this width supports.
+
+    Examples
+    --------
+    >>> format_persons(12349.587, 5800.0), format_persons(137.2, 12.0), format_persons(math.inf, math.inf)
+    ('12,350', '137', 'infinity')
+    """
+    if math.isnan(n):
+        return "unknown"
+    if math.isinf(n):
+        return "infinity"
+    places = 0
+    if math.isfinite(width) and width >= 1.0:
+        places = max(0, math.floor(math.log10(width)) - 2)
+    return f"{round(n, -places):,.0f}"
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in RECORDED_PACKAGES}}
+
+
+def make_provenance(table: TableSummary, rng: RNGLike) -> dict[str, Any]:
+    """Record what a result depends on: versions, the table's fingerprint, the random number generator.
+
+    Parameters
+    ----------
+    table : TableSummary
+    rng : int, Generator or None
+        As given to `fit`.
+
+    Returns
+    -------
+    dict
+    """
+    if isinstance(rng, np.random.Generator):
+        described: Any = {"bit_generator": type(rng.bit_generator).__name__}
+    else:
+        described = None if rng is None else {"seed": int(rng)}
+    return {"versions": _versions(), "fingerprint": table.fingerprint, "rng": described}

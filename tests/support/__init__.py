@@ -1,0 +1,1 @@
+"""Independent routes to the numbers of the package, for its tests: exact arithmetic, and the plainest dense fits."""

@@ -1,0 +1,197 @@
+"""ARCHITECTURE.md against the tree, and the imports against the one-way order it states."""
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "hiddenpop"
+
+# Rooms from the ground up. A room may import rooms of its own floor (without a circle) and of the floors below.
+FLOORS = (
+    {"errors", "histories", "disclosure", "model", "kernels", "parallel"},
+    {"_cells", "_files", "_frames", "_verbs", "_views", "serial", "table", "datasets", "registers"},
+    {"result"},
+    {"estimators", "bayes"},
+    {"sensitivity", "synthetic", "validation", "description"},
+    {"monitor", "report", "plotting"},
+    {"runs"},
+    {"cli"},
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+HEAVY = ("numba", "scipy.optimize", "matplotlib", "pymc", "arviz", "statsmodels", "typer")
+
+
+class Import(NamedTuple):
+    """One import of a room by a module, and the function around it (empty at module level)."""
+
+    module: str
+    line: int
+    function: str
+    room: str
+
+
+def modules() -> list[Path]:
+    """List the modules that belong to a room; the package's own ``__init__`` belongs to none."""
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def dotted(path: Path) -> str:
+    """Name a module without the package in front."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def room_of(module: str) -> str:
+    return module.split(".", maxsplit=1)[0]
+
+
+def is_room(name: str) -> bool:
+    """Tell a room, there or planned, from a name in the public face of the package."""
+    return name in FLOOR_OF or (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
+
+
+def imported_rooms(node: ast.AST) -> Iterator[str]:
+    """Name the rooms an import statement reaches; the public face of the package counts as ``hiddenpop``."""
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+    else:
+        return
+    for name in names:
+        package, *path = name.split(".")
+        if package == "hiddenpop" and path != ["__version__"]:
+            yield path[0] if path and is_room(path[0]) else "hiddenpop"
+
+
+def imports_in(node: ast.AST, module: str, function: str = "") -> Iterator[Import]:
+    """Walk a syntax tree and name every import of a room with the innermost function around it."""
+    for child in ast.iter_child_nodes(node):
+        inside = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        for room in imported_rooms(child):
+            yield Import(module, getattr(child, "lineno", 0), inside, room)
+        yield from imports_in(child, module, inside)
+
+
+def imports_of(source: str, module: str) -> list[Import]:
+    return list(imports_in(ast.parse(source), module))
+
+
+def may(entry: Import) -> bool:
+    """Tell whether an import obeys the order, or is one of the three exceptions."""
+    room = room_of(entry.module)
+    if room == entry.room:
+        return True
+    if entry.function and (
+        entry.function == "plot"
+        or entry.module == "estimators.registry"
+        or (entry.module, entry.function) == ("result", "build")
+    ):
+        return True
+    # A room without a floor counts as the topmost: it may import all and nobody may import it.
+    return entry.room in FLOOR_OF and FLOOR_OF[entry.room] <= FLOOR_OF.get(room, len(FLOORS))
+
+
+ALL_IMPORTS = [entry for path in modules() for entry in imports_of(path.read_text("utf-8"), dotted(path))]
+
+
+def mapped_names() -> list[str]:
+    """Read the tree in ARCHITECTURE.md: paths below the package, directories with a slash at the end."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    block = re.search(r"```text\nsrc/hiddenpop/\n(.*?)```", text, flags=re.DOTALL)
+    assert block, "ARCHITECTURE.md has no tree that begins with src/hiddenpop/"
+    found: list[str] = []
+    parents: list[str] = []
+    for line in block[1].splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2 - 1, line.split()[0]
+        parents[depth:] = [name]
+        found.append("".join(parents))
+    return found
+
+
+def actual_names() -> set[str]:
+    """Name every module and package; the ``__init__`` of a package is covered by the package's own line."""
+    files = {str(path.relative_to(PACKAGE)) for path in modules() if path.name != "__init__.py"}
+    packages = {f"{path.parent.relative_to(PACKAGE)}/" for path in modules() if path.name == "__init__.py"}
+    return files | packages | {"__init__.py"}
+
+
+def test_map_names_every_module_and_package() -> None:
+    missing = actual_names() - set(mapped_names())
+    assert not missing, f"not in the map of ARCHITECTURE.md: {sorted(missing)}"
+
+
+def test_map_names_nothing_absent_and_nothing_twice() -> None:
+    names = mapped_names()
+    absent = [name for name in names if not (PACKAGE / name).exists()]
+    assert not absent, f"in the map of ARCHITECTURE.md but not in the tree: {absent}"
+    assert len(names) == len(set(names))
+
+
+def test_every_room_has_its_floor() -> None:
+    unknown = {room_of(dotted(path)) for path in modules()} - set(FLOOR_OF)
+    assert not unknown, f"rooms without a place in the order of imports: {sorted(unknown)}"
+
+
+def test_imports_point_one_way() -> None:
+    wrong = [entry for entry in ALL_IMPORTS if not may(entry)]
+    assert not wrong, "\n".join(
+        f"{entry.module}:{entry.line} imports {entry.room}, which is above it or has no floor"
+        for entry in wrong
+    )
+
+
+def test_rooms_import_each_other_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for entry in ALL_IMPORTS:
+        if not entry.function and entry.room != room_of(entry.module):
+            graph.setdefault(room_of(entry.module), set()).add(entry.room)
+    order = tuple(graphlib.TopologicalSorter(graph).static_order())
+    assert set(graph) <= set(order)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("table", "from hiddenpop.result import Estimate"),
+        ("table", "from hiddenpop import estimators"),
+        ("table", "import hiddenpop"),
+        ("table", "def fit():\n    from hiddenpop.estimators import LogLinear"),
+        ("datasets.tables", "import hiddenpop.estimators.loglinear"),
+        ("kernels.lattice", "if True:\n    from hiddenpop.table import CaptureTable"),
+        ("estimators.registry", "from hiddenpop.cli import main"),
+        ("result", "class Estimate:\n    def summary(self):\n        from hiddenpop.plotting import forest"),
+    ],
+)
+def test_an_import_against_the_order_is_seen(module: str, source: str) -> None:
+    assert [may(entry) for entry in imports_of(source, module)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("table", "from hiddenpop import errors"),
+        ("cli", "from hiddenpop.estimators.registry import REGISTRY"),
+        ("result", "from hiddenpop import __version__\nfrom hiddenpop.table import CaptureTable"),
+        ("table", "def plot(self):\n    from hiddenpop.plotting import overlaps"),
+        ("estimators.registry", "def resolve(name):\n    from hiddenpop.bayes import thresholding"),
+    ],
+)
+def test_an_import_in_order_passes(module: str, source: str) -> None:
+    entries = imports_of(source, module)
+    assert entries
+    assert all(may(entry) for entry in entries)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = f"import sys, hiddenpop; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

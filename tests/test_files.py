@@ -1,0 +1,152 @@
+import pandas as pd
+import pytest
+
+from hiddenpop.errors import TableError
+from hiddenpop.table import CaptureTable
+
+
+@pytest.fixture
+def counts():
+    return pd.DataFrame(
+        {
+            "police": [1, 0, 1, 0, 1],
+            "shelter": [0, 1, 1, 0, 0],
+            "care": [0, 0, 0, 1, 0],
+            "region": ["north", "north", "north", "south", "south"],
+            "count": [40, 25, 12, 3, 7],
+        }
+    )
+
+
+@pytest.fixture
+def table(counts):
+    return CaptureTable.from_counts(counts, strata=["region"], public=True)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_public_table_survives_a_file(table, tmp_path, suffix):
+    path = tmp_path / f"open.{suffix}"
+    table.write(path)
+    again = CaptureTable.read(path)
+    assert again == table
+    assert again.name == "open"
+    assert again.public is False
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_censoring_survives_a_file(counts, tmp_path, suffix):
+    frame = counts.assign(low=[True, False, False, False, True])
+    table = CaptureTable.from_counts(frame, strata=["region"], censored="low", public=True)
+    table.write(tmp_path / f"t.{suffix}")
+    assert CaptureTable.read(tmp_path / f"t.{suffix}") == table
+
+
+@pytest.mark.parametrize(("suffix", "reader"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_small_counts_of_other_tables_do_not_leave(table, tmp_path, suffix, reader):
+    secret, path = table.with_meta(public=False), tmp_path / f"t.{suffix}"
+    secret.write(path)
+    assert reader(path)["count"].tolist() == ["40", "25", "12", "<10", "<10"]
+    with pytest.raises(
+        TableError, match=r"row 4 holds '<10'.*or, for a withheld count, enter its upper bound"
+    ):
+        CaptureTable.read(path)
+    secret.write(path, threshold=30)
+    assert reader(path)["count"].tolist() == ["40", "<30", "<30", "<30", "<30"]
+    secret.write(path, show_small_counts=True)
+    assert reader(path)["count"].tolist() == [40, 25, 12, 7, 3]
+
+
+def test_a_failed_write_leaves_the_old_file_whole(table, tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    path.write_text("old")
+
+    def fail(_, draft, **__):
+        draft.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(TableError, match=r"cannot write .*No space left on device"):
+        table.write(path)
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_file_that_cannot_be_written_says_why(table, tmp_path):
+    with pytest.raises(TableError, match=r"its suffix is '.xlsx'; choose .csv or .parquet"):
+        table.write(tmp_path / "t.xlsx")
+    with pytest.raises(TableError, match=r"cannot write .*choose a folder you can write"):
+        table.write(tmp_path / "nowhere" / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.xlsx", b"", r"its suffix is '.xlsx'; give a .csv or a .parquet file"),
+        ("t.csv", b"", "cannot read .* as csv: "),
+        ("t.csv", b"a,b,count\n", "holds no rows; there is nobody to count"),
+        ("t.csv", b"a,b,count\n1,0,3,9\n", "cannot read .* as csv: "),
+        ("t.csv", b"a,b\xe9,count\n1,0,3\n", "is not UTF-8 text; save it again as UTF-8"),
+        ("t.csv", b"a,b,a\n1,0,0\n0,1,1\n", "more than one column is called 'a'"),
+        ("t.csv", b"a,,count\n1,0,3\n0,1,4\n", "a list or covariate cannot be called ''"),
+        (
+            "t.csv",
+            b"a,b,count\n1,0,3\nyes,1,4\n",
+            "column 'a' holds values other than 0 and 1: row 2 holds 'yes'",
+        ),
+        (
+            "t.csv",
+            b"a,b,count\n1,0,3\n,1,4\n",
+            "column 'a' holds values other than 0 and 1: row 2 is missing",
+        ),
+        ("t.parquet", b"nothing", "cannot read .* as parquet: "),
+    ],
+)
+def test_a_file_that_is_no_table_says_why(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message) as caught:
+        CaptureTable.read(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(TableError, match=f"there is no file .*{name}; check the name"):
+        CaptureTable.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b,place,count\n1,0,north,3\n0,1,NA,4\n",
+        "\ufeffa;b;place;count\r\n1;0;north;3\r\n0;1;NA;4\r\n",
+        "a\tb\tplace\tcount\n1\t0\tnorth\t3\n0\t1\tNA\t4\n",
+        "a, b, place, count\n1.0, 0.0, north, 3\n0.0, 1.0, NA, 4\n",
+        "a,b,place,count\nTrue,False,north,3\nFalse,True,NA,4\n",
+    ],
+)
+def test_csv_files_of_many_makes_are_read_alike(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
+    frame = CaptureTable.read(tmp_path / "t.csv").to_frame()
+    assert frame.to_dict("list") == {"a": [0, 1], "b": [1, 0], "place": ["NA", "north"], "count": [4, 3]}
+
+
+def test_strata_that_are_named_keep_their_zeros(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,postcode,n\n1,0,007,3\n0,1,012,4\n")
+    table = CaptureTable.read(tmp_path / "t.csv", count="n", strata=["postcode"])
+    assert table.strata["postcode"].tolist() == ["007", "012"]
+
+
+def test_a_file_without_counts_has_a_row_a_person(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,sex\n1,0,f\n1,0,f\n0,1,m\n")
+    assert CaptureTable.read(tmp_path / "t.csv").counts.tolist() == [2, 1]
+    with pytest.raises(TableError, match="column 'sex' can only mark counts as censored"):
+        CaptureTable.read(tmp_path / "t.csv", censored="sex")
+
+
+def test_a_column_of_identities_does_not_become_strata(tmp_path):
+    rows = "".join(f"1,{number % 2},P{number:03}\n" for number in range(20))
+    (tmp_path / "t.csv").write_text("a,b,who\n" + rows)
+    with pytest.raises(TableError, match="column 'who' has 20 levels for 20 people, like a name") as caught:
+        CaptureTable.read(tmp_path / "t.csv")
+    assert "P001" not in str(caught.value)
