@@ -26,7 +26,7 @@ slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
 bench: $(STAMP)
-	$(BIN)/pytest benchmarks -m "" -p no:doctest -s
+	$(BIN)/pytest benchmarks -m ""
 
 venv: $(STAMP)
 

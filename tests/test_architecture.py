@@ -23,7 +23,7 @@ FLOORS = (
     {"sensitivity", "synthetic", "validation", "description"},
     {"monitor", "report", "plotting"},
     {"runs"},
-    {"cli"},
+    {"cli", "__main__"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = ("numba", "scipy.optimize", "matplotlib", "pymc", "arviz", "statsmodels", "typer")

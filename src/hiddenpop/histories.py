@@ -25,7 +25,8 @@ def encode(indicators: npt.ArrayLike) -> Histories:
     [1, 5]
     """
     bits = np.asarray(indicators, dtype=np.int64)
-    return (bits << np.arange(bits.shape[1], dtype=np.int64)).sum(axis=1, dtype=np.int64)
+    codes: Histories = (bits << np.arange(bits.shape[1], dtype=np.int64)).sum(axis=1, dtype=np.int64)
+    return codes
 
 
 def decode(histories: npt.ArrayLike, n_lists: int) -> npt.NDArray[np.int8]:

@@ -70,7 +70,9 @@ class HierarchicalModel:
         everything = (1 << self.n_lists) - 1
         for term in self.generators:
             if term <= 0 or term > everything:
-                raise ModelError(f"generator {term} is not a set of {self.n_lists} lists; use masks 1 to {everything}")
+                raise ModelError(
+                    f"generator {term} is not a set of {self.n_lists} lists; use masks 1 to {everything}"
+                )
         missing = bit_positions(everything & ~_union(self.generators))
         if missing:
             positions = ", ".join(str(i + 1) for i in missing)
@@ -81,7 +83,9 @@ class HierarchicalModel:
         object.__setattr__(self, "generators", _maximal(self.generators))
 
     @classmethod
-    def parse(cls, text: str, *, lists: Sequence[str] | None = None, n_lists: int | None = None) -> "HierarchicalModel":
+    def parse(
+        cls, text: str, *, lists: Sequence[str] | None = None, n_lists: int | None = None
+    ) -> "HierarchicalModel":
         """Read a model from the bracket notation or from a formula of list names.
 
         Parameters
@@ -245,7 +249,11 @@ def _read_positions(token: str, size: int, text: str) -> int:
     numbers = [int(part) if part else 0 for part in (token.split(".") if whole else list(token))]
     for number in numbers:
         if not 1 <= number <= size:
-            advice = "separate positions by points, as in '[1.2,10]'" if size >= 10 else f"positions run from 1 to {size}"
+            advice = (
+                "separate positions by points, as in '[1.2,10]'"
+                if size >= 10
+                else f"positions run from 1 to {size}"
+            )
             raise ModelError(f"model {text!r}: there is no list {number} among {size}; {advice}")
     return _mask([number - 1 for number in numbers], text)
 
@@ -254,8 +262,14 @@ def _split_names(token: str, names: tuple[str, ...], text: str) -> list[str]:
     """Cut a run of names such as ``AB`` into list names, where that can be done in one way only."""
     ways = [way for way in _segmentations(token, names) if len(set(way)) == len(way)]
     if len(ways) != 1:
-        problem = "can be read in more than one way" if ways else f"is not made of the lists {', '.join(names) or '(none)'}"
-        raise ModelError(f"model {text!r}: {token!r} {problem}; separate names by '*', as in '[police*shelter,coordinator]'")
+        problem = (
+            "can be read in more than one way"
+            if ways
+            else f"is not made of the lists {', '.join(names) or '(none)'}"
+        )
+        raise ModelError(
+            f"model {text!r}: {token!r} {problem}; separate names by '*', as in '[police*shelter,coordinator]'"
+        )
     return ways[0]
 
 
@@ -268,13 +282,17 @@ def _segmentations(token: str, names: tuple[str, ...]) -> list[list[str]]:
 
 def _position(name: str, names: tuple[str, ...], text: str) -> int:
     if name not in names:
-        raise ModelError(f"model {text!r}: there is no list {name!r}; the lists are {', '.join(names) or '(no names given)'}")
+        raise ModelError(
+            f"model {text!r}: there is no list {name!r}; the lists are {', '.join(names) or '(no names given)'}"
+        )
     return names.index(name)
 
 
 def _mask(positions: list[int], text: str) -> int:
     if len(set(positions)) < len(positions):
-        raise ModelError(f"model {text!r} names list {_first_twice(positions) + 1} twice in one generator; once is enough")
+        raise ModelError(
+            f"model {text!r} names list {_first_twice(positions) + 1} twice in one generator; once is enough"
+        )
     return sum(1 << position for position in positions)
 
 
@@ -297,7 +315,9 @@ def _read_formula(text: str, names: tuple[str, ...]) -> tuple[int, ...]:
         absent = [sub for sub in _subsets(term) if sub and sub not in given]
         if absent:
             lacking = "*".join(names[i] for i in bit_positions(absent[-1]))
-            raise ModelError(f"model {text!r} is not hierarchical: {lacking!r} is missing; write 'a*b' for a term with its subsets")
+            raise ModelError(
+                f"model {text!r} is not hierarchical: {lacking!r} is missing; write 'a*b' for a term with its subsets"
+            )
     return tuple(generators + alone)
 
 
@@ -328,7 +348,9 @@ def notations(term_sets: npt.NDArray[np.uint64], n_lists: int) -> list[str]:
     generators = term_sets & ~_inside_a_larger_term(term_sets, n_lists) & ~np.uint64(1)
     order = sorted(range(1, 1 << n_lists), key=lambda term: (-term.bit_count(), bit_positions(term)))
     labels = [(1 << term, term_label(term, n_lists)) for term in order]
-    return ["[" + ",".join(label for bit, label in labels if model & bit) + "]" for model in generators.tolist()]
+    return [
+        "[" + ",".join(label for bit, label in labels if model & bit) + "]" for model in generators.tolist()
+    ]
 
 
 def _inside_a_larger_term(term_sets: npt.NDArray[np.uint64], n_lists: int) -> npt.NDArray[np.uint64]:
@@ -368,7 +390,9 @@ def model_space_size(n_lists: int, max_order: int | None = None) -> int | None:
     if order == 2:
         return int(2 ** math.comb(n_lists, 2))
     if order == n_lists - 1 and n_lists < len(DEDEKIND):
-        families = sum((-1) ** (n_lists - k) * math.comb(n_lists, k) * DEDEKIND[k] for k in range(n_lists + 1))
+        families: int = sum(
+            (-1) ** (n_lists - k) * math.comb(n_lists, k) * DEDEKIND[k] for k in range(n_lists + 1)
+        )
         return families - 1
     if n_lists <= 5:
         return sum(len(block) for block in enumerate_models(n_lists, max_order=order))
@@ -393,7 +417,7 @@ def enumerate_models(
     Yields
     ------
     ndarray of uint64
-        Term sets: bit ``theta`` of an element is set when the model holds term ``theta`` (bit 0, the intercept, always).
+        Term sets: bit ``theta`` of an element is set when the model holds term ``theta`` (bit 0 always).
 
     Raises
     ------
@@ -429,7 +453,9 @@ def _extend(models: npt.NDArray[np.uint64], terms: Sequence[int]) -> npt.NDArray
     return models
 
 
-def _chunks(graphs: npt.NDArray[np.uint64], higher: Sequence[int], size: int) -> Iterator[npt.NDArray[np.uint64]]:
+def _chunks(
+    graphs: npt.NDArray[np.uint64], higher: Sequence[int], size: int
+) -> Iterator[npt.NDArray[np.uint64]]:
     """Cut the two-list models so that each piece grows to a bounded number of models."""
     return _slices(graphs, max(1, size >> 10) if higher else size)
 

@@ -22,7 +22,15 @@ from hiddenpop.table import RNGLike, TableSummary
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["SCHEMA_VERSION", "Diagnostic", "Estimate", "EstimatorSpec", "Interval", "Status", "make_provenance"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Diagnostic",
+    "Estimate",
+    "EstimatorSpec",
+    "Interval",
+    "Status",
+    "make_provenance",
+]
 
 SCHEMA_VERSION = 1
 Status = Literal["ok", "boundary", "unbounded", "not_identified", "not_converged"]
@@ -203,7 +211,9 @@ class Estimate:
     def require_ok(self) -> Self:
         """Return the estimate itself, or raise `EstimateNotOkError` with the reason when the status is not ok."""
         if not self.ok:
-            raise EstimateNotOkError(f"{self.estimator.name} on {self.table.name}: {self.status}: {self.reason}")
+            raise EstimateNotOkError(
+                f"{self.estimator.name} on {self.table.name}: {self.status}: {self.reason}"
+            )
         return self
 
     def summary(self) -> str:
@@ -212,14 +222,20 @@ class Estimate:
         if self.reason:
             lines.append(f"  {self.status}: {self.reason}")
         if self.n_failed:
-            lines.append(f"  {self.n_failed} inner fits gave no finite answer; they are counted in the interval")
+            lines.append(
+                f"  {self.n_failed} inner fits gave no finite answer; they are counted in the interval"
+            )
         lines += [f"  {d.level}: {d.message}" for d in self.diagnostics]
         return "\n".join(lines)
 
     def _headline(self) -> str:
         low, high = (format_persons(x, self.interval.width) for x in (self.interval.low, self.interval.high))
         limits = f"{self.interval.level:.0%} interval {low} to {high} ({self.interval.method})"
-        shown = "no estimate" if math.isnan(self.n_hat) else f"N = {format_persons(self.n_hat, self.interval.width)}"
+        shown = (
+            "no estimate"
+            if math.isnan(self.n_hat)
+            else f"N = {format_persons(self.n_hat, self.interval.width)}"
+        )
         return f"{shown}, {limits}; {self.n_observed:,} observed"
 
     def to_frame(self) -> pd.DataFrame:
@@ -306,12 +322,16 @@ class Estimate:
             For another schema version, a missing field, or a withheld number observed.
         """
         if data.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"schema version {data.get('schema_version')!r} is not {SCHEMA_VERSION}, which this version reads")
+            raise ValueError(
+                f"schema version {data.get('schema_version')!r} is not {SCHEMA_VERSION}, which this version reads"
+            )
         absent = [name for name in REQUIRED_FIELDS if name not in data]
         if absent:
             raise ValueError(f"not an estimate: the fields {', '.join(absent)} are missing")
         if not isinstance(data["n_observed"], int):
-            raise ValueError(f"the number observed was withheld ({data['n_observed']!r}); the estimate cannot be read back")
+            raise ValueError(
+                f"the number observed was withheld ({data['n_observed']!r}); the estimate cannot be read back"
+            )
         status = data["status"]
         n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[status]
         limits = data["interval"]
@@ -367,7 +387,9 @@ def _check_consistency(estimate: Estimate) -> None:
         raise ValueError(f"the interval starts at {e.interval.low}, below the {e.n_observed} observed")
     finite = math.isfinite(e.n_hat)
     if e.status in ("ok", "boundary") and not (finite and e.n_hat >= e.n_observed):
-        raise ValueError(f"status {e.status!r} needs a finite estimate of at least {e.n_observed}; got {e.n_hat}")
+        raise ValueError(
+            f"status {e.status!r} needs a finite estimate of at least {e.n_observed}; got {e.n_hat}"
+        )
     if e.status in N_HAT_WITHOUT_NUMBER and finite:
         raise ValueError(f"status {e.status!r} has no number; got {e.n_hat}")
     if e.status != "ok" and not e.reason:
@@ -385,7 +407,9 @@ def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:
     """Withhold the figures of strata in which few people were observed."""
     if frame.empty:
         return frame
-    return protect_cells(frame.rename(columns={"n_observed": "count"})).rename(columns={"count": "n_observed"})
+    return protect_cells(frame.rename(columns={"n_observed": "count"})).rename(
+        columns={"count": "n_observed"}
+    )
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""From results to JSON and back: numbers, frames and settings as plain values, never a NaN or an Infinity token."""
+"""From results to JSON: numbers, frames and records as plain values, never a NaN or an Infinity token."""
 
 import dataclasses
 import math
@@ -40,22 +40,26 @@ def to_jsonable(value: Any) -> Any:
     >>> to_jsonable({"n": np.int64(3), "limits": (1.0, float("inf"))})
     {'n': 3, 'limits': [1.0, None]}
     """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):
         return value
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.integer | np.bool_):
-        return value.item()
     if isinstance(value, HierarchicalModel):
         return str(value)
+    return _container(value)
+
+
+def _container(value: Any) -> Any:
     if isinstance(value, pd.DataFrame):
-        return [to_jsonable(row) for row in value.to_dict(orient="records")]
-    if isinstance(value, pd.Series):
-        return {str(key): to_jsonable(item) for key, item in value.items()}
+        value = value.to_dict(orient="records")
+    elif isinstance(value, pd.Series):
+        value = value.to_dict()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
         return [to_jsonable(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
     raise NotJsonableError(f"{type(value).__name__} has no form in JSON")

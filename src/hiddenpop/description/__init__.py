@@ -1,4 +1,4 @@
-"""A reviewer's first question: can this table carry an estimate at all?"""
+"""A reviewer's first question: whether a table can carry an estimate at all."""
 
 from hiddenpop.description.record import TableDescription, describe
 from hiddenpop.description.rules import RULES, Finding, Rule

@@ -211,7 +211,8 @@ RULES: tuple[Rule, ...] = (
         "spread_ratio",
         operator.gt,
         DISAGREEMENT,
-        "dark figures of models that BIC can hardly tell apart differ by a factor {value:.1f}, more than {threshold:.1f}",
+        "dark figures of models that BIC can hardly tell apart differ by a factor {value:.1f}, "
+        "more than {threshold:.1f}",
         "dark figures of models that BIC can hardly tell apart differ by more than a factor {threshold:.1f}",
     ),
     Rule(
@@ -251,7 +252,9 @@ def findings_of(figures: Figures, withheld: Withheld = frozenset()) -> tuple[Fin
     tuple of Finding
     """
     fired = [r for r in RULES if r.applies(figures) and r.wrong(getattr(figures, r.figure), r.threshold)]
-    return tuple(_finding(rule, figures, veiled=rule.figure in withheld and bool(rule.veiled)) for rule in fired)
+    return tuple(
+        _finding(rule, figures, veiled=rule.figure in withheld and bool(rule.veiled)) for rule in fired
+    )
 
 
 def _finding(rule: Rule, figures: Figures, *, veiled: bool) -> Finding:

@@ -24,7 +24,7 @@ EVERY_ORDER_LISTS = 5
 """Five lists have 6,893 models, fitted in a tenth of a second; six have 7.8 million."""
 
 CLOSE = 2.0
-"""Units of a criterion within which a model is as good as the best (Raftery 1995: "not worth more than a bare mention")."""
+"""Units of a criterion within which a model is about as good as the best (Raftery 1995, doi:10.2307/271063)."""
 
 Floats = npt.NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -65,9 +66,11 @@ class Mixture:
         z = (grid[:, None] - self.centres) / self.spreads
         density = np.exp(-0.5 * z * z) @ (self.weights / self.spreads)
         peaks = np.flatnonzero((density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:])) + 1
-        valleys = [a + int(np.argmin(density[a:b])) for a, b in zip(peaks[:-1], peaks[1:], strict=True)]
+        valleys = [a + int(np.argmin(density[a:b])) for a, b in pairwise(peaks)]
         edges = [0.0, *(self._below(float(grid[v])) for v in valleys), 1.0]
-        found = [(math.exp(float(grid[p])), b - a) for p, a, b in zip(peaks, edges[:-1], edges[1:], strict=True)]
+        found = [
+            (math.exp(float(grid[p])), b - a) for p, a, b in zip(peaks, edges[:-1], edges[1:], strict=True)
+        ]
         return sorted((m for m in found if m[1] >= SMALLEST_MODE_SHARE), key=lambda m: -m[1])
 
 
@@ -162,17 +165,31 @@ class AveragedLogLinear:
         return self._estimate(table, data, mixture, lost, rng, extra)
 
     def _estimate(
-        self, table: CaptureTable, data: ListCounts, mixture: Mixture, lost: float, rng: RNGLike, extra: dict[str, Any]
+        self,
+        table: CaptureTable,
+        data: ListCounts,
+        mixture: Mixture,
+        lost: float,
+        rng: RNGLike,
+        extra: dict[str, Any],
     ) -> Estimate:
         n, tail = data.n_observed, (1.0 - self.level) / 2.0
         modes = [{"n": n + n0, "share": share} for n0, share in mixture.modes()]
         mean = n + float(mixture.weights @ np.exp(mixture.centres))
-        details = {"dropped_lists": list(data.dropped), "weighted_mean": mean, "modes": modes, "inadmissible_weight": lost}
+        details = {
+            "dropped_lists": list(data.dropped),
+            "weighted_mean": mean,
+            "modes": modes,
+            "inadmissible_weight": lost,
+        }
         return Estimate(
             n_hat=n + mixture.quantile(0.5),
             n_observed=n,
             interval=Interval(
-                n + mixture.quantile(tail), n + mixture.quantile(1.0 - tail), self.level, "mixture over models"
+                n + mixture.quantile(tail),
+                n + mixture.quantile(1.0 - tail),
+                self.level,
+                "mixture over models",
             ),
             status="ok",
             estimator=spec_of(self),

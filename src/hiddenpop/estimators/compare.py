@@ -10,7 +10,8 @@ import pandas as pd
 
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator, spec_of
-from hiddenpop.estimators.registry import STANDARD_PANEL, build
+from hiddenpop.estimators.registry import STANDARD_PANEL, STANDARD_PANEL_MANY_LISTS, build
+from hiddenpop.model import MAX_ENUMERATED_LISTS
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -42,7 +43,11 @@ class Comparison:
 
     def sentence(self) -> str:
         """Say in one sentence how far the finite estimates disagree."""
-        finite = [(e.n_hat, label) for label, e in zip(self.labels, self.estimates, strict=True) if math.isfinite(e.n_hat)]
+        finite = [
+            (e.n_hat, label)
+            for label, e in zip(self.labels, self.estimates, strict=True)
+            if math.isfinite(e.n_hat)
+        ]
         without = len(self.estimates) - len(finite)
         rest = f"; {without} of {len(self.estimates)} have no finite answer" if without else ""
         if not finite:
@@ -112,7 +117,9 @@ def _resolve(estimator: str | Estimator, settings: Mapping[str, Any]) -> Estimat
         return built
     if settings:
         given = ", ".join(settings)
-        raise SettingError(f"settings ({given}) go with an estimator's name; make a variant with dataclasses.replace")
+        raise SettingError(
+            f"settings ({given}) go with an estimator's name; make a variant with dataclasses.replace"
+        )
     return estimator
 
 
@@ -168,6 +175,23 @@ def _label(estimator: Estimator) -> str:
     return spec_of(estimator).label
 
 
-def standard_panel() -> dict[str, Estimator]:
-    """Make the estimators of the standard panel, by label."""
-    return {label: build(name, settings) for label, (name, settings) in STANDARD_PANEL.items()}
+def standard_panel(n_lists: int = MAX_ENUMERATED_LISTS) -> dict[str, Estimator]:
+    """Make the estimators of the standard panel, by label.
+
+    Parameters
+    ----------
+    n_lists : int
+        Lists of the table. Beyond six the space cannot be searched whole: the labels then say "downhill search", and
+        there is no average over all models.
+
+    Returns
+    -------
+    dict of str to Estimator
+
+    Examples
+    --------
+    >>> len(standard_panel(6)), len(standard_panel(8))
+    (6, 5)
+    """
+    panel = STANDARD_PANEL if n_lists <= MAX_ENUMERATED_LISTS else STANDARD_PANEL_MANY_LISTS
+    return {label: build(name, settings) for label, (name, settings) in panel.items()}

@@ -13,7 +13,9 @@ CRITERIA: tuple[str, ...] = ("bic", "aic", "aicc")
 Floats = npt.NDArray[np.float64]
 
 
-def criteria_of(minus_twice_log_likelihood: Floats, n_parameters: npt.ArrayLike, n_observed: int) -> dict[str, Floats]:
+def criteria_of(
+    minus_twice_log_likelihood: Floats, n_parameters: npt.ArrayLike, n_observed: int
+) -> dict[str, Floats]:
     """BIC, AIC and AICc of fitted models.
 
     Parameters

@@ -118,7 +118,9 @@ def model_for(model: str | HierarchicalModel, table: CaptureTable) -> Hierarchic
     if isinstance(model, str):
         return HierarchicalModel.parse(model, lists=table.lists)
     if model.n_lists != len(table.lists):
-        raise ModelError(f"the model {model} is for {model.n_lists} lists and {table.name} has {len(table.lists)}")
+        raise ModelError(
+            f"the model {model} is for {model.n_lists} lists and {table.name} has {len(table.lists)}"
+        )
     return model
 
 
@@ -140,7 +142,9 @@ def estimate_of_model(
     status, reason = status_of_fit(fit)
     limits, found = model_interval(data, model, fit, level, interval, known)
     minus_twice = np.array([fit.deviance + saturated_constant(data.counts)])
-    criteria = {k: float(v[0]) for k, v in criteria_of(minus_twice, [model.n_parameters], data.n_observed).items()}
+    criteria = {
+        k: float(v[0]) for k, v in criteria_of(minus_twice, [model.n_parameters], data.n_observed).items()
+    }
     return Estimate(
         n_hat=data.n_observed + fit.n0 if status != "not_converged" else float("nan"),
         n_observed=data.n_observed,

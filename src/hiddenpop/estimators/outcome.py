@@ -31,7 +31,7 @@ IntervalMethod = Literal["profile", "lognormal", "wald"]
 INTERVALS: tuple[str, ...] = ("profile", "lognormal", "wald")
 
 REASONS = {
-    "unbounded": "the likelihood rises without end as the dark figure grows: the empty overlaps leave it no upper limit",
+    "unbounded": "the likelihood keeps rising as the dark figure grows: the empty cells leave it no upper limit",
     "boundary": "the data push the dark figure to 0: the likelihood is highest when nobody was missed",
     "not_identified": "the data do not determine the dark figure under this model: different values fit equally well",
     "not_converged": "the fit did not converge",
@@ -91,7 +91,12 @@ def limits_from_variance(
 
 
 def model_interval(
-    data: ListCounts, model: HierarchicalModel, fit: ModelFit, level: float, method: IntervalMethod, known: str
+    data: ListCounts,
+    model: HierarchicalModel,
+    fit: ModelFit,
+    level: float,
+    method: IntervalMethod,
+    known: str,
 ) -> tuple[Interval, dict[str, Any]]:
     """Interval for N under one model, and what the profile says besides.
 
@@ -134,7 +139,7 @@ def terms_of(model: HierarchicalModel) -> "np.ndarray[Any, np.dtype[np.int64]]":
 def model_details(
     data: ListCounts, model: HierarchicalModel, fit: ModelFit, criteria: dict[str, float], rng: RNGLike
 ) -> dict[str, Any]:
-    """What a reader of one fitted model asks for: coefficients, fitted counts, residuals, goodness of fit."""
+    """Collect what a reader of one fitted model asks for: coefficients, fitted counts, goodness of fit."""
     cells = _cell_frame(data, fit)
     return {
         "model": str(model),
@@ -151,7 +156,9 @@ def model_details(
 
 def _coefficient_frame(data: ListCounts, model: HierarchicalModel, fit: ModelFit) -> pd.DataFrame:
     terms = terms_of(model)
-    names = ["*".join(data.lists[i] for i in range(data.n_lists) if term >> i & 1) or "intercept" for term in terms]
+    names = [
+        "*".join(data.lists[i] for i in range(data.n_lists) if term >> i & 1) or "intercept" for term in terms
+    ]
     return pd.DataFrame(
         {
             "term": names,
@@ -194,9 +201,16 @@ def _goodness_of_fit(
         tails = {"p_deviance": float(chi2.sf(fit.deviance, df)), "p_pearson": float(chi2.sf(pearson, df))}
         return {**result, **tails, "p_method": "chi-square"}
     if rng is None:
-        return {**result, "p_method": "none: small fitted counts need a parametric bootstrap, which needs a seed (rng)"}
+        return {
+            **result,
+            "p_method": "none: small fitted counts need a parametric bootstrap, which needs a seed (rng)",
+        }
     p_value, size = _bootstrap_p_value(data, model, fit, np.random.default_rng(rng))
-    return {**result, "p_deviance": p_value, "p_method": f"parametric bootstrap of the deviance, {size} tables"}
+    return {
+        **result,
+        "p_deviance": p_value,
+        "p_method": f"parametric bootstrap of the deviance, {size} tables",
+    }
 
 
 def _bootstrap_p_value(
@@ -216,5 +230,5 @@ def face_diagnostics(fit: ModelFit) -> list[Diagnostic]:
     off = int((~fit.face.cells[1:]).sum())
     if not off:
         return []
-    message = f"the maximum lies on a face: {off} empty cells have fitted count 0 and some interactions are at minus infinity"
+    message = f"the maximum lies on a face: {off} empty cells have fitted count 0, some interactions are minus infinity"
     return [Diagnostic("face", "info", message, off)]

@@ -80,7 +80,13 @@ def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) 
     diagnostics: list[Diagnostic] = []
     if table.has_strata:
         columns = ", ".join(table.strata.columns)
-        diagnostics.append(_warn("collapsed_strata", f"{estimator} does not model strata and added up {columns}", CollapsedStrataWarning))
+        diagnostics.append(
+            _warn(
+                "collapsed_strata",
+                f"{estimator} does not model strata and added up {columns}",
+                CollapsedStrataWarning,
+            )
+        )
         table = table.collapse()
     dropped = tuple(table.empty_lists)
     if dropped:
@@ -105,8 +111,8 @@ def _refuse_gaps(table: CaptureTable, estimator: str) -> None:
     if table.has_gaps:
         lists = ", ".join(sorted({rule.list for rule in table.coverage}))
         raise CapabilityError(
-            f"{lists} did not operate in every stratum of {table.name}, and {estimator} would read what is structurally "
-            f"missing as zero; select the strata where all lists operate, or drop the list"
+            f"{lists} did not operate in every stratum of {table.name}, and {estimator} would read what is "
+            f"structurally missing as zero; select the strata where all lists operate, or drop the list"
         )
     if table.has_censored:
         raise CapabilityError(

@@ -1,6 +1,7 @@
 """What an estimator is, and how its settings are checked and written down."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -63,11 +64,18 @@ def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_level(level: float) -> None:
     """Refuse a confidence level that is not between 0 and 1."""
-    if not isinstance(level, float | int) or not 0.0 < level < 1.0:
+    number = _as_number(level)
+    if not 0.0 < number < 1.0:
         raise SettingError(f"level={level!r} must lie between 0 and 1, e.g. 0.95")
 
 
 def check_order(max_order: int | None) -> None:
-    """Refuse an order below 1."""
-    if max_order is not None and (not isinstance(max_order, int) or isinstance(max_order, bool) or max_order < 1):
+    """Refuse an order that is not a whole number of at least 1."""
+    number = 1.0 if max_order is None else _as_number(max_order)
+    if not 1.0 <= number < math.inf or number != int(number):
         raise SettingError(f"max_order={max_order!r} must be a whole number of lists, at least 1, or None")
+
+
+def _as_number(value: Any) -> float:
+    """Give the value as a number, nan where it is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -30,6 +30,15 @@ STANDARD_PANEL: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What `hiddenpop estimate` shows side by side when no estimator is named."""
 
+STANDARD_PANEL_MANY_LISTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "independence": ("loglinear", {"model": "independence"}),
+    "BIC, downhill search": ("selected", {"criterion": "bic", "search": "downhill"}),
+    "AIC, downhill search": ("selected", {"criterion": "aic", "search": "downhill"}),
+    "stepwise": ("selected", {"search": "stepwise_p"}),
+    "lower bound": ("chao", {}),
+}
+"""The same for more lists than can be searched whole."""
+
 
 def estimator_class(name: str) -> type[Any]:
     """Import the class of a registered name, or of a ``module:Class`` path.

@@ -14,13 +14,19 @@ from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import bit_positions, subset_order
 from hiddenpop.kernels.faces import face_of_model, faces_of_batch
 from hiddenpop.kernels.lattice import LatticeFit, fit_batch, fit_one
-from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.model import MAX_ENUMERATED_LISTS, HierarchicalModel, enumerate_models, model_space_size, notations
+from hiddenpop.kernels.model_fit import fit_model, saturated_constant
+from hiddenpop.model import (
+    MAX_ENUMERATED_LISTS,
+    HierarchicalModel,
+    enumerate_models,
+    model_space_size,
+    notations,
+)
 
 __all__ = ["Rule", "Tried", "default_order", "downhill", "exhaustive", "forward_pairs", "stepwise_p"]
 
 MODELS_KEPT = 1 << 15
-"""Of a larger space the best this many models are kept for judgement; all of up to five lists, and of order 2 of six."""
+"""Of a larger space only the best this many models are judged; up to five lists, and order 2 of six, keep all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +161,38 @@ def evaluate(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[np.uint64]
         sets = np.asarray(term_sets, dtype=np.uint64)
         fit = fit_batch(data.counts, sets, data.n_lists)
         faces = faces_of_batch(data.counts, sets, data.n_lists)
-        columns = (fit.deviance, fit.n0, fit.log_n0_variance, fit.n_parameters, faces.rank, faces.status, faces.exists)
-        return Tried(sets.astype(object), *columns)
+        tried = Tried(
+            sets.astype(object),
+            fit.deviance,
+            fit.n0,
+            fit.log_n0_variance,
+            fit.n_parameters,
+            faces.rank,
+            faces.status,
+            faces.exists,
+        )
+        _refit_exactly(data, tried, np.flatnonzero(~fit.converged & (faces.status == "ok")))
+        return tried
     return _evaluate_one_by_one(data, [int(s) for s in term_sets])
+
+
+def _refit_exactly(data: ListCounts, tried: Tried, rows: npt.NDArray[np.intp]) -> None:
+    """Fit again, by the slower and more exact route, the models on which the quick one ran out of steps."""
+    for row in rows:
+        fit = fit_model(data.counts, _terms(int(tried.term_sets[row])), data.n_lists)
+        tried.deviance[row], tried.n0[row], tried.log_n0_variance[row] = (
+            fit.deviance,
+            fit.n0,
+            fit.log_n0_variance,
+        )
+        if not fit.converged:
+            tried.status[row], tried.exists[row] = "not_converged", False
 
 
 def _evaluate_one_by_one(data: ListCounts, term_sets: list[int]) -> Tried:
     fits = [_fit(data, s) for s in term_sets]
     faces = [face_of_model(data.counts, _terms(s), data.n_lists) for s in term_sets]
-    return Tried(
+    tried = Tried(
         np.array(term_sets, dtype=object),
         np.array([fit.deviance for fit in fits]),
         np.array([fit.means[0] for fit in fits]),
@@ -173,6 +202,9 @@ def _evaluate_one_by_one(data: ListCounts, term_sets: list[int]) -> Tried:
         np.array([face.status for face in faces], dtype="<U14"),
         np.array([face.exists for face in faces], dtype=bool),
     )
+    hurried = [row for row, fit in enumerate(fits) if not fit.converged and faces[row].status == "ok"]
+    _refit_exactly(data, tried, np.array(hurried, dtype=np.intp))
+    return tried
 
 
 def _terms(term_set: int) -> npt.NDArray[np.int64]:
@@ -294,7 +326,9 @@ def _climb_down(
         if not values[at] < best:
             break
         current, best = candidates[at], float(values[at])
-        path.append({"model": str(HierarchicalModel.from_term_set(current, data.n_lists)), rule.criterion: best})
+        path.append(
+            {"model": str(HierarchicalModel.from_term_set(current, data.n_lists)), rule.criterion: best}
+        )
     return _winner_first(_join(rows), current), path
 
 

@@ -17,7 +17,15 @@ from hiddenpop.estimators.protocol import check_choice, check_level, check_order
 from hiddenpop.estimators.search import Rule, Tried, downhill, exhaustive, forward_pairs, stepwise_p
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
-from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval, Status, format_persons, make_provenance
+from hiddenpop.result import (
+    Diagnostic,
+    Estimate,
+    EstimatorSpec,
+    Interval,
+    Status,
+    format_persons,
+    make_provenance,
+)
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ADMISSIBLE", "COUNTS", "SelectedLogLinear", "estimate_without_model", "selection_frame"]
@@ -105,7 +113,9 @@ class SelectedLogLinear:
         if not 0.0 <= self.p_threshold <= 1.0:
             raise SettingError(f"p_threshold={self.p_threshold!r} must lie between 0 and 1")
         if self.search.startswith("stepwise") and self.max_order not in (None, 2):
-            raise SettingError(f"search={self.search!r} is over two-list terms; leave out max_order={self.max_order}")
+            raise SettingError(
+                f"search={self.search!r} is over two-list terms; leave out max_order={self.max_order}"
+            )
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
         """Search the models and estimate under the winner.
@@ -152,7 +162,9 @@ class SelectedLogLinear:
             interval=self.interval,
             rng=rng,
             known="selected model taken as known",
-            diagnostics=() if self.search == "stepwise_p" else _selection_diagnostics(tried, data, rule, winner),
+            diagnostics=()
+            if self.search == "stepwise_p"
+            else _selection_diagnostics(tried, data, rule, winner),
             extra=extra,
         )
 
@@ -174,7 +186,9 @@ def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
     """Table of the models tried; N is nan or inf where the status is not ok."""
     criteria = tried.criteria(data, rule.count)
     without = {"boundary": float(data.n_observed), "unbounded": math.inf, "not_identified": math.nan}
-    n_hat = np.where(tried.status == "ok", data.n_observed + tried.n0, [without.get(s, 0.0) for s in tried.status])
+    n_hat = np.where(
+        tried.status == "ok", data.n_observed + tried.n0, [without.get(s, 0.0) for s in tried.status]
+    )
     return pd.DataFrame(
         {
             "model": tried.labels(data.n_lists),

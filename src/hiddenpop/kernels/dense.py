@@ -52,7 +52,9 @@ def poisson_deviance(counts: Floats, means: Floats) -> float:
     """
     positive = counts > 0
     relative = (means[positive] - counts[positive]) / counts[positive]
-    return float(2.0 * (np.sum(counts[positive] * (relative - np.log1p(relative))) + np.sum(means[~positive])))
+    return float(
+        2.0 * (np.sum(counts[positive] * (relative - np.log1p(relative))) + np.sum(means[~positive]))
+    )
 
 
 def fit_design(design: Floats, counts: Floats) -> DenseFit:

@@ -100,7 +100,7 @@ def facial_set(design: Floats, positive: Bools) -> Bools:
         bounds=[(None, None)] * p + [(0.0, 1.0)] * n_empty,
         method="highs",
     )
-    if solution.status != 0:
+    if solution.x is None:
         raise ArithmeticError(f"the linear programme of the face failed: {solution.message}")
     on_face = positive.copy()
     on_face[empty] = solution.x[p:] < 0.5
@@ -147,14 +147,15 @@ def _extreme(design: Floats, on_face: Bools, intercept: int, sign: float) -> flo
     )
     if solution.status == 3:
         return -sign * np.inf
-    if solution.status != 0:
+    if solution.fun is None:
         raise ArithmeticError(f"the linear programme of the dark figure failed: {solution.message}")
     return sign * float(solution.fun)
 
 
 def lattice_design(cells: Ints, terms: Ints) -> Floats:
     """Rows of the design for `cells`, columns for `terms`: 1 where the history contains the term."""
-    return ((cells[:, None] & terms[None, :]) == terms[None, :]).astype(np.float64)
+    design: Floats = ((cells[:, None] & terms[None, :]) == terms[None, :]).astype(np.float64)
+    return design
 
 
 def face_of_model(counts: Floats, terms: Ints, n_lists: int) -> Face:

@@ -30,6 +30,7 @@ __all__ = [
     "heterogeneity_column",
     "profile_of_design",
     "profile_of_removal",
+    "without_unreached",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ what is left of an independent column is above 1e-6 over the parameters that the
 1e-14 of a dependent one."""
 
 SMALLEST_CELL = 1e-9
-"""The likelihood is continuous where the supposed dark figure goes to 0; at 0 itself Newton's method would be singular."""
+"""The likelihood is continuous as the supposed dark figure goes to 0; at 0 Newton's method would be singular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def closed_design(
 
 
 def _lists_before_the_first(histories: npt.NDArray[np.int64]) -> Floats:
-    """Number of lists that passed before somebody was caught for the first time."""
+    """Count the lists that passed before somebody was caught for the first time."""
     lowest_bit = histories & -histories
     return np.asarray(np.bitwise_count(lowest_bit - 1), dtype=np.float64)
 
@@ -301,7 +302,16 @@ def fit_closed(design: ClosedDesign, counts: Floats) -> ClosedFit:
     n0 = math.exp(fit.coefficients[-1]) if ok else NUMBER_BY_STATUS[status]
     variance = float(fit.covariance[-1, -1]) if ok else math.nan
     return ClosedFit(
-        status, n0, variance, fit.deviance, int(kept.sum()), on_face, means, coefficients, errors, fit.converged
+        status,
+        n0,
+        variance,
+        fit.deviance,
+        int(kept.sum()),
+        on_face,
+        means,
+        coefficients,
+        errors,
+        fit.converged,
     )
 
 
@@ -336,14 +346,18 @@ def fit_lower_bound(design: ClosedDesign, counts: Floats) -> tuple[ClosedDesign,
     >>> kept.names
     ('a', 'b', 'c', 'eta3', 'intercept')
     """
-    unreached = [c for c in design.etas if not counts[design.matrix[:, c] == 1.0].any()]
-    design = design.without(unreached)
+    design = without_unreached(design, counts)
     while True:
         fit = fit_closed(design, counts)
         negative = [c for c in design.etas if fit.coefficients[c] < 0.0]
         if not negative:
             return design, fit
         design = design.without(negative)
+
+
+def without_unreached(design: ClosedDesign, counts: Floats) -> ClosedDesign:
+    """Leave out the steps eta_j for which nobody was caught exactly j times."""
+    return design.without([c for c in design.etas if not counts[design.matrix[:, c] == 1.0].any()])
 
 
 def bias_corrected_counts(counts: Floats, n_lists: int) -> Floats:
@@ -422,7 +436,9 @@ def fit_removal(fit: ClosedFit, first: Floats) -> ClosedFit:
     missed = -math.expm1(s * log_q)
     n0 = n * math.exp(s * log_q) / missed
     variance = 1.0 / n + (s / missed) ** 2 * float(geometric.covariance[0, 0])
-    return replace(fit, status="ok", n0=n0, log_n0_variance=variance, converged=fit.converged and geometric.converged)
+    return replace(
+        fit, status="ok", n0=n0, log_n0_variance=variance, converged=fit.converged and geometric.converged
+    )
 
 
 def removal_status(first: Floats) -> FitStatus:
@@ -442,6 +458,7 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
     Parameters
     ----------
     design : ClosedDesign
+        With every step eta that may be positive: at each supposed dark figure the negative ones are set to 0 anew.
     counts : ndarray, shape (2**t - 1,)
     n0_hat : float
         Estimated dark figure, 0 or inf included.
@@ -459,17 +476,38 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
     (82.4, 199.4)
     """
     unobserved = np.append(np.zeros(design.matrix.shape[1] - 1), 1.0)
-    matrix = np.vstack([unobserved, design.matrix])
+    whole = ClosedDesign(np.vstack([unobserved, design.matrix]), design.names, design.etas)
     supposed = np.append(1.0, counts)
-    _, on_face = face_of_design(matrix, supposed > 0)
-    matrix, supposed = matrix[on_face], supposed[on_face]
-    matrix = matrix[:, independent_columns(_scaled(matrix))]
+    reductions: dict[tuple[str, ...], tuple[Floats, Bools, list[int]]] = {}
 
     def deviance_at(n0: float) -> float:
         supposed[0] = max(n0, SMALLEST_CELL)
-        return fit_design(matrix, supposed).deviance
+        reduced = whole
+        while True:
+            if reduced.names not in reductions:
+                reductions[reduced.names] = _reduction(reduced, supposed > 0)
+            matrix, on_face, positions = reductions[reduced.names]
+            # Far out a mean may fall below 1e-16 of its count: a deviance of infinity there is beyond every limit.
+            with np.errstate(divide="ignore"):
+                fit = fit_design(matrix, supposed[on_face])
+            negative = [
+                c
+                for c, value in zip(positions, fit.coefficients, strict=True)
+                if value < 0 and c in reduced.etas
+            ]
+            if not negative:
+                return fit.deviance
+            reduced = reduced.without(negative)
 
     return profile_limits(deviance_at, float(counts.sum()), n0_hat, level)
+
+
+def _reduction(design: ClosedDesign, positive: Bools) -> tuple[Floats, Bools, list[int]]:
+    """Matrix of full rank on the face, the cells on it, and which columns it has."""
+    _, on_face = face_of_design(design.matrix, positive)
+    matrix = design.matrix[on_face]
+    kept = np.flatnonzero(independent_columns(_scaled(matrix)))
+    return matrix[:, kept], on_face, kept.tolist()
 
 
 def profile_of_removal(first: Floats, n_observed: float, n0_hat: float, level: float) -> ProfileLimits:
@@ -492,7 +530,7 @@ def profile_of_removal(first: Floats, n_observed: float, n0_hat: float, level: f
     >>> import numpy as np
     >>> limits = profile_of_removal(np.array([40.0, 20.0]), 60.0, 20.0, 0.95)
     >>> round(limits.low, 1)
-    65.0
+    62.6
     """
     s, n = len(first), float(first.sum())
     places = np.arange(s + 1, dtype=np.float64)

@@ -7,10 +7,16 @@ design matrix is ever formed.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+TermSets = npt.NDArray[np.uint64]
 
 __all__ = ["BatchFit", "LatticeFit", "fit_batch", "fit_one", "refit_deviances", "superset_sums"]
 
@@ -79,7 +85,7 @@ class BatchFit:
 
 
 @nb.njit(cache=True, inline="always")
-def _add_supersets(values, n_lists):
+def _add_supersets(values: Floats, n_lists: int) -> None:
     """Replace each element by the sum over the histories that contain it, in place."""
     size = values.shape[0]
     for i in range(n_lists):
@@ -90,7 +96,7 @@ def _add_supersets(values, n_lists):
 
 
 @nb.njit(cache=True, inline="always")
-def _add_subsets(values, n_lists):
+def _add_subsets(values: npt.NDArray[Any], n_lists: int) -> None:
     """Replace each element by the sum over the histories that it contains, in place."""
     size = values.shape[0]
     for i in range(n_lists):
@@ -101,7 +107,7 @@ def _add_subsets(values, n_lists):
 
 
 @nb.njit(cache=True)
-def superset_sums(values, n_lists):
+def superset_sums(values: Floats, n_lists: int) -> Floats:
     """Sum `values` over the histories that contain each history."""
     result = values.copy()
     _add_supersets(result, n_lists)
@@ -109,7 +115,7 @@ def superset_sums(values, n_lists):
 
 
 @nb.njit(cache=True)
-def _live_terms(margins, terms, n_lists, live, active):
+def _live_terms(margins: Floats, terms: Ints, n_lists: int, live: Bools, active: Ints) -> int:
     """Take out terms with an empty margin and the cells above them; return how many terms are left.
 
     `active` receives the indices of the terms left; `live` is narrowed in place.
@@ -133,7 +139,7 @@ def _live_terms(margins, terms, n_lists, live, active):
 
 
 @nb.njit(cache=True)
-def _factor(sums, terms, active, p, lower):
+def _factor(sums: Floats, terms: Ints, active: Ints, p: int, lower: Floats) -> None:
     """Cholesky factor of the Gram matrix in the active terms; an aliased parameter gets a zero row."""
     for i in range(p):
         term = terms[active[i]]
@@ -150,7 +156,7 @@ def _factor(sums, terms, active, p, lower):
 
 
 @nb.njit(cache=True)
-def _solve(lower, p, vector):
+def _solve(lower: Floats, p: int, vector: Floats) -> None:
     """Solve with the Cholesky factor in place; aliased parameters get 0."""
     for i in range(p):
         value = vector[i]
@@ -165,7 +171,7 @@ def _solve(lower, p, vector):
 
 
 @nb.njit(cache=True)
-def _predict(theta, terms, active, p, n_lists, eta):
+def _predict(theta: Floats, terms: Ints, active: Ints, p: int, n_lists: int, eta: Floats) -> None:
     """Fill `eta` with the linear predictor of every history."""
     eta[:] = 0.0
     for i in range(p):
@@ -174,7 +180,7 @@ def _predict(theta, terms, active, p, n_lists, eta):
 
 
 @nb.njit(cache=True)
-def _log_likelihood(counts, live, eta, means):
+def _log_likelihood(counts: Floats, live: Bools, eta: Floats, means: Floats) -> float:
     """Fill `means` on the live cells and return the Poisson log-likelihood up to a constant."""
     total = 0.0
     for w in range(counts.shape[0]):
@@ -187,7 +193,21 @@ def _log_likelihood(counts, live, eta, means):
 
 
 @nb.njit(cache=True)
-def _newton(counts, margins, live, terms, active, p, n_lists, theta, eta, means, sums, lower, step):
+def _newton(
+    counts: Floats,
+    margins: Floats,
+    live: Bools,
+    terms: Ints,
+    active: Ints,
+    p: int,
+    n_lists: int,
+    theta: Floats,
+    eta: Floats,
+    means: Floats,
+    sums: Floats,
+    lower: Floats,
+    step: Floats,
+) -> tuple[int, bool]:
     """Maximise the likelihood over the active terms; return (iterations, converged)."""
     size = counts.shape[0]
     for w in range(size):
@@ -217,7 +237,10 @@ def _newton(counts, margins, live, terms, active, p, n_lists, theta, eta, means,
         _predict(theta, terms, active, p, n_lists, eta)
         proposed = _log_likelihood(counts, live, eta, means)
         halvings = 0
-        while not proposed >= likelihood - LIKELIHOOD_SLACK * (1.0 + abs(likelihood)) and halvings < MAX_HALVINGS:
+        while (
+            not proposed >= likelihood - LIKELIHOOD_SLACK * (1.0 + abs(likelihood))
+            and halvings < MAX_HALVINGS
+        ):
             halvings += 1
             for i in range(p):
                 step[i] *= 0.5
@@ -231,7 +254,7 @@ def _newton(counts, margins, live, terms, active, p, n_lists, theta, eta, means,
 
 
 @nb.njit(cache=True)
-def _deviance(counts, live, means):
+def _deviance(counts: Floats, live: Bools, means: Floats) -> float:
     """Poisson deviance; by log1p, so that a huge count fitted closely adds its own small share and no rounding."""
     total = 0.0
     for w in range(counts.shape[0]):
@@ -245,7 +268,9 @@ def _deviance(counts, live, means):
 
 
 @nb.njit(cache=True)
-def _fit_terms(counts, margins, use, terms, n_lists):
+def _fit_terms(
+    counts: Floats, margins: Floats, use: Bools, terms: Ints, n_lists: int
+) -> tuple[Floats, Floats, Bools, float, float, int, bool]:
     """Fit one model to the cells in `use`; the last term must be the intercept, 0."""
     size = counts.shape[0]
     n_terms = terms.shape[0]
@@ -272,7 +297,7 @@ def _fit_terms(counts, margins, use, terms, n_lists):
 
 
 @nb.njit(cache=True)
-def _decode_terms(term_set, size):
+def _decode_terms(term_set: np.uint64, size: int) -> Ints:
     """List the terms of a coded model, by value, the intercept last."""
     count = 0
     for t in range(size):
@@ -289,7 +314,16 @@ def _decode_terms(term_set, size):
 
 
 @nb.njit(cache=True)
-def _fit_batch(counts, term_sets, n_lists, n0, variance, deviance, n_parameters, converged):
+def _fit_batch(
+    counts: Floats,
+    term_sets: TermSets,
+    n_lists: int,
+    n0: Floats,
+    variance: Floats,
+    deviance: Floats,
+    n_parameters: Ints,
+    converged: Bools,
+) -> None:
     size = counts.shape[0]
     use = np.ones(size, dtype=np.bool_)
     use[0] = False
@@ -383,14 +417,16 @@ def fit_one(
     """
     usable = np.where(use, counts, 0.0)
     margins = superset_sums(usable, n_lists)
-    parameters, means, _, deviance, variance, iterations, converged = _fit_terms(usable, margins, use, terms, n_lists)
+    parameters, means, _, deviance, variance, iterations, converged = _fit_terms(
+        usable, margins, use, terms, n_lists
+    )
     if not use[0]:
         means[0] = np.exp(parameters[-1])
     return LatticeFit(parameters, means, float(deviance), float(variance), int(iterations), bool(converged))
 
 
 @nb.njit(cache=True)
-def refit_deviances(tables, terms, n_lists):
+def refit_deviances(tables: Floats, terms: Ints, n_lists: int) -> Floats:
     """Fit one model to many tables and return the deviances.
 
     Parameters

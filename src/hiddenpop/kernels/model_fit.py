@@ -100,7 +100,9 @@ def fit_model(counts: Floats, terms: Ints, n_lists: int) -> ModelFit:
     means = np.zeros(len(counts))
     means[cells] = fit.means
     means[0] = n0
-    coefficients, errors = _by_term(terms, face, cells, kept, fit.coefficients, np.sqrt(np.diag(fit.covariance)))
+    coefficients, errors = _by_term(
+        terms, face, cells, kept, fit.coefficients, np.sqrt(np.diag(fit.covariance))
+    )
     variance = float(fit.covariance[-1, -1]) if ok else math.nan
     return ModelFit(face, n0, variance, fit.deviance, means, coefficients, errors, fit.converged)
 

@@ -122,7 +122,10 @@ def _maximise(likelihood: Callable[[float], float], n0_hat: float, largest: floa
         upper *= 2
     bounds = math.log(lower / 2), math.log(min(upper * 2, largest))
     inside = minimize_scalar(
-        lambda t: -likelihood(math.exp(t)), bounds=bounds, method="bounded", options={"xatol": RELATIVE_PRECISION}
+        lambda t: -likelihood(math.exp(t)),
+        bounds=bounds,
+        method="bounded",
+        options={"xatol": RELATIVE_PRECISION},
     )
     return max([*ends, (math.exp(float(inside.x)), -float(inside.fun))], key=lambda pair: pair[1])
 

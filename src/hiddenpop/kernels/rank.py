@@ -9,15 +9,20 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+TermSets = npt.NDArray[np.uint64]
+
 __all__ = ["full_rank_batch", "independent_terms"]
 
-PRIME = np.int64((1 << 31) - 1)
+PRIME = (1 << 31) - 1
 
 
 @nb.njit(cache=True)
-def _inverse(value):
+def _inverse(value: int) -> int:
     """Inverse modulo the prime, by Fermat."""
-    result, base, exponent = np.int64(1), value % PRIME, PRIME - 2
+    result, base, exponent = 1, value % PRIME, PRIME - 2
     while exponent > 0:
         if exponent & 1:
             result = result * base % PRIME
@@ -27,7 +32,7 @@ def _inverse(value):
 
 
 @nb.njit(cache=True)
-def _eliminate(matrix):
+def _eliminate(matrix: Ints) -> Bools:
     """Bring to row echelon form in place and say which columns hold a pivot."""
     n_rows, n_columns = matrix.shape
     rank = 0
@@ -56,7 +61,7 @@ def _eliminate(matrix):
 
 
 @nb.njit(cache=True)
-def independent_terms(cells, terms):
+def independent_terms(cells: Ints, terms: Ints) -> Bools:
     """Say which columns of the design of `terms` on `cells` are independent of the columns before them.
 
     Parameters
@@ -76,11 +81,12 @@ def independent_terms(cells, terms):
         for j in range(terms.shape[0]):
             if cells[i] & terms[j] == terms[j]:
                 matrix[i, j] = 1
-    return _eliminate(matrix)
+    pivots: Bools = _eliminate(matrix)
+    return pivots
 
 
 @nb.njit(cache=True)
-def _odd_full_rank(cells, terms):
+def _odd_full_rank(cells: Ints, terms: Ints) -> bool:
     """Whether the design has full column rank modulo 2, which implies it over the rational numbers."""
     p = terms.shape[0]
     pivots = np.zeros(p, dtype=np.uint64)
@@ -103,7 +109,7 @@ def _odd_full_rank(cells, terms):
 
 
 @nb.njit(cache=True)
-def _full_rank_batch(cells, margins, term_sets, full):
+def _full_rank_batch(cells: Ints, margins: Floats, term_sets: TermSets, full: Bools) -> None:
     size = margins.shape[0]
     terms = np.empty(size, dtype=np.int64)
     for m in range(term_sets.shape[0]):

@@ -55,7 +55,9 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
-        raise SettingError(f"cannot write a figure to {target}: its suffix is {suffix!r}; choose {', '.join(FORMATS)}")
+        raise SettingError(
+            f"cannot write a figure to {target}: its suffix is {suffix!r}; choose {', '.join(FORMATS)}"
+        )
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with mpl.rc_context({"svg.hashsalt": "hiddenpop"}):

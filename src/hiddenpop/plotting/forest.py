@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.transforms import blended_transform_factory
 
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
@@ -14,7 +13,6 @@ from hiddenpop.plotting.style import (
     GREY,
     INK,
     LOG_RATIO,
-    NOTE_SIZE,
     ORANGE,
     PALE,
     RED,
@@ -87,7 +85,7 @@ def forest_plot(
     >>> estimate = hp.estimate(hp.datasets.load("korea"), "loglinear", model="[12,3]")
     >>> ax = forest_plot([estimate], ax=Figure().add_subplot())
     >>> ax.get_title(loc="left")
-    'korea: estimated number of people'
+    'korea: estimated number of people by loglinear (model=[12,3])'
     """
     shown, names = list(estimates), _names(estimates, labels)
     low, high = _range(shown, protect)
@@ -100,8 +98,7 @@ def forest_plot(
     ax.set_ylim(len(shown) - 0.5, -0.5)
     bare(ax, "bottom")
     ax.tick_params(axis="y", left=False)
-    tables = list(dict.fromkeys(e.table.name for e in shown))
-    set_title(ax, f"{', '.join(tables)}: estimated number of people")
+    set_title(ax, _title(shown))
     add_note(ax, _notes(shown, high, protect), width=90, label=_axis_label(shown, ax))
     return ax
 
@@ -112,15 +109,24 @@ def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None) -> list[
         raise SettingError("there are no estimates to draw; give at least one")
     if labels is None:
         several = len({e.table.name for e in estimates}) > 1
-        labels = [f"{e.table.name}: {estimator_label(e)}" if several else estimator_label(e) for e in estimates]
+        labels = [
+            f"{e.table.name}: {estimator_label(e)}" if several else estimator_label(e) for e in estimates
+        ]
     if len(labels) != len(estimates):
         raise SettingError(f"{len(labels)} labels for {len(estimates)} estimates; give one each")
-    states = [f" [{WORDS[e.status]}]" if WORDS[e.status] else "" for e in estimates]
-    return [textwrap.fill(f"{label}{state}", 40) for label, state in zip(labels, states, strict=True)]
+    states = [f"\n[{WORDS[e.status]}]" if WORDS[e.status] else "" for e in estimates]
+    return [f"{textwrap.fill(label, 40)}{state}" for label, state in zip(labels, states, strict=True)]
+
+
+def _title(estimates: Sequence[Estimate]) -> str:
+    """Name the table and, of a single estimate, the estimator."""
+    tables = ", ".join(dict.fromkeys(e.table.name for e in estimates))
+    estimator = f" by {estimator_label(estimates[0])}" if len(estimates) == 1 else ""
+    return f"{tables}: estimated number of people{estimator}"
 
 
 def _observed(estimate: Estimate, protect: bool) -> float:
-    """Number observed, or the threshold in its place when it must not be read off the figure."""
+    """Give the number observed, or the threshold in its place when it must not be read off the figure."""
     return THRESHOLD if protect and is_small(estimate.n_observed) else estimate.n_observed
 
 
@@ -130,7 +136,7 @@ def _limits(estimate: Estimate, protect: bool) -> tuple[float, float]:
 
 
 def _range(estimates: Sequence[Estimate], protect: bool) -> tuple[float, float]:
-    """Ends of the axis: all points, all limits within reach of them, and room for the arrows."""
+    """Find the ends of the axis: all points, all limits within reach of them, and room for the arrows."""
     points = [max(e.n_hat, _observed(e, protect)) for e in estimates if math.isfinite(e.n_hat)]
     limits = [x for e in estimates if e.status not in WITHOUT_INTERVAL for x in _limits(e, protect)]
     starts = [_observed(e, protect) for e in estimates]
@@ -159,31 +165,47 @@ def _draw_observed(ax: Axes, estimates: Sequence[Estimate], protect: bool) -> No
 
 
 def _draw_row(ax: Axes, row: int, estimate: Estimate, edge: float, protect: bool) -> None:
-    colour, word = COLOURS[estimate.status], WORDS[estimate.status]
     if row % 2 == 0:
         ax.axhspan(row - 0.5, row + 0.5, color=PALE, linewidth=0, zorder=0)
-    low, high = _limits(estimate, protect)
     if estimate.status not in WITHOUT_INTERVAL:
-        _draw_interval(ax, row, low, high, edge, colour)
+        _draw_interval(ax, row, *_limits(estimate, protect), edge, COLOURS[estimate.status])
     if math.isfinite(estimate.n_hat):
-        filled = colour if estimate.status == "ok" else "white"
-        marker = "o" if estimate.status == "ok" else "D"
-        point = max(estimate.n_hat, _observed(estimate, protect))
-        ax.plot([point], [row], marker, ms=7, mfc=filled, mec=colour, mew=1.6, zorder=4, gid="point")
-    elif word:
-        across = blended_transform_factory(ax.transAxes, ax.transData)
-        x, y, align = (0.985, row - 0.14, "right") if estimate.status == "unbounded" else (0.5, row, "center")
-        ax.text(x, y, word, transform=across, ha=align, va="bottom" if align == "right" else "center",
-                fontsize=TEXT_SIZE, color=colour, style="italic", zorder=5, gid="word")  # fmt: skip
-    ax.text(1.015, row, _row_text(estimate, protect), transform=ax.get_yaxis_transform(), va="center",
-            fontsize=TEXT_SIZE, color=INK, gid="numbers")  # fmt: skip
+        _draw_point(ax, row, estimate, max(estimate.n_hat, _observed(estimate, protect)))
+    else:
+        _draw_word(ax, row, estimate)
+    numbers = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": TEXT_SIZE, "color": INK}
+    ax.text(1.03, row, _row_text(estimate, protect), gid="numbers", **numbers)
+
+
+def _draw_point(ax: Axes, row: int, estimate: Estimate, n: float) -> None:
+    """Draw the estimate, hollow and of another shape when it lies on the boundary."""
+    colour = COLOURS[estimate.status]
+    filled, marker = (colour, "o") if estimate.status == "ok" else ("white", "D")
+    ax.plot([n], [row], marker, ms=7, mfc=filled, mec=colour, mew=1.6, zorder=4, gid="point")
+
+
+def _draw_word(ax: Axes, row: int, estimate: Estimate) -> None:
+    """Say in the place of a point why there is none."""
+    word, colour = WORDS[estimate.status], COLOURS[estimate.status]
+    look = {"transform": ax.get_yaxis_transform(), "fontsize": TEXT_SIZE, "color": colour, "style": "italic"}
+    if estimate.status == "unbounded":
+        ax.text(0.985, row - 0.14, word, ha="right", va="bottom", gid="word", **look)
+    else:
+        ax.text(0.5, row, word, ha="center", va="center", gid="word", **look)
 
 
 def _draw_interval(ax: Axes, row: int, low: float, high: float, edge: float, colour: str) -> None:
     """Draw the interval; one that leaves the axis ends in an arrow across its edge."""
     beyond = high > edge
-    ax.plot([low, min(high, edge)], [row, row], color=colour, linewidth=2.2, zorder=3, gid="interval",
-            solid_capstyle="butt")  # fmt: skip
+    ax.plot(
+        [low, min(high, edge)],
+        [row, row],
+        color=colour,
+        linewidth=2.2,
+        zorder=3,
+        gid="interval",
+        solid_capstyle="butt",
+    )
     caps = [low] if beyond else [low, high]
     ax.plot(caps, [row] * len(caps), "|", color=colour, markersize=9, markeredgewidth=1.8, zorder=3)
     if beyond:
@@ -213,6 +235,9 @@ def _notes(estimates: Sequence[Estimate], edge: float, protect: bool) -> list[st
     counts = sorted({e.n_observed for e in estimates})
     observed = ", ".join(people(n, protect) for n in counts)
     beyond = any(e.status not in WITHOUT_INTERVAL and e.interval.high > edge for e in estimates)
-    lifted = " (not drawn)" if protect and any(is_small(n) for n in counts) else ""
-    return [f"dashed line: observed, {observed}{lifted}" if len(counts) == 1 else f"black marks: observed, {observed}{lifted}",
-            *(["arrow: the interval goes on beyond the axis"] if beyond else [])]  # fmt: skip
+    mark = "dashed line" if len(counts) == 1 else "black marks"
+    hidden = " (not drawn)" if protect and any(is_small(n) for n in counts) else ""
+    return [
+        f"{mark}: observed, {observed}{hidden}",
+        *(["arrow: the interval goes on beyond the axis"] if beyond else []),
+    ]

@@ -1,13 +1,12 @@
 """Which lists share how many people: a bar a capture history over a matrix of lists."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -21,7 +20,6 @@ from hiddenpop.plotting.style import (
     LIGHT,
     NOTE_SIZE,
     PALE,
-    RED,
     SKY,
     TEXT_SIZE,
     add_note,
@@ -35,12 +33,13 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["LOG_FROM", "overlap_plot"]
 
-LOG_FROM = 500.0
-"""Ratio of the largest to the smallest count from which bars stand on a logarithmic scale by default."""
+LOG_FROM = 80.0
+"""Largest count over smallest from which bars are logarithmic by default: a bar of less is a hairline beside it."""
 
 _BAR, _ROW, _BARS_HEIGHT, _NAMES, _SIZES = 0.3, 0.27, 2.5, 0.9, 1.5  # inches
+_CHARACTER = 0.078  # inches
 _LOG_FLOOR = 0.5
-_NAMED_PAIRS = 12
+_NAMED_PAIRS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def overlap_plot(
     max_cells : int
         The most capture histories to draw; those with the fewest people are left out and counted in the note.
     log : bool, optional
-        Whether bars stand on a logarithmic scale. By default when the largest count drawn is more than 500 times
+        Whether bars stand on a logarithmic scale. By default when the largest count drawn is more than 80 times
         the smallest; the axis says so.
     protect : bool
         Withhold what would give counts of 1 to 9 away: such bars are hatched and marked ``"<10"``, and list sizes
@@ -127,7 +126,7 @@ def overlap_plot(
     >>> from matplotlib.figure import Figure
     >>> ax = overlap_plot(hp.datasets.load("korea"), ax=Figure().add_subplot())
     >>> [text.get_text() for text in ax.texts]
-    ['54', '30', '14', '12', '8', '5']
+    ['54', '41', '12', '6', '5', '5']
     """
     if max_cells < 1:
         raise SettingError(f"max_cells={max_cells} leaves nothing to draw; give 1 or more")
@@ -137,7 +136,9 @@ def overlap_plot(
     _draw_bars(main, bars, _is_wide(bars) if log is None else log)
     _draw_dots(dots, bars)
     _draw_sizes(sizes, table, bars, protect)
-    set_title(main, f"{table.name}: {people(table.n_observed, protect)} people observed on {table.n_lists} lists")
+    set_title(
+        main, f"{table.name}: {people(table.n_observed, protect)} people observed on {table.n_lists} lists"
+    )
     add_note(dots, _notes(table, bars, protect), width=max(46, int(4.6 * (len(bars)))))
     return main
 
@@ -180,26 +181,52 @@ def _panels(ax: Axes, n_bars: int, n_lists: int) -> tuple[Axes, Axes, Axes]:
 
 
 def _draw_bars(ax: Axes, bars: _Bars, log: bool) -> None:
+    upright = _labels_collide(ax, bars)
     for i, count in enumerate(bars.counts.tolist()):
         marked = bool(bars.withheld[i] or bars.censored[i])
         ax.bar(
-            i, count, 0.66, color="white" if marked else BLUE, hatch="////" if marked else None, edgecolor=BLUE
+            i,
+            count,
+            0.66,
+            color="white" if marked else BLUE,
+            hatch="/////" if marked else None,
+            edgecolor=BLUE,
         )
         ax.annotate(
-            bars.label(i), (i, count), (0, 2), textcoords="offset points", ha="center", va="bottom",
-            fontsize=NOTE_SIZE, color=INK, rotation=0 if max(len(bars.label(j)) for j in range(len(bars))) < 4 else 90,
-        )  # fmt: skip
-    top = float(bars.counts.max())
-    if log:
-        ax.set_yscale("log")
-        ax.set_ylim(_LOG_FLOOR, top * (top / _LOG_FLOOR) ** 0.16)
-        ax.yaxis.set_minor_locator(NullLocator())
-    else:
-        ax.set_ylim(0, top * 1.14)
-    ax.yaxis.set_major_formatter(FuncFormatter(persons_text))
-    ax.set_ylabel(f"people{' (log scale)' if log else ''}", fontsize=TEXT_SIZE, color=INK)
+            bars.label(i),
+            (i, count),
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=NOTE_SIZE,
+            color=INK,
+            rotation=90 if upright else 0,
+        )
+    _scale_bars(ax, float(bars.counts.max()), 0.2 if upright else 0.12, log)
     bare(ax, "left")
     ax.tick_params(axis="x", bottom=False, labelbottom=False)
+    # The room left of the bars is empty, so the ticks may stand in it; otherwise they would push the list sizes away.
+    ax.yaxis.set_in_layout(False)
+
+
+def _labels_collide(ax: Axes, bars: _Bars) -> bool:
+    """Tell whether neighbouring counts would touch when written level."""
+    pitch = ax.bbox.width / ax.figure.dpi / len(bars)
+    widths = [_CHARACTER * len(bars.label(i)) for i in range(len(bars))]
+    return any((left + right) / 2 > pitch for left, right in pairwise(widths))
+
+
+def _scale_bars(ax: Axes, top: float, headroom: float, log: bool) -> None:
+    """Leave a share of the height free above the highest bar, for its count."""
+    if log:
+        ax.set_yscale("log")
+        ax.set_ylim(_LOG_FLOOR, _LOG_FLOOR * (top / _LOG_FLOOR) ** (1 / (1 - headroom)))
+        ax.yaxis.set_minor_locator(NullLocator())
+    else:
+        ax.set_ylim(0, top / (1 - headroom))
+    ax.yaxis.set_major_formatter(FuncFormatter(persons_text))
+    ax.set_ylabel(f"people{' (log scale)' if log else ''}", fontsize=TEXT_SIZE, color=INK)
 
 
 def _draw_dots(ax: Axes, bars: _Bars) -> None:
@@ -234,7 +261,7 @@ def _draw_sizes(ax: Axes, table: CaptureTable, bars: _Bars, protect: bool) -> No
     bare(ax)
     ax.tick_params(left=False, bottom=False, labelbottom=False)
     ax.set_yticks(range(len(totals)), table.lists)
-    ax.set_title("people on the list", fontsize=NOTE_SIZE, color=GREY, loc="right")
+    ax.set_xlabel("people on the list", fontsize=NOTE_SIZE, color=GREY)
 
 
 def _stripes(ax: Axes, n_lists: int) -> None:
@@ -246,7 +273,9 @@ def _notes(table: CaptureTable, bars: _Bars, protect: bool) -> list[str]:
     """Say in words what the bars leave out, and which pairs of lists share nobody."""
     left = bars.n_cells - len(bars)
     among = f", together {bars.rest:,}" if bars.rest is not None else ""
-    withheld = f"<{THRESHOLD}: withheld, because it is small or would give a small count away; lists count the rest"
+    withheld = (
+        f"<{THRESHOLD}: withheld, because it is small or would give a small count away; lists count the rest"
+    )
     return [
         f"{bars.n_cells} of {2**table.n_lists - 1:,} capture histories hold people",
         *([f"the {left} with the fewest people{among}, are not drawn"] if left else []),

@@ -15,7 +15,6 @@ from hiddenpop.plotting.style import (
     NOTE_SIZE,
     PALE,
     RED,
-    TEXT_SIZE,
     add_note,
     bare,
     cell_names,
@@ -84,7 +83,10 @@ def residual_plot(
     _draw_cells(ax, shown)
     left = known.drop(shown.index)
     add_note(ax, _notes(shown, left, int(withheld.sum())), width=80, label="Pearson residual")
-    set_title(ax, f"{estimate.table.name}: residuals of {estimate.estimator.name} {estimate.details.get('model', '')}")
+    set_title(
+        ax,
+        f"{estimate.table.name}: residuals of {estimate.estimator.name} {estimate.details.get('model', '')}",
+    )
     return ax
 
 
@@ -131,11 +133,23 @@ def _draw_cells(ax: Axes, cells: pd.DataFrame) -> None:
     ax.hlines(rows[on_face], 0, residuals[on_face], color=GREY, linewidth=1.2, zorder=2)
     for chosen, marker, colour in ((on_face & ~large, "o", BLUE), (large, "D", RED)):
         ax.plot(residuals[chosen], rows[chosen], marker, color=colour, markersize=6, zorder=3, gid="residual")
-    ax.plot(np.zeros((~on_face).sum()), rows[~on_face], "x", color=INK, ms=7, mew=1.6, zorder=3, gid="off face")
+    ax.plot(
+        np.zeros((~on_face).sum()), rows[~on_face], "x", color=INK, ms=7, mew=1.6, zorder=3, gid="off face"
+    )
     for row, (count, fitted) in enumerate(zip(cells["count"], cells["fitted"], strict=True)):
-        ax.text(1.015, row, f"{count:,}  /  {_fitted_text(fitted)}", transform=ax.get_yaxis_transform(),
-                va="center", fontsize=NOTE_SIZE, color=INK, gid="counts")  # fmt: skip
-    ax.text(1.015, 1.0, "observed / fitted", transform=ax.transAxes, va="bottom", fontsize=NOTE_SIZE, color=GREY)
+        ax.text(
+            1.015,
+            row,
+            f"{count:,}  /  {_fitted_text(fitted)}",
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=NOTE_SIZE,
+            color=INK,
+            gid="counts",
+        )
+    ax.text(
+        1.015, 1.0, "observed / fitted", transform=ax.transAxes, va="bottom", fontsize=NOTE_SIZE, color=GREY
+    )
     ax.set_yticks(rows, cells["cell"])
     ax.set_ylim(max(len(cells), 1) - 0.5, -0.5)
     reach = 1.12 * max(GUIDE * 1.25, float(np.abs(residuals).max(initial=0.0)))
@@ -153,9 +167,10 @@ def _notes(shown: pd.DataFrame, left: pd.DataFrame, n_withheld: int) -> list[str
     """Say what the marks are and what is not drawn."""
     off, large = int((~shown["on_face"]).sum()), int((shown["residual"].abs() > GUIDE).sum())
     bound = math.ceil(100 * left["residual"].abs().max()) / 100 if len(left) else 0.0
+    withheld = f"{n_withheld} cells are withheld: their counts are below {THRESHOLD} or would give one away"
     return [
         f"{large} of {len(shown)} cells drawn lie beyond the dashed guides at ±{GUIDE:g}",
         *([f"{len(left)} more cells, with residuals within ±{bound:g}, are not drawn"] if len(left) else []),
-        *([f"×: fitted count 0, off the face that holds the maximum ({off} cells)"] if off else []),
-        *([f"{n_withheld} cells are withheld: their counts are below {THRESHOLD} or would give one away"] if n_withheld else []),
-    ]  # fmt: skip
+        *([f"crosses: fitted count 0, off the face that holds the maximum ({off} cells)"] if off else []),
+        *([withheld] if n_withheld else []),
+    ]

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from hiddenpop.disclosure import THRESHOLD, is_small, protect_value
+from hiddenpop.estimators.registry import ESTIMATORS, estimator_class
 from hiddenpop.result import Estimate
 
 __all__ = [
     "BLUE",
+    "EVEN_STEPS",
     "GREEN",
     "GREY",
     "INK",
@@ -49,7 +52,8 @@ TITLE_SIZE, TEXT_SIZE, NOTE_SIZE = 11.0, 9.0, 8.0
 LOG_RATIO = 8.0
 """An axis of persons whose ends differ by a larger factor is logarithmic."""
 
-_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9))
+_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 5, 7))
+EVEN_STEPS = [1, 2, 2.5, 5, 10]
 _FEWEST_TICKS, _MOST_TICKS = 4, 9
 _UNITS = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"))
 _ROUTINE_SETTINGS = frozenset({"level", "interval"})
@@ -72,9 +76,9 @@ def bare(ax: Axes, *sides: str) -> None:
     ax.tick_params(labelsize=TEXT_SIZE, colors=INK, labelcolor=INK)
 
 
-def set_title(ax: Axes, title: str) -> None:
-    """Write the title at the left, in lines that fit."""
-    ax.set_title(textwrap.fill(title, 78), loc="left", fontsize=TITLE_SIZE, color=INK)
+def set_title(ax: Axes, title: str, *, pad: float = 6.0) -> None:
+    """Write the title at the left, in lines that fit, `pad` points above the axes."""
+    ax.set_title(textwrap.fill(title, 78), loc="left", fontsize=TITLE_SIZE, color=INK, pad=pad)
 
 
 def add_note(ax: Axes, lines: Sequence[str], *, width: int, label: str = "") -> None:
@@ -118,12 +122,12 @@ def round_ticks(low: float, high: float) -> list[float]:
     [1000.0, 3000.0, 10000.0, 30000.0]
     """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks: list[float] = []
     for steps in _STEPS:
         ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
         if len(ticks) >= _FEWEST_TICKS:
-            break
-    return ticks
+            return ticks
+    even = MaxNLocator(6, steps=EVEN_STEPS).tick_values(low, high)
+    return [float(tick) for tick in even if low <= tick <= high]
 
 
 def persons_axis(ax: Axes, low: float, high: float, *, log: bool) -> None:
@@ -134,7 +138,7 @@ def persons_axis(ax: Axes, low: float, high: float, *, log: bool) -> None:
         ax.xaxis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / _MOST_TICKS)]))
         ax.xaxis.set_minor_locator(NullLocator())
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=EVEN_STEPS))
     ax.xaxis.set_major_formatter(FuncFormatter(persons_text))
     ax.set_xlim(low, high)
 
@@ -157,7 +161,7 @@ def cell_names(indicators: npt.ArrayLike, lists: Sequence[str]) -> list[str]:
 
 
 def estimator_label(estimate: Estimate) -> str:
-    """Name an estimator with the settings that are not routine.
+    """Name an estimator with its first setting and those others that differ from their defaults.
 
     Examples
     --------
@@ -165,9 +169,22 @@ def estimator_label(estimate: Estimate) -> str:
     >>> estimator_label(hp.estimate(hp.datasets.load("korea"), "loglinear", model="[12,3]"))
     'loglinear (model=[12,3])'
     """
-    kept = {k: v for k, v in estimate.estimator.settings.items() if k not in _ROUTINE_SETTINGS and v is not None}
+    spec = estimate.estimator
+    defaults = _defaults(spec.name)
+    kept = {
+        key: value
+        for place, (key, value) in enumerate(spec.settings.items())
+        if key not in _ROUTINE_SETTINGS and (place == 0 or value != defaults.get(key))
+    }
     settings = ", ".join(f"{key}={_setting_text(value)}" for key, value in kept.items())
-    return f"{estimate.estimator.name} ({settings})" if settings else estimate.estimator.name
+    return f"{spec.name} ({settings})" if settings else spec.name
+
+
+def _defaults(name: str) -> dict[str, object]:
+    """Give the default settings of a registered estimator; of any other none are known."""
+    if name not in ESTIMATORS:
+        return {}
+    return {entry.name: entry.default for entry in fields(estimator_class(name))}
 
 
 def _setting_text(value: object) -> str:

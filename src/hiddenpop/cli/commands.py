@@ -1,0 +1,155 @@
+"""The commands. Each reads its words, calls the package and prints; what is heavy is imported inside."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="hiddenpop",
+    help="Estimate how many people are on none of the registers, from how the registers overlap.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Table = Annotated[
+    str, typer.Argument(metavar="TABLE", help="A published data set, or a .csv or .parquet file.")
+]
+Lists = Annotated[
+    str | None, typer.Option("--lists", metavar="A,B,C", help="Columns of the file that are lists.")
+]
+Strata = Annotated[
+    str | None, typer.Option("--strata", metavar="X,Y", help="Columns of the file that are strata.")
+]
+Count = Annotated[str | None, typer.Option("--count", metavar="NAME", help="Column of counts, else 'count'.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw a figure (.png, .svg or .pdf).")
+]
+Level = Annotated[float | None, typer.Option("--level", help="Level of the intervals, e.g. 0.9.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed for methods that draw random numbers.")]
+ShowSmall = Annotated[
+    bool,
+    typer.Option(
+        "--show-small-counts",
+        help="Show counts below 10 of a table that is not public in JSON and figures; the output says so.",
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from hiddenpop import __version__
+
+        typer.echo(f"hiddenpop {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def datasets(*, as_json: Json = False) -> None:
+    """List the published tables that come along."""
+    from hiddenpop.cli.answers import list_datasets
+
+    list_datasets(as_json=as_json)
+
+
+@app.command()
+def describe(
+    table: Table,
+    *,
+    lists: Lists = None,
+    count: Count = None,
+    strata: Strata = None,
+    as_json: Json = False,
+    plot: Plot = None,
+    show_small_counts: ShowSmall = False,
+) -> None:
+    """Say whether a table can carry an estimate.
+
+    Sizes and overlaps of the lists, how many models have a finite answer, how far the good ones disagree, a verdict.
+    """
+    from hiddenpop.cli.answers import Wish, answer_description
+    from hiddenpop.cli.inputs import read_table
+
+    wish = Wish(as_json, plot, show_small_counts)
+    answer_description(read_table(table, lists=lists, count=count, strata=strata), wish)
+
+
+@app.command()
+def estimate(
+    table: Table,
+    *,
+    estimator: Annotated[
+        str | None,
+        typer.Option("--estimator", metavar="NAME", help="One estimator; without it the usual ones."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the estimator; repeatable."),
+    ] = None,
+    lists: Lists = None,
+    count: Count = None,
+    strata: Strata = None,
+    level: Level = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    plot: Plot = None,
+    draws: Annotated[
+        Path | None, typer.Option("--draws", metavar="FILE", help="Write the estimator's draws (.parquet).")
+    ] = None,
+    show_small_counts: ShowSmall = False,
+) -> None:
+    """Estimate the population behind a table.
+
+    By one method with --estimator, otherwise by the usual ones side by side.
+    """
+    from hiddenpop.cli.answers import Wish, answer_one, answer_several
+    from hiddenpop.cli.inputs import make_method, make_panel, read_settings, read_table
+
+    wish = Wish(as_json, plot, show_small_counts, seed, draws)
+    chosen = read_settings(settings or [])
+    if estimator is None:
+        panel = make_panel(level, {"--set": chosen, "--draws": draws})
+        answer_several(read_table(table, lists=lists, count=count, strata=strata), panel, wish)
+    else:
+        method = make_method(estimator, chosen, level)
+        answer_one(read_table(table, lists=lists, count=count, strata=strata), method, wish)
+
+
+@app.command()
+def compare(
+    table: Table,
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME...", help="Two or more estimators.")],
+    *,
+    lists: Lists = None,
+    count: Count = None,
+    strata: Strata = None,
+    level: Level = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    plot: Plot = None,
+    show_small_counts: ShowSmall = False,
+) -> None:
+    """Put estimates of several methods together."""
+    from hiddenpop.cli.answers import Wish, answer_several
+    from hiddenpop.cli.inputs import make_methods, read_table
+
+    wish = Wish(as_json, plot, show_small_counts, seed)
+    methods = make_methods(names, level)
+    answer_several(read_table(table, lists=lists, count=count, strata=strata), methods, wish)
+
+
+@app.command()
+def estimators() -> None:
+    """List the estimators with their settings."""
+    from hiddenpop.cli.answers import list_estimators
+
+    list_estimators()
