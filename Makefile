@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test slow bench venv clean
+.PHONY: demo test slow bench notebooks picture venv clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -27,6 +27,14 @@ slow: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/pytest benchmarks -m ""
+
+# What the notebooks and the README show, made again.
+notebooks: $(STAMP)
+	$(BIN)/python notebooks/execute.py
+
+picture: $(STAMP)
+	@mkdir -p docs/images
+	$(BIN)/hiddenpop estimate uk --plot docs/images/uk-estimate.png
 
 venv: $(STAMP)
 

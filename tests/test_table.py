@@ -388,3 +388,10 @@ def test_importing_the_table_imports_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["a+b", "a*b", "a:b", "[a", "a,b", "b "])
+def test_a_list_name_that_a_formula_could_not_read_back_is_refused(name: str) -> None:
+    frame = pd.DataFrame({name: [1, 0], "other": [1, 1], "count": [3, 4]})
+    with pytest.raises(TableError, match="cannot be read back from a model's formula; rename it"):
+        CaptureTable.from_counts(frame)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from hiddenpop import datasets, errors
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Diagnostic, Estimate, Interval
-from hiddenpop.table import CaptureTable
+from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
-    from hiddenpop.describe import TableDescription, describe
+    from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
-    from hiddenpop.estimators.compare import Comparison, compare, estimate
+    from hiddenpop.estimators.compare import Comparison, compare, estimate, standard_panel
     from hiddenpop.estimators.loglinear import LogLinear
     from hiddenpop.estimators.lower_bound import ChaoLowerBound
     from hiddenpop.estimators.protocol import Estimator
@@ -33,6 +33,7 @@ __all__ = [
     "ChaoLowerBound",
     "Chapman",
     "Comparison",
+    "Coverage",
     "Diagnostic",
     "Estimate",
     "Estimator",
@@ -48,6 +49,7 @@ __all__ = [
     "describe",
     "errors",
     "estimate",
+    "standard_panel",
 ]
 
 __version__ = "0.1.0"
@@ -63,10 +65,11 @@ _HOMES = {
     "LogLinear": "hiddenpop.estimators.loglinear",
     "SampleCoverage": "hiddenpop.estimators.sample_coverage",
     "SelectedLogLinear": "hiddenpop.estimators.selected",
-    "TableDescription": "hiddenpop.describe",
+    "TableDescription": "hiddenpop.description",
     "compare": "hiddenpop.estimators.compare",
-    "describe": "hiddenpop.describe",
+    "describe": "hiddenpop.description",
     "estimate": "hiddenpop.estimators.compare",
+    "standard_panel": "hiddenpop.estimators.compare",
 }
 
 

@@ -36,6 +36,7 @@ __all__ = [
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 COUNT, CENSORED = "count", "censored"
+FORMULA_SIGNS = frozenset("+*:,[]")
 _Limits = dict[str, frozenset[str]]  # covariate -> levels where a list operates
 
 
@@ -131,6 +132,12 @@ def check_names(lists: Sequence[str], covariates: Sequence[str]) -> None:
         if not name.strip() or name in (COUNT, CENSORED):
             raise TableError(
                 f"a list or covariate cannot be called {name!r}; rename it, or say what the column is"
+            )
+    for name in lists:
+        if name != name.strip() or set(name) & FORMULA_SIGNS:
+            raise TableError(
+                f"a list cannot be called {name!r}: blanks at the ends and the signs {' '.join(sorted(FORMULA_SIGNS))} "
+                f"cannot be read back from a model's formula; rename it"
             )
     if not 1 <= len(lists) <= MAX_LISTS:
         raise TableError(f"a table has 1 to {MAX_LISTS} lists, not {len(lists)}; merge, drop or keep some")

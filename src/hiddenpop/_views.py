@@ -6,7 +6,7 @@ import html
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,6 @@ from hiddenpop import _cells, _files, disclosure
 from hiddenpop._cells import CENSORED, COUNT, BoolArray, Coverage, IntArray
 from hiddenpop.errors import TableError, TableSizeError
 from hiddenpop.histories import captures, decode
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = ["DENSE_LIMIT", "TableSummary", "TableViews"]
 
@@ -202,12 +199,6 @@ class TableViews:
             shown = disclosure.protect_counts(self.counts, threshold)
             frame[COUNT] = [str(value) for value in shown]
         _files.write_file(frame, Path(path))
-
-    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw how the lists overlap (`hiddenpop.plotting.overlaps.overlap_plot`)."""
-        from hiddenpop.plotting.overlaps import overlap_plot
-
-        return overlap_plot(self, ax=ax, **options)
 
     def __eq__(self, other: object) -> bool:
         """Compare lists, cells, coverage and censoring; labels do not count."""

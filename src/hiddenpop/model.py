@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.errors import ModelError, TableSizeError
-from hiddenpop.histories import bit_positions, subset_order
+from hiddenpop.histories import MAX_LISTS, bit_positions, subset_order
 
 __all__ = ["MAX_ENUMERATED_LISTS", "HierarchicalModel", "enumerate_models", "model_space_size", "notations"]
 
@@ -67,6 +67,9 @@ class HierarchicalModel:
     generators: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not 1 <= self.n_lists <= MAX_LISTS:
+            raise ModelError(f"a model has 1 to {MAX_LISTS} lists; got {self.n_lists}")
+        object.__setattr__(self, "generators", tuple(int(term) for term in self.generators))
         everything = (1 << self.n_lists) - 1
         for term in self.generators:
             if term <= 0 or term > everything:
@@ -118,14 +121,22 @@ class HierarchicalModel:
         """
         if lists is None and n_lists is None:
             raise ModelError("to read a model give the names of the lists, or their number")
+        if lists is not None and n_lists not in (None, len(lists)):
+            raise ModelError(f"{len(lists)} names were given for {n_lists} lists; leave out n_lists")
         size = len(lists) if lists is not None else int(n_lists or 0)
         names = tuple(lists) if lists is not None else ()
         word = text.strip().lower().replace("_", "-").replace(" ", "-")
         if word in WORDS and text.strip() not in names:
             return WORDS[word](size)
-        if text.strip().startswith("["):
-            return cls(size, _read_brackets(text, names, size))
-        return cls(size, _read_formula(text, names))
+        bracketed = text.strip().startswith("[")
+        generators = _read_brackets(text, names, size) if bracketed else _read_formula(text, names)
+        left_out = [name for i, name in enumerate(names) if not _union(generators) >> i & 1]
+        if left_out:
+            raise ModelError(
+                f"model {text!r} leaves out {', '.join(left_out)}; every list needs its main effect, "
+                f"add it as a generator of its own"
+            )
+        return cls(size, generators)
 
     @classmethod
     def independence(cls, n_lists: int) -> "HierarchicalModel":
@@ -431,6 +442,8 @@ def enumerate_models(
     >>> [str(HierarchicalModel.from_term_set(s, 3)) for s in next(enumerate_models(3))][:2]
     ['[1,2,3]', '[12,3]']
     """
+    if block_size < 1 or (max_order is not None and max_order < 1):
+        raise ModelError(f"block_size={block_size} and max_order={max_order} must be at least 1")
     if not 1 <= n_lists <= MAX_ENUMERATED_LISTS:
         raise TableSizeError(
             f"enumeration holds a model in 64 bits, which is enough for {MAX_ENUMERATED_LISTS} lists; got {n_lists}"

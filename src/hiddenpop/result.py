@@ -121,9 +121,16 @@ class EstimatorSpec:
 
     @property
     def label(self) -> str:
-        """Name with the settings, for tables and figures."""
-        settings = ", ".join(f"{key}={_short(value)}" for key, value in self.settings.items())
-        return f"{self.name}({settings})"
+        """Name with the first setting and those others that differ from their defaults, for tables and figures."""
+        from hiddenpop.estimators.registry import default_settings
+
+        defaults = default_settings(self.name)
+        shown = [
+            f"{key}={_short(value)}"
+            for place, (key, value) in enumerate(self.settings.items())
+            if place == 0 or key not in defaults or value != defaults[key]
+        ]
+        return f"{self.name} ({', '.join(shown)})" if shown else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -228,15 +235,16 @@ class Estimate:
         lines += [f"  {d.level}: {d.message}" for d in self.diagnostics]
         return "\n".join(lines)
 
-    def _headline(self) -> str:
+    def in_words(self) -> tuple[str, str]:
+        """Write the estimate and its interval with the digits that the width of the interval supports."""
         low, high = (format_persons(x, self.interval.width) for x in (self.interval.low, self.interval.high))
-        limits = f"{self.interval.level:.0%} interval {low} to {high} ({self.interval.method})"
-        shown = (
-            "no estimate"
-            if math.isnan(self.n_hat)
-            else f"N = {format_persons(self.n_hat, self.interval.width)}"
-        )
-        return f"{shown}, {limits}; {self.n_observed:,} observed"
+        return format_persons(self.n_hat, self.interval.width), f"{low} to {high}"
+
+    def _headline(self) -> str:
+        number, limits = self.in_words()
+        shown = "no estimate" if math.isnan(self.n_hat) else f"N = {number}"
+        interval = f"{self.interval.level:.0%} interval {limits} ({self.interval.method})"
+        return f"{shown}, {interval}; {self.n_observed:,} observed"
 
     def to_frame(self) -> pd.DataFrame:
         """Give the estimate as one tidy row."""
@@ -274,12 +282,15 @@ class Estimate:
         hide = not (self.table.public or show_small_counts)
         hide_total = hide and is_small(self.n_observed)
         provenance = {**self.provenance, "small_counts_shown": not hide}
+        interval = to_jsonable(self.interval)
+        if hide_total:  # a limit at the number observed would give it away
+            interval["low"] = protect_value(self.interval.low)
         return {
             "schema_version": SCHEMA_VERSION,
-            "n_hat": to_jsonable(self.n_hat),
+            "n_hat": to_jsonable(protect_value(self.n_hat) if hide_total else self.n_hat),
             "n_observed": protect_value(self.n_observed) if hide else self.n_observed,
             "n_hidden": protect_value(1) if hide_total else to_jsonable(self.n_hidden),
-            "interval": to_jsonable(self.interval),
+            "interval": interval,
             "status": self.status,
             "reason": self.reason,
             "n_failed": self.n_failed,

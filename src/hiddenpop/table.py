@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pandas as pd
 
@@ -13,6 +13,9 @@ from hiddenpop._cells import COUNT, Cells, Coverage
 from hiddenpop._verbs import RNGLike, TableVerbs
 from hiddenpop._views import DENSE_LIMIT, TableSummary
 from hiddenpop.errors import ConstantListWarning, EmptyListWarning
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["DENSE_LIMIT", "CaptureTable", "Coverage", "RNGLike", "TableSummary"]
 
@@ -351,6 +354,12 @@ class CaptureTable(TableVerbs):
         given = None if strata is None else [str(column) for column in strata]
         cells = _frames.read_table(Path(path), lists, count, given, censored)
         return _build(cls, cells, Path(path).stem if name is None else name, population, public, coverage)
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw how the lists overlap (`hiddenpop.plotting.overlap_plot`)."""
+        from hiddenpop.plotting import overlap_plot
+
+        return overlap_plot(self, ax=ax, **options)
 
 
 def _build(

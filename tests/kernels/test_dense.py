@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from tests.support.plain import design, model_of, statsmodels_fit, terms_of
 
 from hiddenpop.kernels.dense import fit_design, poisson_deviance
 from hiddenpop.model import HierarchicalModel, enumerate_models
-from tests.support.plain import design, model_of, statsmodels_fit, terms_of
 
 
 def test_coefficients_errors_and_deviance_are_those_of_statsmodels():
@@ -55,3 +55,9 @@ def test_deviance_by_its_definition():
 
 def test_a_mean_of_zero_under_a_count_of_zero_adds_nothing():
     assert poisson_deviance(np.array([3.0, 0.0]), np.array([3.0, 0.0])) == 0.0
+
+
+@pytest.mark.parametrize("mean", [1e-3, 1e-8, 1e-12, 1e-15, 1e-17, 1e-200])
+def test_the_deviance_keeps_its_digits_when_a_mean_is_far_below_its_count(mean):
+    expected = 2 * (7 * (np.log(7.0) - np.log(mean)) - (7 - mean))
+    assert poisson_deviance(np.array([7.0]), np.array([mean])) == pytest.approx(expected, rel=1e-13)

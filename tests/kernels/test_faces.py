@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.support.exact import AscentCone, exact_existence, exact_pivots
+from tests.support.plain import dense_counts, model_of, terms_of
 
 import hiddenpop as hp
 from hiddenpop.kernels.faces import (
@@ -12,8 +14,6 @@ from hiddenpop.kernels.faces import (
     lattice_design,
 )
 from hiddenpop.model import HierarchicalModel, enumerate_models
-from tests.support.exact import AscentCone, exact_existence, exact_pivots
-from tests.support.plain import dense_counts, model_of, terms_of
 
 THREE = np.concatenate(list(enumerate_models(3)))
 
@@ -59,7 +59,11 @@ def test_the_five_list_tables_split_as_known(name):
     batch = faces_of_batch(counts, np.concatenate(list(enumerate_models(5))), 5)
     ok = batch.status == "ok"
     found = {s: int((batch.status == s).sum()) for s in ("boundary", "unbounded", "not_identified")}
-    assert {"exists": int(batch.exists.sum()), "face": int((ok & ~batch.exists).sum()), **found} == KNOWN_COUNTS[name]
+    assert {
+        "exists": int(batch.exists.sum()),
+        "face": int((ok & ~batch.exists).sum()),
+        **found,
+    } == KNOWN_COUNTS[name]
     assert not (batch.exists & ~ok).any()
 
 
@@ -79,7 +83,9 @@ def test_the_unobserved_cell_is_never_read_as_data():
     counts = np.array([0.0, 40, 30, 6, 20, 0, 0, 0])
     supposed = counts.copy()
     supposed[0] = 1e6
-    assert faces_of_batch(supposed, THREE, 3).status.tolist() == faces_of_batch(counts, THREE, 3).status.tolist()
+    assert (
+        faces_of_batch(supposed, THREE, 3).status.tolist() == faces_of_batch(counts, THREE, 3).status.tolist()
+    )
     terms = terms_of(model_of("[12,3]", 3))
     assert face_of_model(supposed, terms, 3).status == face_of_model(counts, terms, 3).status == "unbounded"
 
@@ -91,7 +97,10 @@ def test_only_which_cells_are_empty_matters():
         occupied = rng.random(16) < 0.55
         small = np.where(occupied, 1.0, 0.0)
         large = np.where(occupied, np.floor(10 ** rng.uniform(0, 12, 16)), 0.0)
-        assert faces_of_batch(small, term_sets, 4).status.tolist() == faces_of_batch(large, term_sets, 4).status.tolist()
+        assert (
+            faces_of_batch(small, term_sets, 4).status.tolist()
+            == faces_of_batch(large, term_sets, 4).status.tolist()
+        )
 
 
 def test_the_facial_set_is_everything_when_no_cell_is_empty():

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.special import xlogy
+from tests.support.plain import dense_counts, design, model_of, statsmodels_fit, terms_of
 
 import hiddenpop as hp
 from hiddenpop.histories import project
 from hiddenpop.kernels.dense import fit_design
 from hiddenpop.kernels.lattice import fit_batch, fit_one, refit_deviances, superset_sums
 from hiddenpop.model import HierarchicalModel, enumerate_models
-from tests.support.plain import dense_counts, design, model_of, statsmodels_fit, terms_of
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -91,7 +92,9 @@ def conditional_multinomial_total(counts, terms):
         total = weights.sum()
         return -(y @ eta) / y.sum() + top + np.log(total), -(X.T @ y) / y.sum() + X.T @ weights / total
 
-    found = minimize(objective, np.zeros(X.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-11, "maxiter": 2000})
+    found = minimize(
+        objective, np.zeros(X.shape[1]), jac=True, method="BFGS", options={"gtol": 1e-11, "maxiter": 2000}
+    )
     observed = np.exp(X @ found.x).sum()
     return y.sum() * (1.0 + 1.0 / observed)
 
@@ -203,7 +206,9 @@ def test_the_deviance_keeps_its_digits_when_counts_reach_a_million_million(scale
     # Under [13,23] the persons on list 3 form a 2x2 table of lists 1 and 2; the others are fitted exactly.
     shift = round(scale**0.5)
     inside = (scale, 2 * scale + shift, 3 * scale, 6 * scale - shift)
-    counts = np.array([0, 5 * scale, 7 * scale, scale // 2, inside[0], inside[1], inside[2], inside[3]], dtype=float)
+    counts = np.array(
+        [0, 5 * scale, 7 * scale, scale // 2, inside[0], inside[1], inside[2], inside[3]], dtype=float
+    )
     expected = exact_two_by_two_deviance(*inside)
     assert 0.1 < expected < 10
     terms = terms_of(model_of("[13,23]", 3))
@@ -223,3 +228,14 @@ def test_twelve_lists_fit():
     reference = fit_design(design(range(1, 1 << 12), terms), counts[1:])
     assert fit.means[0] == pytest.approx(np.exp(reference.coefficients[-1]), rel=1e-8)
     assert fit.deviance == pytest.approx(reference.deviance, rel=1e-9)
+
+
+def test_the_deviance_keeps_its_digits_when_a_mean_is_far_below_its_count():
+    counts = np.zeros(16)
+    counts[[4, 9, 10, 15]] = [1, 7, 4361, 76]
+    terms = terms_of(model_of("[12,13,23,4]", 4))
+    fit = fit_one(counts, observable(4), terms, 4)
+    reference = statsmodels_fit(design(range(1, 16), terms), counts[1:])
+    y, mu = counts[1:], reference.mu
+    assert mu.min() < 1e-9
+    assert fit.deviance == pytest.approx(2 * (xlogy(y, y / mu) - (y - mu)).sum(), rel=1e-9)

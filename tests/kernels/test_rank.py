@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.exact import exact_pivots
+from tests.support.plain import terms_of
 
 from hiddenpop.kernels.lattice import superset_sums
 from hiddenpop.kernels.rank import full_rank_batch, independent_terms
 from hiddenpop.model import HierarchicalModel, enumerate_models
-from tests.support.exact import exact_pivots
-from tests.support.plain import terms_of
 
 quick = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -37,5 +37,9 @@ def test_the_batch_agrees_with_exact_elimination_on_every_model(n_lists):
         margins = superset_sums(counts, n_lists)
         full = full_rank_batch(counts, margins, term_sets)
         for term_set, answer in zip(term_sets.tolist(), full.tolist(), strict=True):
-            terms = [t for t in terms_of(HierarchicalModel.from_term_set(term_set, n_lists)) if t == 0 or margins[t] > 0]
+            terms = [
+                t
+                for t in terms_of(HierarchicalModel.from_term_set(term_set, n_lists))
+                if t == 0 or margins[t] > 0
+            ]
             assert answer == all(exact_pivots(np.flatnonzero(counts), terms))

@@ -63,7 +63,11 @@ def in_cone(generators, target):
     weights, separator = _phase_one(generators, target)
     if separator is None:
         assert all(weight >= 0 for weight in weights)
-        combined = [dot(weights, column) for column in zip(*generators, strict=True)] if generators else [0] * len(target)
+        combined = (
+            [dot(weights, column) for column in zip(*generators, strict=True)]
+            if generators
+            else [0] * len(target)
+        )
         assert combined == target
         return True
     assert all(dot(generator, separator) <= 0 for generator in generators)

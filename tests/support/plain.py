@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import statsmodels.api as sm
+from scipy.special import xlogy
 
 from hiddenpop.model import HierarchicalModel
 
@@ -29,11 +30,32 @@ def design(cells, terms):
     return np.array([[float(int(w) & int(t) == int(t)) for t in terms] for w in cells])
 
 
-def statsmodels_fit(X, y):
+def statsmodels_fit(X, y, start=None):
     """Poisson GLM by statsmodels' own IRLS, run to the end of double precision."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # saturated fits warn of perfect prediction and of zero degrees of freedom
-        return sm.GLM(y, X, family=sm.families.Poisson()).fit(maxiter=200, tol=1e-13)
+        warnings.simplefilter(
+            "ignore"
+        )  # saturated fits warn of perfect prediction and of zero degrees of freedom
+        model = sm.GLM(y, X, family=sm.families.Poisson())
+        return model.fit(start_params=start, maxiter=200, tol=1e-13)
+
+
+def statsmodels_maximum(X, y):
+    """As `statsmodels_fit`; where its own start leads it astray, from the maximum of `least_squares_fit`."""
+    try:
+        fit = statsmodels_fit(X, y)
+    except (ValueError, np.linalg.LinAlgError):
+        fit = None
+    if fit is None or not _solves_the_score_equations(X, y, fit.mu):
+        start = np.zeros(X.shape[1])
+        start[-1] = np.log(y.mean())
+        fit = statsmodels_fit(X, y, least_squares_fit(X, y, start))
+    assert _solves_the_score_equations(X, y, fit.mu)
+    return fit
+
+
+def _solves_the_score_equations(X, y, means):
+    return bool(np.abs(X.T @ (means - y)).max() < 1e-7 * y.sum())
 
 
 def face_columns(counts, terms):
@@ -47,29 +69,42 @@ def face_columns(counts, terms):
 def statsmodels_dark_figure(counts, terms):
     """Dark figure and deviance by statsmodels on the exact face, for a model whose status is ok."""
     cells, columns = face_columns(counts, terms)
-    fit = statsmodels_fit(design(cells, columns), np.asarray(counts)[cells])
-    return float(np.exp(fit.params[-1])), float(fit.deviance)
+    y = np.asarray(counts)[cells]
+    fit = statsmodels_maximum(design(cells, columns), y)
+    # Its own deviance bounds the ratios of counts to means away from 0, which costs digits on sparse tables.
+    return float(np.exp(fit.params[-1])), float(2 * (xlogy(y, y / fit.mu) - (y - fit.mu)).sum())
 
 
-def qr_fit(X, y, iterations=200, tolerance=1e-14):
-    """Poisson maximum likelihood by iterated weighted least squares with a minimum-norm solution at each step."""
-    eta = np.log(y + 0.1)
-    means = np.exp(eta)
-    for _ in range(iterations):
-        root = np.sqrt(means)
-        working = root * (eta + (y - means) / means)
-        coefficients = np.linalg.lstsq(X * root[:, None], working, rcond=1e-13)[0]
-        moved = X @ coefficients
-        change = np.max(np.abs(np.exp(moved) - means) / (np.exp(moved) + means))
-        eta, means = moved, np.exp(moved)
-        if change < tolerance:
+LONGEST_STEP = 3.0
+
+
+def least_squares_fit(X, y, coefficients):
+    """Poisson maximum likelihood by damped Newton steps, each a minimum-norm least-squares problem."""
+    eta = X @ coefficients
+    likelihood = y @ eta - np.exp(eta).sum()
+    for _ in range(300):
+        root = np.exp(eta / 2)
+        step = np.linalg.lstsq(X * root[:, None], y / root - root, rcond=1e-13)[0]
+        step *= min(1.0, LONGEST_STEP / max(np.abs(X @ step).max(), 1e-300))
+        while (ahead := y @ (eta + X @ step) - np.exp(eta + X @ step).sum()) < likelihood - 1e-9 * (
+            1 + abs(likelihood)
+        ):
+            step /= 2
+        coefficients, eta, likelihood = coefficients + step, eta + X @ step, ahead
+        if np.abs(X @ step).max() < 1e-9:
             break
-    return coefficients, means
+    return coefficients
 
 
-def perturbed_dark_figure(counts, terms, epsilon):
-    """Dark figure when every empty observable cell holds `epsilon` persons: a fit that always has a maximum."""
+def perturbed_dark_figure(counts, terms, epsilons):
+    """Dark figures when every empty observable cell holds `epsilon` persons: fits that always have a maximum."""
     cells = np.arange(1, len(counts))
     y = np.asarray(counts, dtype=float)[cells]
-    coefficients, _ = qr_fit(design(cells, terms), np.where(y > 0, y, epsilon))
-    return float(np.exp(coefficients[-1]))
+    X = design(cells, terms)
+    coefficients = np.zeros(len(terms))
+    coefficients[-1] = np.log(y.mean())
+    figures = []
+    for epsilon in epsilons:
+        coefficients = least_squares_fit(X, np.where(y > 0, y, epsilon), coefficients)
+        figures.append(float(np.exp(coefficients[-1])))
+    return figures

@@ -28,6 +28,7 @@ from hiddenpop.table import CaptureTable
 __all__ = ["Wish", "answer_description", "answer_one", "answer_several", "list_datasets", "list_estimators"]
 
 TITLE_WIDTH = 38
+PANEL_MODELS = 100
 REFUSALS = (CapabilityError, TableSizeError)
 
 
@@ -74,10 +75,15 @@ def list_datasets(*, as_json: bool) -> None:
     if as_json:
         _print_json({"schema_version": SCHEMA_VERSION, "datasets": found})
         return
-    rows = [
-        [d["key"], f"{d['n']:,}", str(d["lists"] or "-"), clipped(d["title"], TITLE_WIDTH)] for d in found
-    ]
+    rows = [row for entry in found for row in _catalogue_rows(entry)]
     typer.echo(columns([["name", "n", "lists", "title"], *rows], right=[1, 2]))
+
+
+def _catalogue_rows(entry: Mapping[Hashable, Any]) -> Iterator[list[str]]:
+    """Write a data set in as many rows as its title needs; one without lists holds repeat counts of one register."""
+    first, *rest = wrap(entry["title"], TITLE_WIDTH)
+    yield [entry["key"], f"{entry['n']:,}", str(entry["lists"] or "-"), first]
+    yield from (["", "", "", line] for line in rest)
 
 
 def list_estimators() -> None:
@@ -128,7 +134,9 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
         _print_json(_panel_object(comparison, description, wish.show_small_counts))
         return
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"
-    parts = [wrapped(head), panel_text(comparison, refused), wrapped(description.sentence, "")]
+    notes = (f"Note: {note.message}" for note in description.notes)
+    about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
+    parts = ["\n".join(about), panel_text(comparison, refused), wrapped(description.sentence, "")]
     typer.echo("\n\n".join(parts))
 
 
@@ -158,9 +166,18 @@ def _panel_object(
         "description": description.to_dict(show_small_counts=show_small_counts),
         "sentence": comparison.sentence(),
         "estimates": [
-            {"label": label, **e.to_dict(show_small_counts=show_small_counts)} for label, e in pairs
+            {"label": label, **_shortened(e.to_dict(show_small_counts=show_small_counts))}
+            for label, e in pairs
         ],
     }
+
+
+def _shortened(estimate: dict[str, Any]) -> dict[str, Any]:
+    """Leave of a long table of models only the best; alone, an estimate keeps them all."""
+    models = estimate["details"].get("selection")
+    if isinstance(models, list):
+        estimate["details"]["selection"] = models[:PANEL_MODELS]
+    return estimate
 
 
 def _write_draws(found: Estimate, path: Path) -> None:

@@ -40,5 +40,5 @@ def save_forest(
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
     forest_plot(estimates, labels=labels, ax=axes[0], protect=protect)
     if landscape:
-        landscape_plot(estimates[0], ax=axes[1])
+        landscape_plot(estimates[0], ax=axes[1], protect=protect)
     save_figure(figure, path)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hiddenpop.datasets import catalogue, load
-from hiddenpop.errors import EmptyListWarning, SettingError, UnknownNameError
+from hiddenpop.datasets import catalogue, info, load
+from hiddenpop.errors import EmptyListWarning, SettingError, TableError, UnknownNameError
 from hiddenpop.estimators.compare import standard_panel
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.registry import build
@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
+
+AMBIGUOUS = "ambiguous"
+"""What the catalogue says of a name that stands for two versions of a table; its message names both."""
 
 AS_WRITTEN = ("model",)
 """Settings whose text is their value: "[12,3]" is a model, not a list of two numbers."""
@@ -79,23 +82,23 @@ def _refuse_columns(name: str, options: Mapping[str, str | None]) -> None:
 
 
 def _published(name: str) -> CaptureTable:
-    known = catalogue()
-    if name not in set(known["key"]) and (near := _near(name, known["key"].tolist())):
-        hint = f"did you mean {' or '.join(map(repr, near))}?"
-        raise UnknownNameError(_neither(name, hint))
     try:
-        return load(name)
+        found = info(name)
     except UnknownNameError as error:
-        if "ambiguous" in str(error):
+        if AMBIGUOUS in str(error):
             raise
-        raise UnknownNameError(_neither(name, "check the name")) from error
+        raise UnknownNameError(_neither(name)) from error
+    if found.kind != "captures":
+        raise TableError(
+            f"{name!r} holds repeat counts of one register, so there are no overlaps to estimate from; "
+            f"choose a data set with lists (`hiddenpop datasets` shows how many each has)"
+        )
+    return load(name)
 
 
-def _near(name: str, keys: list[str]) -> list[str]:
-    return difflib.get_close_matches(name, keys, n=3)
-
-
-def _neither(name: str, hint: str) -> str:
+def _neither(name: str) -> str:
+    near = difflib.get_close_matches(name, catalogue()["key"].tolist(), n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "check the name"
     return (
         f"{name!r} is neither a file nor a published data set; {hint} "
         f"(`hiddenpop datasets` lists the data sets; a file ends in .csv or .parquet)"

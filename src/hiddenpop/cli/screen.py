@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 
 from hiddenpop.estimators.compare import Comparison
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Diagnostic, Estimate, format_persons
 
 __all__ = ["columns", "estimate_text", "panel_text", "wrapped"]
 
 WIDTH = 80
+OF_THE_TABLE = ("collapsed_strata", "empty_list")
+"""Diagnostics that are the same for every estimator and stand above the estimates."""
+
 STATUS_WORDS = {"not_identified": "not identified", "not_converged": "not converged"}
 
 
@@ -50,26 +53,42 @@ def panel_text(comparison: Comparison, refused: Mapping[str, str]) -> str:
     head = ["", "estimate", f"{level:.0%} interval", "status"]
     rows = [[label, _number(e), _limits(e), _status(e)] for label, e in pairs]
     table = columns([head, *rows], right=[1])
-    remarks = [
-        *_grouped(((label, f"interval: {e.interval.method}") for label, e in pairs)),
-        *(f"{label}: {_status(e)}: {e.reason}" for label, e in pairs if e.reason),
-        *_grouped(
-            (label, f"{d.level}: {d.message}")
-            for label, e in pairs
-            for d in e.diagnostics
-            if d.level != "info"
-        ),
-        *(f"{label}: left out: {reason}" for label, reason in refused.items()),
+    methods = _collected((e.interval.method, label) for label, e in pairs)
+    intervals = [f"{method}: {', '.join(labels)}" for method, labels in methods.items()]
+    reasons = [f"{label}: {_status(e)}: {e.reason}" for label, e in pairs if e.reason]
+    warnings = _by_text((label, d.message) for label, e in pairs for d in e.diagnostics if _tells(d))
+    left_out = _by_text(refused.items())
+    parts = [
+        table,
+        _section("Intervals", intervals),
+        _section("Without a number", reasons),
+        _section("Warnings", warnings),
+        _section("Left out", left_out),
+        wrapped(comparison.sentence(), ""),
     ]
-    return "\n\n".join([table, "\n".join(map(wrapped, remarks)), wrapped(comparison.sentence(), "")])
+    return "\n\n".join(part for part in parts if part)
 
 
-def _grouped(remarks: Iterable[tuple[str, str]]) -> list[str]:
+def _tells(diagnostic: Diagnostic) -> bool:
+    return diagnostic.level != "info" and diagnostic.name not in OF_THE_TABLE
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([title, *(wrapped(f"  {line}", "    ") for line in lines)]) if lines else ""
+
+
+def _by_text(remarks: Iterable[tuple[str, str]]) -> list[str]:
     """Say once what holds for several estimators."""
-    by_text: dict[str, list[str]] = {}
-    for label, text in remarks:
-        by_text.setdefault(text, []).append(label)
-    return [f"{', '.join(labels)}: {text}" for text, labels in by_text.items()]
+    said = _collected((text, label) for label, text in remarks)
+    return [f"{', '.join(labels)}: {text}" for text, labels in said.items()]
+
+
+def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Collect second parts by their first part, in order."""
+    together: dict[str, list[str]] = {}
+    for first, second in pairs:
+        together.setdefault(first, []).append(second)
+    return together
 
 
 def _number(estimate: Estimate) -> str:

@@ -9,11 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.estimators.criteria import criteria_of
-from hiddenpop.estimators.outcome import status_of_fit, terms_of
+from hiddenpop.estimators.outcome import terms_of
 from hiddenpop.estimators.prepare import ListCounts
-from hiddenpop.kernels.faces import faces_of_batch
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, saturated_constant
+from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.faces import face_of_model, faces_of_batch
+from hiddenpop.kernels.lattice import LatticeFit, fit_batch, fit_one, superset_sums
+from hiddenpop.kernels.model_fit import saturated_constant
+from hiddenpop.kernels.rank import full_rank_batch, independent_terms
 from hiddenpop.model import MAX_ENUMERATED_LISTS, HierarchicalModel, enumerate_models, notations
 
 __all__ = ["STATUSES", "FittedModels", "Spread", "count_by_order", "fit_space", "spread_of"]
@@ -113,7 +115,7 @@ def _fit_enumerated(data: ListCounts) -> FittedModels:
     blocks = enumerate_models(data.n_lists, max_order=None if whole else 2)
     term_sets = np.concatenate(list(blocks))
     fit = fit_batch(data.counts, term_sets, data.n_lists)
-    status = faces_of_batch(data.counts, term_sets, data.n_lists).status
+    status = _statuses(data.counts, term_sets, data.n_lists)
     return FittedModels(
         space="every hierarchical model" if whole else "every model of two-list terms",
         order=_orders(term_sets, data.n_lists),
@@ -124,21 +126,41 @@ def _fit_enumerated(data: ListCounts) -> FittedModels:
     )
 
 
+def _statuses(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: int) -> npt.NDArray[np.str_]:
+    """Judge many models; the costly search for a face is only made where the cells with people leave N open."""
+    settled = full_rank_batch(counts, superset_sums(counts, n_lists), term_sets)
+    positive = np.flatnonzero(counts > 0)
+    for m in np.flatnonzero(~settled):
+        terms = np.array([*bit_positions(int(term_sets[m]))[1:], 0], dtype=np.int64)
+        settled[m] = independent_terms(positive, terms)[-1]
+    status = np.full(len(term_sets), "ok", dtype="<U14")
+    status[~settled] = faces_of_batch(counts, term_sets[~settled], n_lists).status
+    return status
+
+
 def _fit_one_pair(data: ListCounts) -> FittedModels:
     t = data.n_lists
     mains = HierarchicalModel.independence(t).generators
     pairs = [1 << i | 1 << j for i in range(t) for j in range(i + 1, t)]
     models = [HierarchicalModel(t, mains), *(HierarchicalModel(t, (*mains, pair)) for pair in pairs)]
-    fits = [fit_model(data.counts, terms_of(model), t) for model in models]
+    fits = [_fit(data.counts, terms_of(model), t) for model in models]
     n_parameters = np.array([model.n_parameters for model in models])
     return FittedModels(
         space="independence and the models with one two-list term; more are out of reach with so many lists",
         order=np.array([model.order for model in models]),
-        status=np.array([status_of_fit(fit)[0] for fit in fits]),
-        n0=np.array([fit.n0 for fit in fits]),
-        criteria=_criteria(data, np.array([fit.deviance for fit in fits]), n_parameters),
+        status=np.array([status for status, _ in fits]),
+        n0=np.array([fit.means[0] for _, fit in fits]),
+        criteria=_criteria(data, np.array([fit.deviance for _, fit in fits]), n_parameters),
         notation=lambda i: str(models[i]),
     )
+
+
+def _fit(counts: Floats, terms: npt.NDArray[np.int64], n_lists: int) -> tuple[str, LatticeFit]:
+    """Fit one model, and judge it as `_statuses` does."""
+    fit = fit_one(counts, np.arange(len(counts)) > 0, terms, n_lists)
+    if independent_terms(np.flatnonzero(counts > 0), terms)[-1]:
+        return "ok" if fit.converged else "not_converged", fit
+    return face_of_model(counts, terms, n_lists).status, fit
 
 
 def _criteria(data: ListCounts, deviance: Floats, n_parameters: npt.NDArray[np.int64]) -> dict[str, Floats]:

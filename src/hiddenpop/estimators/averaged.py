@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
+from hiddenpop.estimators.loglinear import PROTECTED
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_choice, check_level, check_order, spec_of
 from hiddenpop.estimators.search import Rule, Tried, exhaustive
@@ -197,6 +198,7 @@ class AveragedLogLinear:
             diagnostics=(*data.diagnostics, *_diagnostics(lost, modes)),
             provenance=make_provenance(table.summary, rng),
             details={**details, **extra},
+            protected=PROTECTED if data.has_small else (),
         )
 
 
@@ -223,6 +225,6 @@ def _diagnostics(lost: float, modes: list[dict[str, float]]) -> list[Diagnostic]
         found.append(Diagnostic("inadmissible_weight", "warning", message, lost))
     if len(modes) > 1:
         listed = ", ".join(f"{mode['n']:,.0f} ({mode['share']:.0%})" for mode in modes)
-        message = f"the mixture has {len(modes)} modes: {listed}; the median may lie between them"
+        message = f"the mixture has {len(modes)} modes: {listed}; read them beside the median"
         found.append(Diagnostic("several_modes", "warning", message, len(modes)))
     return found

@@ -27,16 +27,14 @@ from hiddenpop.kernels.heterogeneity import (
     ClosedFit,
     bias_corrected_counts,
     closed_design,
-    first_captures,
     fit_closed,
     fit_lower_bound,
-    fit_removal,
     profile_of_design,
-    profile_of_removal,
     without_unreached,
 )
 from hiddenpop.kernels.model_fit import saturated_constant
 from hiddenpop.kernels.profile import ProfileLimits
+from hiddenpop.kernels.removal import first_captures, fit_removal, profile_of_removal
 from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval, make_provenance
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -53,6 +51,9 @@ PARAMETER_RANGE = {"poisson": (1.01, 100.0), "gamma": (0.01, 100.0)}
 
 LARGEST_SPREAD = 1e6
 """Largest ratio of the entries of a heterogeneity column that linear programmes to 1e-7 can tell apart."""
+
+LARGEST_DEVIANCE = 1e10
+"""A profile looks for a fall of about 2 in the likelihood; beyond this deviance rounding comes near to that."""
 
 FEWEST_LISTS = {"Mbh": 3}
 BEHAVIOUR_REASONS = {
@@ -253,10 +254,16 @@ def _fit_with_behaviour(
     design: ClosedDesign, data: ListCounts, model: str, level: float
 ) -> tuple[ClosedDesign, ClosedFit, Callable[[float], ProfileLimits]]:
     counts = data.counts[1:]
-    first = first_captures(counts, data.n_lists)
-    first = first[1:] if model == "Mbh" else first
+    caught = first_captures(counts, data.n_lists)
+    apart, first = (float(caught[0]), caught[1:]) if model == "Mbh" else (0.0, caught)
     fit = fit_removal(fit_closed(design, counts), first)
-    return design, fit, lambda n0: profile_of_removal(first, float(counts.sum()), n0, level)
+
+    def profile(n0: float) -> ProfileLimits:
+        limits = profile_of_removal(first, n0, level)
+        low, high, top = (apart + value for value in (limits.low, limits.high, limits.maximiser))
+        return ProfileLimits(low, high, top, limits.reason)
+
+    return design, fit, profile
 
 
 def _order_diagnostic(data: ListCounts) -> Diagnostic:
@@ -320,10 +327,13 @@ def _interval(
 ) -> tuple[Interval, dict[str, Any]]:
     if fit.status == "not_identified" or not fit.converged:
         return Interval(n, math.inf, level, "none: from the number observed to infinity"), {}
-    if fit.status == "ok" and method != "profile":
-        low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, method)
-        name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[method]
-        return Interval(n + low, n + high, level, f"{name}, model taken as known"), {}
+    blurred = fit.deviance > LARGEST_DEVIANCE
+    if fit.status == "ok" and (method != "profile" or blurred):
+        route: IntervalMethod = "wald" if method == "wald" else "lognormal"
+        low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, route)
+        name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[route]
+        instead = " (misfit too large for a profile in double precision)" if method == "profile" else ""
+        return Interval(n + low, n + high, level, f"{name}, model taken as known{instead}"), {}
     limits = profile(fit.n0)
     fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
     extras = {"profile_maximum": limits.maximiser, "profile_reason": limits.reason}

@@ -1,5 +1,6 @@
 """One verb for newcomers, and estimators side by side."""
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -10,8 +11,7 @@ import pandas as pd
 
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator, spec_of
-from hiddenpop.estimators.registry import STANDARD_PANEL, STANDARD_PANEL_MANY_LISTS, build
-from hiddenpop.model import MAX_ENUMERATED_LISTS
+from hiddenpop.estimators.registry import STANDARD_PANEL, build
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -69,11 +69,17 @@ class Comparison:
         return forest_plot(self.estimates, labels=self.labels, ax=ax)
 
     def __repr__(self) -> str:
-        columns = ["label", "n_hat", "low", "high", "status"]
-        return f"{self.to_frame()[columns].to_string(index=False)}\n{self.sentence()}"
+        return f"{self._in_words().to_string(index=False)}\n{self.sentence()}"
 
     def _repr_html_(self) -> str:
-        return str(self.to_frame().to_html(index=False, escape=True))
+        shown = self._in_words().to_html(index=False, escape=True)
+        return f"{shown}<p>{html.escape(self.sentence())}</p>"
+
+    def _in_words(self) -> pd.DataFrame:
+        rows = [
+            (label, *e.in_words(), e.status) for label, e in zip(self.labels, self.estimates, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["", "estimate", "interval", "status"])
 
 
 def estimate(
@@ -155,8 +161,10 @@ def compare(
     >>> comparison.to_frame()["status"].tolist()
     ['ok', 'ok']
     """
-    if not estimators:
-        raise SettingError("there is nothing to compare; name at least one estimator")
+    if isinstance(estimators, str) or not estimators:
+        raise SettingError(
+            f'there is nothing to compare in {estimators!r}; give a list such as ["loglinear", "chao"]'
+        )
     if isinstance(estimators, Mapping):
         labelled = {label: _resolve(item, {}) for label, item in estimators.items()}
         labels, resolved = tuple(labelled), tuple(labelled.values())
@@ -175,14 +183,8 @@ def _label(estimator: Estimator) -> str:
     return spec_of(estimator).label
 
 
-def standard_panel(n_lists: int = MAX_ENUMERATED_LISTS) -> dict[str, Estimator]:
+def standard_panel() -> dict[str, Estimator]:
     """Make the estimators of the standard panel, by label.
-
-    Parameters
-    ----------
-    n_lists : int
-        Lists of the table. Beyond six the space cannot be searched whole: the labels then say "downhill search", and
-        there is no average over all models.
 
     Returns
     -------
@@ -190,8 +192,7 @@ def standard_panel(n_lists: int = MAX_ENUMERATED_LISTS) -> dict[str, Estimator]:
 
     Examples
     --------
-    >>> len(standard_panel(6)), len(standard_panel(8))
-    (6, 5)
+    >>> list(standard_panel())[:3]
+    ['independence', 'best BIC model', 'best AIC model']
     """
-    panel = STANDARD_PANEL if n_lists <= MAX_ENUMERATED_LISTS else STANDARD_PANEL_MANY_LISTS
-    return {label: build(name, settings) for label, (name, settings) in panel.items()}
+    return {label: build(name, settings) for label, (name, settings) in STANDARD_PANEL.items()}

@@ -23,7 +23,21 @@ from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, make_provenance
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["LogLinear", "estimate_of_model", "model_for"]
+PROTECTED = (
+    "cells",
+    "coefficients",
+    "criteria",
+    "deviance",
+    "goodness_of_fit",
+    "n0_standard_error",
+    "path",
+    "profile_maximum",
+    "selection",
+    "weighted_mean",
+)
+"""Details that give small counts away: a few exact figures of a fit can be solved for the cells behind them."""
+
+__all__ = ["PROTECTED", "LogLinear", "estimate_of_model", "model_for"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,5 +170,5 @@ def estimate_of_model(
         diagnostics=(*data.diagnostics, *face_diagnostics(fit), *diagnostics),
         provenance=make_provenance(table.summary, rng),
         details={**model_details(data, model, fit, criteria, rng), **found, **(extra or {})},
-        protected=("cells", "coefficients") if data.has_small else (),
+        protected=PROTECTED if data.has_small else (),
     )

@@ -80,7 +80,7 @@ def limits_from_variance(
     --------
     >>> low, high = limits_from_variance(60.0, 20.0, 0.1, 0.95, "lognormal")
     >>> round(low, 1), round(high, 1)
-    (31.7, 113.6)
+    (31.8, 113.4)
     """
     z = float(norm.isf((1.0 - level) / 2.0))
     if method == "wald":
@@ -230,5 +230,5 @@ def face_diagnostics(fit: ModelFit) -> list[Diagnostic]:
     off = int((~fit.face.cells[1:]).sum())
     if not off:
         return []
-    message = f"the maximum lies on a face: {off} empty cells have fitted count 0, some interactions are minus infinity"
+    message = f"the maximum lies on a face: the fitted count is 0 in {off} empty cells, some interactions are infinite"
     return [Diagnostic("face", "info", message, off)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from hiddenpop.errors import SettingError, UnknownNameError
 
-__all__ = ["ESTIMATORS", "STANDARD_PANEL", "build", "estimator_class"]
+__all__ = ["ESTIMATORS", "STANDARD_PANEL", "build", "default_settings", "estimator_class"]
 
 ESTIMATORS: dict[str, str] = {
     "loglinear": "hiddenpop.estimators.loglinear:LogLinear",
@@ -29,15 +29,6 @@ STANDARD_PANEL: dict[str, tuple[str, dict[str, Any]]] = {
     "lower bound": ("chao", {}),
 }
 """What `hiddenpop estimate` shows side by side when no estimator is named."""
-
-STANDARD_PANEL_MANY_LISTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "independence": ("loglinear", {"model": "independence"}),
-    "BIC, downhill search": ("selected", {"criterion": "bic", "search": "downhill"}),
-    "AIC, downhill search": ("selected", {"criterion": "aic", "search": "downhill"}),
-    "stepwise": ("selected", {"search": "stepwise_p"}),
-    "lower bound": ("chao", {}),
-}
-"""The same for more lists than can be searched whole."""
 
 
 def estimator_class(name: str) -> type[Any]:
@@ -64,6 +55,21 @@ def estimator_class(name: str) -> type[Any]:
     except (ImportError, AttributeError) as error:
         raise UnknownNameError(f"the estimator {name!r} cannot be imported: {error}") from error
     return found
+
+
+def default_settings(name: str) -> dict[str, Any]:
+    """Give the default settings of an estimator by name, nothing for one that cannot be found.
+
+    Examples
+    --------
+    >>> default_settings("chapman")["level"]
+    0.95
+    """
+    try:
+        kind = estimator_class(name)
+    except UnknownNameError:
+        return {}
+    return {field.name: field.default for field in dataclasses.fields(kind)}
 
 
 def build(name: str, settings: Mapping[str, Any]) -> Any:

@@ -324,14 +324,13 @@ def _interval(
 
 
 def _upper_only(summary: CoverageSummary, variant: str, level: float) -> Interval:
-    """From the number observed to the formula's value plus z standard errors, where there are such."""
+    """From the number observed to the formula's value plus z standard errors; infinity where that says nothing."""
     n = summary.n
     raw = float(FORMULAS[variant](summary.statistics, summary.n_lists))
-    if raw <= 0.0:
+    upper = raw + float(norm.isf((1.0 - level) / 2.0)) * _standard_error(summary, variant, max(raw, n))
+    if upper <= n * (1.0 + ROUNDING):
         return Interval(n, math.inf, level, NO_INTERVAL)
-    z = float(norm.isf((1.0 - level) / 2.0))
-    upper = raw + z * _standard_error(summary, variant, max(raw, n))
-    return Interval(n, max(upper, n), level, "Wald, delta-method variance, cut off at the number observed")
+    return Interval(n, upper, level, "Wald, delta-method variance, cut off at the number observed")
 
 
 def _diagnostics(summary: CoverageSummary, variant: str) -> list[Diagnostic]:

@@ -29,6 +29,10 @@ MODELS_KEPT = 1 << 15
 """Of a larger space only the best this many models are judged; up to five lists, and order 2 of six, keep all."""
 
 
+TIE = 1e-7
+"""Criteria closer than this are equal but for rounding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How models are ranked and which may win.
@@ -88,9 +92,11 @@ class Tried:
         return criteria_of(self.deviance + saturated_constant(data.counts), parameters, data.n_observed)
 
     def ranked(self, data: ListCounts, rule: Rule) -> "Tried":
-        """Sort by the criterion, smaller models first among equals."""
+        """Sort by the criterion; equals by size and then by their terms, so that the winner never hangs on rounding."""
         values = self.criteria(data, rule.count)[rule.criterion]
-        return self.take(np.lexsort((self.n_parameters, values)))
+        steps = np.round((values - values.min()) / TIE)
+        by_terms = np.argsort(np.argsort(self.term_sets))
+        return self.take(np.lexsort((by_terms, self.n_parameters, steps)))
 
     def labels(self, n_lists: int) -> list[str]:
         """Write the models in bracket notation."""

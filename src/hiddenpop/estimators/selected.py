@@ -10,7 +10,7 @@ import pandas as pd
 
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
-from hiddenpop.estimators.loglinear import estimate_of_model
+from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_choice, check_level, check_order, spec_of
@@ -187,7 +187,7 @@ def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
     criteria = tried.criteria(data, rule.count)
     without = {"boundary": float(data.n_observed), "unbounded": math.inf, "not_identified": math.nan}
     n_hat = np.where(
-        tried.status == "ok", data.n_observed + tried.n0, [without.get(s, 0.0) for s in tried.status]
+        tried.status == "ok", data.n_observed + tried.n0, [without.get(s, math.nan) for s in tried.status]
     )
     return pd.DataFrame(
         {
@@ -291,10 +291,11 @@ def estimate_without_model(
         n_observed=data.n_observed,
         interval=Interval(data.n_observed, math.inf, level, "none: from the number observed to infinity"),
         status=status,
-        reason=f"none of the {extra['n_models']} models tried can be chosen; of {label}: {why}",
+        reason=f"no model can be chosen among the {extra['n_models']:,} tried; of {label}: {why}",
         estimator=spec,
         table=table.summary,
         diagnostics=data.diagnostics,
         provenance=make_provenance(table.summary, rng),
         details={"dropped_lists": list(data.dropped), **extra},
+        protected=PROTECTED if data.has_small else (),
     )

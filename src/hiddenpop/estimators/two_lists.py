@@ -28,7 +28,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 __all__ = ["Chapman", "LincolnPetersen", "symmetric_limits"]
 
 INDEPENDENCE = HierarchicalModel.independence(2)
-BELOW_OBSERVED = "the two lists alone give {:,.1f}, fewer than the {:,} observed on all lists"
 NO_HIDDEN = "everyone on one of the two lists is on the other, so the formula says that nobody was missed"
 
 
@@ -298,8 +297,8 @@ def _raised_to_observed(alone: Estimate, whole: ListCounts) -> Estimate:
         f"{n - alone.n_observed:,} persons are on other lists only; they count as observed",
     )
     limits = replace(alone.interval, low=max(alone.interval.low, n), high=max(alone.interval.high, n))
-    raised = replace(alone, n_observed=n, interval=limits, diagnostics=(*alone.diagnostics, others))
-    if not alone.n_hat < n:
-        return raised
-    reason = BELOW_OBSERVED.format(alone.n_hat, n)
-    return replace(raised, n_hat=float(n), status="boundary", reason=reason)
+    changes: dict[str, Any] = {}
+    if alone.n_hat < n:
+        reason = f"the two lists alone give {alone.n_hat:,.1f}, fewer than the {n:,} observed on all lists"
+        changes = {"n_hat": float(n), "status": "boundary", "reason": reason}
+    return replace(alone, n_observed=n, interval=limits, diagnostics=(*alone.diagnostics, others), **changes)

@@ -6,10 +6,11 @@ the intercept is estimable from the cells on the face, whatever other parameters
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.optimize import linprog
 
 from hiddenpop.histories import bit_positions
@@ -88,15 +89,18 @@ def facial_set(design: Floats, positive: Bools) -> Bools:
     40(2), 996-1023. doi:10.1214/12-AOS986
     """
     empty = ~positive
-    n_empty, p = int(empty.sum()), design.shape[1]
+    n_empty, n_positive, p = int(empty.sum()), int(positive.sum()), design.shape[1]
     if n_empty == 0:
         return np.ones(len(positive), dtype=bool)
+    # Sparse, because the identity alone would fill memory at sixteen lists; the solver's stubs know dense arrays only.
+    off: Any = sparse.hstack([sparse.csr_array(design[empty]), sparse.eye_array(n_empty)])
+    on: Any = sparse.hstack([sparse.csr_array(design[positive]), sparse.csr_array((n_positive, n_empty))])
     solution = linprog(
         np.concatenate([np.zeros(p), -np.ones(n_empty)]),
-        A_ub=np.hstack([design[empty], np.eye(n_empty)]),
+        A_ub=off,
         b_ub=np.zeros(n_empty),
-        A_eq=np.hstack([design[positive], np.zeros((int(positive.sum()), n_empty))]),
-        b_eq=np.zeros(int(positive.sum())),
+        A_eq=on,
+        b_eq=np.zeros(n_positive),
         bounds=[(None, None)] * p + [(0.0, 1.0)] * n_empty,
         method="highs",
     )

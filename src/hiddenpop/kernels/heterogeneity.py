@@ -2,34 +2,35 @@
 
 One Poisson log-linear fit on the observable cells serves the whole family (Rivest & Baillargeon). The unobserved cell
 has the intercept alone in its design row, so that the exponential of the intercept is the dark figure; only under
-behavioural response to capture the dark figure is another function of the fit, that of a removal experiment.
+behavioural response to capture it is another function of the fit, see `hiddenpop.kernels.removal`.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.histories import captures, decode
-from hiddenpop.kernels.dense import fit_design, poisson_deviance
 from hiddenpop.kernels.faces import FitStatus, direction_of_dark_figure, facial_set
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
 from hiddenpop.kernels.profile import ProfileLimits, profile_limits
+from hiddenpop.kernels.steady import robust_fit, steady_fit
 
 __all__ = [
     "ClosedDesign",
     "ClosedFit",
     "bias_corrected_counts",
     "closed_design",
-    "first_captures",
+    "face_of_design",
     "fit_closed",
     "fit_lower_bound",
-    "fit_removal",
     "heterogeneity_column",
+    "independent_columns",
+    "lists_before_the_first",
     "profile_of_design",
-    "profile_of_removal",
     "without_unreached",
 ]
 
@@ -43,6 +44,10 @@ what is left of an independent column is above 1e-6 over the parameters that the
 
 SMALLEST_CELL = 1e-9
 """The likelihood is continuous as the supposed dark figure goes to 0; at 0 Newton's method would be singular."""
+
+
+MANY_CELLS = 512
+"""Above this a profile takes Gram matrices and warm starts; below, factors of the design, which are more exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,7 @@ def closed_design(
     k = captures(histories).astype(np.float64)
     columns: dict[str, Floats] = {}
     if model in ("Mb", "Mbh"):
-        before = _lists_before_the_first(histories)
+        before = lists_before_the_first(histories)
         columns = {"lists before the first capture": before, "recaptures": k - 1.0}
         if model == "Mbh":
             columns["first capture on the first list"] = (before == 0).astype(np.float64)
@@ -188,23 +193,10 @@ def closed_design(
     return ClosedDesign(np.column_stack(list(columns.values())), tuple(columns), etas)
 
 
-def _lists_before_the_first(histories: npt.NDArray[np.int64]) -> Floats:
+def lists_before_the_first(histories: npt.NDArray[np.int64]) -> Floats:
     """Count the lists that passed before somebody was caught for the first time."""
     lowest_bit = histories & -histories
     return np.asarray(np.bitwise_count(lowest_bit - 1), dtype=np.float64)
-
-
-def first_captures(counts: Floats, n_lists: int) -> Floats:
-    """Count those caught for the first time on each list, shape (t,), from counts by history from 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> first_captures(np.array([30.0, 20.0, 10.0]), 2).tolist()
-    [40.0, 20.0]
-    """
-    first = _lists_before_the_first(np.arange(1, len(counts) + 1, dtype=np.int64)).astype(np.int64)
-    return np.bincount(first, weights=counts, minlength=n_lists)
 
 
 def independent_columns(matrix: Floats) -> Bools:
@@ -291,7 +283,7 @@ def fit_closed(design: ClosedDesign, counts: Floats) -> ClosedFit:
     status, on_face = face_of_design(design.matrix, counts > 0)
     scaled = _scaled(design.matrix)[on_face]
     kept = independent_columns(scaled)
-    fit = fit_design(design.matrix[on_face][:, kept], counts[on_face])
+    fit = robust_fit(design.matrix[on_face][:, kept], counts[on_face])
     means = np.zeros(len(counts))
     means[on_face] = fit.means
     determined = kept if kept.all() else np.array([_determined(scaled, c) for c in range(len(kept))])
@@ -394,64 +386,6 @@ def bias_corrected_counts(counts: Floats, n_lists: int) -> Floats:
     return np.asarray(counts + np.select([k == 1, k == 2], [0.5 - 1.0 / t, 2.0 / (t * (t - 1))], 0.0))
 
 
-def fit_removal(fit: ClosedFit, first: Floats) -> ClosedFit:
-    """Put the dark figure of a removal experiment into a fit with behavioural response.
-
-    Parameters
-    ----------
-    fit : ClosedFit
-        Of the log-linear model, for its deviance and fitted counts.
-    first : ndarray, shape (s,)
-        First captures on each list from which the capture probability p is constant.
-
-    Returns
-    -------
-    ClosedFit
-
-    Notes
-    -----
-    First captures fall by the factor ``q = 1 - p`` from list to list, so ``n0 = n q^s / (1 - q^s)``; recaptures say
-    nothing of it. Where they do not fall (q >= 1) there is no finite dark figure, and a formula that goes on regardless
-    gives fewer than were observed, or less than nobody.
-
-    References
-    ----------
-    Otis, D. L., Burnham, K. P., White, G. C. and Anderson, D. R. (1978). Statistical inference from capture data on
-    closed animal populations. Wildlife Monographs 62.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> counts = np.array([40.0, 20.0, 0.0])
-    >>> fit = fit_closed(closed_design("Mb", ["a", "b"]), counts)
-    >>> round(fit_removal(fit, first_captures(counts, 2)).n0, 6)
-    20.0
-    """
-    status = removal_status(first)
-    if status != "ok":
-        return replace(fit, status=status, n0=NUMBER_BY_STATUS[status], log_n0_variance=math.nan)
-    s, n = len(first), float(first.sum())
-    geometric = fit_design(np.column_stack([np.arange(s, dtype=np.float64), np.ones(s)]), first)
-    log_q = float(geometric.coefficients[0])
-    missed = -math.expm1(s * log_q)
-    n0 = n * math.exp(s * log_q) / missed
-    variance = 1.0 / n + (s / missed) ** 2 * float(geometric.covariance[0, 0])
-    return replace(
-        fit, status="ok", n0=n0, log_n0_variance=variance, converged=fit.converged and geometric.converged
-    )
-
-
-def removal_status(first: Floats) -> FitStatus:
-    """Judge a removal experiment by the mean place of the first capture."""
-    n, s = float(first.sum()), len(first)
-    delay = float(first @ np.arange(s))
-    if n == 0.0:
-        return "not_identified"
-    if delay == 0.0:
-        return "boundary"
-    return "ok" if 2.0 * delay < n * (s - 1) else "unbounded"
-
-
 def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level: float) -> ProfileLimits:
     """Profile likelihood limits for a model whose unobserved cell has the intercept alone.
 
@@ -479,7 +413,9 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
     whole = ClosedDesign(np.vstack([unobserved, design.matrix]), design.names, design.etas)
     supposed = np.append(1.0, counts)
     reductions: dict[tuple[str, ...], tuple[Floats, Bools, list[int]]] = {}
+    starts: dict[tuple[str, ...], Floats] = {}
 
+    @cache
     def deviance_at(n0: float) -> float:
         supposed[0] = max(n0, SMALLEST_CELL)
         reduced = whole
@@ -487,9 +423,11 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
             if reduced.names not in reductions:
                 reductions[reduced.names] = _reduction(reduced, supposed > 0)
             matrix, on_face, positions = reductions[reduced.names]
-            # Far out a mean may fall below 1e-16 of its count: a deviance of infinity there is beyond every limit.
-            with np.errstate(divide="ignore"):
-                fit = fit_design(matrix, supposed[on_face])
+            if len(matrix) > MANY_CELLS:
+                fit = steady_fit(matrix, supposed[on_face], starts.get(reduced.names))
+                starts[reduced.names] = fit.coefficients
+            else:
+                fit = robust_fit(matrix, supposed[on_face])
             negative = [
                 c
                 for c, value in zip(positions, fit.coefficients, strict=True)
@@ -508,39 +446,3 @@ def _reduction(design: ClosedDesign, positive: Bools) -> tuple[Floats, Bools, li
     matrix = design.matrix[on_face]
     kept = np.flatnonzero(independent_columns(_scaled(matrix)))
     return matrix[:, kept], on_face, kept.tolist()
-
-
-def profile_of_removal(first: Floats, n_observed: float, n0_hat: float, level: float) -> ProfileLimits:
-    """Profile likelihood limits for a removal experiment.
-
-    Parameters
-    ----------
-    first : ndarray, shape (s,)
-        See `fit_removal`.
-    n_observed : float
-        All persons observed, those before the constant part included.
-    n0_hat, level : float
-
-    Returns
-    -------
-    ProfileLimits
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> limits = profile_of_removal(np.array([40.0, 20.0]), 60.0, 20.0, 0.95)
-    >>> round(limits.low, 1)
-    62.6
-    """
-    s, n = len(first), float(first.sum())
-    places = np.arange(s + 1, dtype=np.float64)
-    delay = float(first @ places[:s])
-
-    def deviance_at(n0: float) -> float:
-        p = n / (n + delay + s * n0)
-        log_q = math.log1p(-p) if p < 1.0 else -math.inf
-        shares = np.where(places > 0, np.exp(np.maximum(places, 1.0) * log_q), 1.0)
-        means = (n + n0) * shares * np.append(np.full(s, p), 1.0)
-        return poisson_deviance(np.append(first, n0), means)
-
-    return profile_limits(deviance_at, n_observed, n0_hat, level)

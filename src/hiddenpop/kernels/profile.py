@@ -103,6 +103,9 @@ def profile_limits(
     def likelihood(n0: float) -> float:
         return -deviance_at(n0) / 2.0 + stirling_remainder(n0) - stirling_remainder(n0 + n_observed)
 
+    # Where nobody sets an upper limit, the likelihood of very large lists reaches its limit only further out.
+    while math.isinf(n0_hat) and likelihood(1e3 * largest) > likelihood(largest) + 1e-6:
+        largest *= 1e3
     best_n0, best = _maximise(likelihood, n0_hat, largest)
     target = best - drop
     low, low_reason = _lower(likelihood, target, min(best_n0, largest))

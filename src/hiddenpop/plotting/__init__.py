@@ -1,8 +1,9 @@
 """Figures: a table or an estimate and a matplotlib ``Axes`` in, the ``Axes`` out.
 
 Without an ``ax`` a figure of a fitting size is made through pyplot, so that a notebook shows it. With one, only that
-``ax`` is drawn on. No global setting of matplotlib is touched. Figures of a table that is not public are drawn with
-``protect=True`` before they leave, and `save_figure` writes them whole or not at all.
+``ax`` is drawn on; give its figure ``layout="constrained"``, so that labels find room. No global setting of matplotlib
+is touched. Figures of a table that is not public are drawn with ``protect=True`` before they leave, and `save_figure`
+writes them whole or not at all.
 """
 
 from hiddenpop.plotting.files import save_figure

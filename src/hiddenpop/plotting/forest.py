@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -19,7 +20,6 @@ from hiddenpop.plotting.style import (
     TEXT_SIZE,
     add_note,
     bare,
-    estimator_label,
     new_axes,
     people,
     persons_axis,
@@ -88,9 +88,9 @@ def forest_plot(
     'korea: estimated number of people by loglinear (model=[12,3])'
     """
     shown, names = list(estimates), _names(estimates, labels)
-    low, high = _range(shown, protect)
+    low, high, log = _range(shown, protect)
     ax = new_axes(ax, 8.2, 1.5 + 0.48 * len(shown))
-    persons_axis(ax, low, high, log=high > LOG_RATIO * low)
+    persons_axis(ax, low, high, log=log)
     _draw_observed(ax, shown, protect)
     for row, estimate in enumerate(shown):
         _draw_row(ax, row, estimate, high, protect)
@@ -109,9 +109,7 @@ def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None) -> list[
         raise SettingError("there are no estimates to draw; give at least one")
     if labels is None:
         several = len({e.table.name for e in estimates}) > 1
-        labels = [
-            f"{e.table.name}: {estimator_label(e)}" if several else estimator_label(e) for e in estimates
-        ]
+        labels = [f"{e.table.name}: {e.estimator.label}" if several else e.estimator.label for e in estimates]
     if len(labels) != len(estimates):
         raise SettingError(f"{len(labels)} labels for {len(estimates)} estimates; give one each")
     states = [f"\n[{WORDS[e.status]}]" if WORDS[e.status] else "" for e in estimates]
@@ -121,7 +119,7 @@ def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None) -> list[
 def _title(estimates: Sequence[Estimate]) -> str:
     """Name the table and, of a single estimate, the estimator."""
     tables = ", ".join(dict.fromkeys(e.table.name for e in estimates))
-    estimator = f" by {estimator_label(estimates[0])}" if len(estimates) == 1 else ""
+    estimator = f" by {estimates[0].estimator.label}" if len(estimates) == 1 else ""
     return f"{tables}: estimated number of people{estimator}"
 
 
@@ -135,20 +133,20 @@ def _limits(estimate: Estimate, protect: bool) -> tuple[float, float]:
     return max(estimate.interval.low, floor), max(estimate.interval.high, floor)
 
 
-def _range(estimates: Sequence[Estimate], protect: bool) -> tuple[float, float]:
-    """Find the ends of the axis: all points, all limits within reach of them, and room for the arrows."""
+def _range(estimates: Sequence[Estimate], protect: bool) -> tuple[float, float, bool]:
+    """Find the ends of the axis, which hold all points and the limits within reach, and whether it is logarithmic."""
     points = [max(e.n_hat, _observed(e, protect)) for e in estimates if math.isfinite(e.n_hat)]
     limits = [x for e in estimates if e.status not in WITHOUT_INTERVAL for x in _limits(e, protect)]
     starts = [_observed(e, protect) for e in estimates]
     reach = REACH * max(points or starts)
     high = max(x for x in [*starts, *points, *limits] if x <= reach)
     low = min(starts)
-    if any(x > reach for x in limits):
+    if not points or any(x > reach for x in limits):
         high = max(high * 1.25, 2.5 * low)
     if high > LOG_RATIO * low:
-        return low / 1.12, high * 1.12
-    margin = 0.05 * max(high - low, 0.2 * high)
-    return max(low - margin, 0.0), high + margin
+        return low / 1.12, high * 1.12, True
+    margin = max(0.05 * (high - low), 0.05 * low, 2.0)
+    return max(low - margin, 0.0), high + margin, False
 
 
 def _draw_observed(ax: Axes, estimates: Sequence[Estimate], protect: bool) -> None:
@@ -173,7 +171,12 @@ def _draw_row(ax: Axes, row: int, estimate: Estimate, edge: float, protect: bool
         _draw_point(ax, row, estimate, max(estimate.n_hat, _observed(estimate, protect)))
     else:
         _draw_word(ax, row, estimate)
-    numbers = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": TEXT_SIZE, "color": INK}
+    numbers: dict[str, Any] = {
+        "transform": ax.get_yaxis_transform(),
+        "va": "center",
+        "fontsize": TEXT_SIZE,
+        "color": INK,
+    }
     ax.text(1.03, row, _row_text(estimate, protect), gid="numbers", **numbers)
 
 
@@ -187,7 +190,12 @@ def _draw_point(ax: Axes, row: int, estimate: Estimate, n: float) -> None:
 def _draw_word(ax: Axes, row: int, estimate: Estimate) -> None:
     """Say in the place of a point why there is none."""
     word, colour = WORDS[estimate.status], COLOURS[estimate.status]
-    look = {"transform": ax.get_yaxis_transform(), "fontsize": TEXT_SIZE, "color": colour, "style": "italic"}
+    look: dict[str, Any] = {
+        "transform": ax.get_yaxis_transform(),
+        "fontsize": TEXT_SIZE,
+        "color": colour,
+        "style": "italic",
+    }
     if estimate.status == "unbounded":
         ax.text(0.985, row - 0.14, word, ha="right", va="bottom", gid="word", **look)
     else:

@@ -44,7 +44,7 @@ LUMP_RATIO = 1.2
 
 _STYLES = {1: ("P", INK), 2: ("o", BLUE), 3: ("^", ORANGE), 4: ("s", GREEN), 5: ("D", PURPLE)}
 _ANY_ORDER = ("v", SKY)
-_NAMED_LUMPS, _NAMED_MODELS, _WRAP = 4, 3, 30
+_NAMED_LUMPS, _NAMED_MODELS, _WRAP = 4, 3, 42
 _STRIP = 0.07  # room at the right for models without a finite N, as a share of the width
 _CHARACTER, _LINE, _GAP, _HEAD_LINE = 0.062, 0.152, 0.3, 0.24  # inches
 
@@ -101,8 +101,7 @@ def landscape_plot(
     ax : Axes, optional
         To draw on.
     within : float
-        Largest distance from the best finite model to draw, in units of the criterion. The selected model is drawn
-        wherever it lies.
+        Largest distance from the best finite model to draw. The selected model is drawn wherever it lies.
     protect : bool
         Keep a number observed of 1 to 9 out of the figure. For files of tables that are not public.
 
@@ -117,9 +116,8 @@ def landscape_plot(
 
     Notes
     -----
-    The data hardly tell models in the shaded band apart, two units from the best. Where the band holds lumps of models
-    with different N, the choice among them, not the data, makes the answer; each lump is named with its N and its best
-    models. Models without a finite N stand in the strip at the right.
+    The data hardly tell models in the shaded band apart. Where it holds lumps of models with different N, the choice
+    among them makes the answer; each lump is named. Models without a finite N stand in the strip at the right.
 
     References
     ----------
@@ -134,8 +132,6 @@ def landscape_plot(
     >>> [text.get_text() for text in ax.texts if text.get_gid() == "lump"]
     ['N ≈ 10,400', 'N ≈ 12,700', 'N ≈ 18,400']
     """
-    if not within > 0:
-        raise SettingError(f"within={within} must be a positive distance in units of the criterion")
     found = _landscape(estimate, within)
     distances = pd.concat([found.finite["distance"], found.without["distance"]])
     bottom, top = min(0.0, float(distances.min())), max(1.03 * float(distances.max()), 1.5 * BAND)
@@ -174,6 +170,8 @@ def _write_around(ax: Axes, found: _Landscape, estimate: Estimate, within: float
 
 
 def _landscape(estimate: Estimate, within: float) -> _Landscape:
+    if not within > 0:
+        raise SettingError(f"within={within} must be a positive distance in units of the criterion")
     details = estimate.details
     tried = details.get("selection")
     if not isinstance(tried, pd.DataFrame):
@@ -375,7 +373,7 @@ def _lump_body(group: pd.DataFrame, selected: str) -> str:
 
 def _model_line(model: str, distance: float, selected: bool) -> str:
     notation = textwrap.fill(model.replace(",", ", "), _WRAP, break_long_words=False).replace(", ", ",")
-    return f"{notation}  +{distance:.2f}{'  selected' if selected else ''}"
+    return f"{notation}  {distance:+.2f}{'  selected' if selected else ''}"
 
 
 def _notes(found: _Landscape, estimate: Estimate, within: float, protect: bool) -> list[str]:

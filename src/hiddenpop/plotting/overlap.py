@@ -28,6 +28,7 @@ from hiddenpop.plotting.style import (
     people,
     persons_text,
     set_title,
+    short_count,
 )
 from hiddenpop.table import CaptureTable
 
@@ -36,7 +37,7 @@ __all__ = ["LOG_FROM", "overlap_plot"]
 LOG_FROM = 80.0
 """Largest count over smallest from which bars are logarithmic by default: a bar of less is a hairline beside it."""
 
-_BAR, _ROW, _BARS_HEIGHT, _NAMES, _SIZES = 0.3, 0.27, 2.5, 0.9, 1.5  # inches
+_BAR, _ROW, _BARS_HEIGHT, _SIZES = 0.3, 0.27, 2.5, 1.5  # inches
 _CHARACTER = 0.078  # inches
 _LOG_FLOOR = 0.5
 _NAMED_PAIRS = 20
@@ -72,7 +73,7 @@ class _Bars:
         """Write the count of a bar."""
         if self.withheld[i]:
             return f"<{THRESHOLD}"
-        return f"{'≤' if self.censored[i] else ''}{self.counts[i]:,}"
+        return f"{'≤' if self.censored[i] else ''}{short_count(int(self.counts[i]))}"
 
 
 def overlap_plot(
@@ -92,18 +93,16 @@ def overlap_plot(
     ax : Axes, optional
         Its place is taken by three panels; it becomes the panel of the bars.
     max_cells : int
-        The most capture histories to draw; those with the fewest people are left out and counted in the note.
+        The most capture histories to draw; the note counts the others, which hold the fewest people.
     log : bool, optional
-        Whether bars stand on a logarithmic scale. By default when the largest count drawn is more than 80 times
-        the smallest; the axis says so.
+        Whether bars are on a log scale; by default when the largest count is above 80 times the smallest.
     protect : bool
-        Withhold what would give counts of 1 to 9 away: such bars are hatched and marked ``"<10"``, and list sizes
-        count only the bars that are shown. For files of tables that are not public.
+        For files of tables that are not public: bars that would give a count of 1 to 9 away are hatched and marked
+        ``"<10"``, and list sizes count only the others.
 
     Returns
     -------
     Axes
-        The panel of the bars.
 
     Raises
     ------
@@ -112,13 +111,12 @@ def overlap_plot(
 
     Notes
     -----
-    A dark dot means "on this list", a pale one "not on this list", so every person is in one bar. Pairs of lists that
-    share nobody, in whatever bar, are named below: they decide which models have a finite estimate.
+    A dark dot means "on this list", a pale one "not on it". Pairs of lists that share nobody are named below: they
+    decide which models have a finite estimate.
 
     References
     ----------
-    Lex, A. et al. (2014). UpSet: visualization of intersecting sets. IEEE Transactions on Visualization and Computer
-    Graphics 20(12), 1983-1992. doi:10.1109/TVCG.2014.2346248
+    Lex, A. et al. (2014). UpSet. IEEE Trans. Vis. Comput. Graph. 20(12), 1983-1992. doi:10.1109/TVCG.2014.2346248
 
     Examples
     --------
@@ -128,22 +126,25 @@ def overlap_plot(
     >>> [text.get_text() for text in ax.texts]
     ['54', '41', '12', '6', '5', '5']
     """
-    if max_cells < 1:
-        raise SettingError(f"max_cells={max_cells} leaves nothing to draw; give 1 or more")
     bars = _bars_of(table, max_cells, protect)
-    size = _NAMES + _SIZES + _BAR * max(len(bars), 8), _BARS_HEIGHT + _ROW * table.n_lists + 1.0
-    main, dots, sizes = _panels(new_axes(ax, *size), len(bars), table.n_lists)
+    main, dots, sizes = _panels(new_axes(ax, *_size(table, bars)), len(bars), table.n_lists)
     _draw_bars(main, bars, _is_wide(bars) if log is None else log)
     _draw_dots(dots, bars)
     _draw_sizes(sizes, table, bars, protect)
-    set_title(
-        main, f"{table.name}: {people(table.n_observed, protect)} people observed on {table.n_lists} lists"
-    )
-    add_note(dots, _notes(table, bars, protect), width=max(46, int(4.6 * (len(bars)))))
+    set_title(main, _title(table, protect))
+    add_note(dots, _notes(table, bars, protect), width=max(46, int(4.6 * len(bars))), loc="left")
     return main
 
 
+def _size(table: CaptureTable, bars: _Bars) -> tuple[float, float]:
+    """Give the width and height of a figure for these bars, in inches."""
+    names = 0.6 + _CHARACTER * max(map(len, table.lists))
+    return names + _SIZES + _BAR * max(len(bars), 8), _BARS_HEIGHT + _ROW * table.n_lists + 1.0
+
+
 def _bars_of(table: CaptureTable, max_cells: int, protect: bool) -> _Bars:
+    if max_cells < 1:
+        raise SettingError(f"max_cells={max_cells} leaves nothing to draw; give 1 or more")
     histories, where = np.unique(table.histories, return_inverse=True)
     counts = np.bincount(where, weights=table.counts).astype(np.int64)
     censored = np.bincount(where, weights=table.censored) > 0
@@ -248,14 +249,13 @@ def _draw_dots(ax: Axes, bars: _Bars) -> None:
 def _draw_sizes(ax: Axes, table: CaptureTable, bars: _Bars, protect: bool) -> None:
     """Draw how many people each list holds; with `protect`, how many in the bars that show their count."""
     totals = table.list_totals.to_numpy()
-    at_least = np.zeros(len(totals), dtype=np.bool_)
-    if protect and bool(bars.withheld.any() or bars.rest is None):
-        shown = ~bars.withheld
-        totals, at_least = (bars.members * bars.counts[:, None])[shown].sum(axis=0), totals > 0
+    partial = protect and bool(bars.withheld.any() or bars.rest is None)
+    if partial:
+        totals = (bars.members * bars.counts[:, None])[~bars.withheld].sum(axis=0)
     _stripes(ax, len(totals))
     for y, total in enumerate(totals.tolist()):
         ax.barh(y, total, 0.58, color=SKY, edgecolor=GREY, linewidth=0.6, zorder=2)
-        text = f"{'≥' if at_least[y] else ''}{total:,} "
+        text = f"{'≥' if partial else ''}{short_count(total)} "
         ax.text(total, y, text, ha="right", va="center", fontsize=NOTE_SIZE, color=INK, zorder=3)
     ax.set_xlim(max(totals.max(), 1) * 1.65, 0)
     bare(ax)
@@ -267,6 +267,11 @@ def _draw_sizes(ax: Axes, table: CaptureTable, bars: _Bars, protect: bool) -> No
 def _stripes(ax: Axes, n_lists: int) -> None:
     for row in range(0, n_lists, 2):
         ax.axhspan(row - 0.5, row + 0.5, color=PALE, zorder=0, linewidth=0)
+
+
+def _title(table: CaptureTable, protect: bool) -> str:
+    n = people(table.n_observed, protect)
+    return f"{table.name}: {n} people observed on {table.n_lists} lists"
 
 
 def _notes(table: CaptureTable, bars: _Bars, protect: bool) -> list[str]:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
@@ -72,17 +73,17 @@ def residual_plot(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['b', 'c', 'd', 'b & c', 'b & d', 'c & d', 'b & c & d']
     """
-    if max_cells < 1:
-        raise SettingError(f"max_cells={max_cells} leaves nothing to draw; give 1 or more")
-    cells = _named_cells(estimate)
+    cells, lists = _sorted_cells(estimate)
     withheld = _withheld(cells, protect)
     known = cells[~withheld]
     shown = _largest(known, max_cells)
     ax = new_axes(ax, 7.0, 1.6 + 0.24 * max(len(shown), 3))
+    names, patterns = cell_names(shown[lists].to_numpy(), lists)
     _draw_guides(ax, len(shown))
-    _draw_cells(ax, shown)
+    _draw_cells(ax, shown, names)
+    key = [f"patterns: {', '.join(lists)}"] if patterns else []
     left = known.drop(shown.index)
-    add_note(ax, _notes(shown, left, int(withheld.sum())), width=80, label="Pearson residual")
+    add_note(ax, [*key, *_notes(shown, left, int(withheld.sum()))], width=80, label="Pearson residual")
     set_title(
         ax,
         f"{estimate.table.name}: residuals of {estimate.estimator.name} {estimate.details.get('model', '')}",
@@ -90,8 +91,8 @@ def residual_plot(
     return ax
 
 
-def _named_cells(estimate: Estimate) -> pd.DataFrame:
-    """Give the cells in order of the number of lists, with their names."""
+def _sorted_cells(estimate: Estimate) -> tuple[pd.DataFrame, list[str]]:
+    """Give the cells in order of the number of lists, and the names of the lists."""
     cells = estimate.details.get("cells")
     if not isinstance(cells, pd.DataFrame):
         raise SettingError(
@@ -101,8 +102,7 @@ def _named_cells(estimate: Estimate) -> pd.DataFrame:
     lists = [str(name) for name in cells.columns if name not in _FIGURES]
     bits = cells[lists].to_numpy()
     order = np.lexsort((*(-bits.T[::-1]), bits.sum(axis=1)))
-    names = cell_names(bits, lists)
-    return cells.assign(cell=names).iloc[order].reset_index(drop=True)
+    return cells.iloc[order].reset_index(drop=True), lists
 
 
 def _withheld(cells: pd.DataFrame, protect: bool) -> "pd.Series[bool]":
@@ -114,6 +114,8 @@ def _withheld(cells: pd.DataFrame, protect: bool) -> "pd.Series[bool]":
 
 def _largest(cells: pd.DataFrame, max_cells: int) -> pd.DataFrame:
     """Keep the cells with the largest residuals, in the order they had."""
+    if max_cells < 1:
+        raise SettingError(f"max_cells={max_cells} leaves nothing to draw; give 1 or more")
     rank = np.argsort(-cells["residual"].abs().to_numpy(), kind="stable")
     return cells.iloc[np.sort(rank[:max_cells])]
 
@@ -126,7 +128,7 @@ def _draw_guides(ax: Axes, n_cells: int) -> None:
         ax.axvline(guide, color=GREY, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1, gid="guide")
 
 
-def _draw_cells(ax: Axes, cells: pd.DataFrame) -> None:
+def _draw_cells(ax: Axes, cells: pd.DataFrame, names: list[str]) -> None:
     residuals, on_face = cells["residual"].to_numpy(), cells["on_face"].to_numpy(dtype=bool)
     rows = np.arange(len(cells))
     large = on_face & (np.abs(residuals) > GUIDE)
@@ -150,10 +152,11 @@ def _draw_cells(ax: Axes, cells: pd.DataFrame) -> None:
     ax.text(
         1.015, 1.0, "observed / fitted", transform=ax.transAxes, va="bottom", fontsize=NOTE_SIZE, color=GREY
     )
-    ax.set_yticks(rows, cells["cell"])
+    ax.set_yticks(rows, names)
     ax.set_ylim(max(len(cells), 1) - 0.5, -0.5)
     reach = 1.12 * max(GUIDE * 1.25, float(np.abs(residuals).max(initial=0.0)))
     ax.set_xlim(-reach, reach)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     bare(ax, "bottom")
     ax.tick_params(axis="y", left=False, labelsize=NOTE_SIZE)
 

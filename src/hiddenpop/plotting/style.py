@@ -2,9 +2,9 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from hiddenpop.disclosure import THRESHOLD, is_small, protect_value
-from hiddenpop.estimators.registry import ESTIMATORS, estimator_class
-from hiddenpop.result import Estimate
 
 __all__ = [
     "BLUE",
@@ -33,7 +31,6 @@ __all__ = [
     "add_note",
     "bare",
     "cell_names",
-    "estimator_label",
     "lumps",
     "new_axes",
     "people",
@@ -41,6 +38,7 @@ __all__ = [
     "persons_text",
     "round_ticks",
     "set_title",
+    "short_count",
     "spread",
 ]
 
@@ -56,7 +54,6 @@ _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 5, 7))
 EVEN_STEPS = [1, 2, 2.5, 5, 10]
 _FEWEST_TICKS, _MOST_TICKS = 4, 9
 _UNITS = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"))
-_ROUTINE_SETTINGS = frozenset({"level", "interval"})
 
 
 def new_axes(ax: Axes | None, width: float, height: float) -> Axes:
@@ -81,10 +78,12 @@ def set_title(ax: Axes, title: str, *, pad: float = 6.0) -> None:
     ax.set_title(textwrap.fill(title, 78), loc="left", fontsize=TITLE_SIZE, color=INK, pad=pad)
 
 
-def add_note(ax: Axes, lines: Sequence[str], *, width: int, label: str = "") -> None:
+def add_note(
+    ax: Axes, lines: Sequence[str], *, width: int, label: str = "", loc: Literal["left", "center"] = "center"
+) -> None:
     """Write the axis label and under it, in its place, what a reader must know besides."""
     wrapped = [textwrap.fill(line, width) for line in (label, *lines) if line]
-    ax.set_xlabel("\n".join(wrapped), fontsize=TEXT_SIZE, color=INK, linespacing=1.35)
+    ax.set_xlabel("\n".join(wrapped), fontsize=TEXT_SIZE, color=INK, linespacing=1.35, loc=loc)
 
 
 def people(n: float, protect: bool) -> str:
@@ -113,6 +112,20 @@ def persons_text(n: float, position: object = None) -> str:
     return f"{n:,.0f}" if n >= 10 else f"{n:g}"
 
 
+def short_count(n: int) -> str:
+    """Write a count in full, or to four digits with its unit from a million.
+
+    Examples
+    --------
+    >>> short_count(4466), short_count(100_000_500_015)
+    ('4,466', '100 billion')
+    """
+    for unit, name in _UNITS:
+        if n >= unit:
+            return f"{n / unit:.4g}{name}"
+    return f"{n:,}"
+
+
 def round_ticks(low: float, high: float) -> list[float]:
     """Give round numbers between two positive ends of a logarithmic axis, a handful of them.
 
@@ -126,7 +139,7 @@ def round_ticks(low: float, high: float) -> list[float]:
         ticks = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
         if len(ticks) >= _FEWEST_TICKS:
             return ticks
-    even = MaxNLocator(6, steps=EVEN_STEPS).tick_values(low, high)
+    even = MaxNLocator(6, steps=EVEN_STEPS, integer=low >= 10).tick_values(low, high)
     return [float(tick) for tick in even if low <= tick <= high]
 
 
@@ -138,57 +151,27 @@ def persons_axis(ax: Axes, low: float, high: float, *, log: bool) -> None:
         ax.xaxis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / _MOST_TICKS)]))
         ax.xaxis.set_minor_locator(NullLocator())
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=EVEN_STEPS))
+        # Ticks with a unit behind them are long and need more room.
+        ax.xaxis.set_major_locator(MaxNLocator(6 if high < 1e6 else 3, integer=True, steps=EVEN_STEPS))
     ax.xaxis.set_major_formatter(FuncFormatter(persons_text))
     ax.set_xlim(low, high)
 
 
-def cell_names(indicators: npt.ArrayLike, lists: Sequence[str]) -> list[str]:
-    """Name cells by their lists, or by 0/1 patterns where names would be long.
+def cell_names(indicators: npt.ArrayLike, lists: Sequence[str]) -> tuple[list[str], bool]:
+    """Name cells by their lists, or by 0/1 patterns where names would be long, and tell whether they are patterns.
 
     Examples
     --------
     >>> cell_names([[1, 0], [1, 1]], ["police", "shelter"])
-    ['police', 'police & shelter']
+    (['police', 'police & shelter'], False)
     >>> cell_names([[1, 1]], ["organisation for coordination", "youth protection"])
-    ['11']
+    (['11'], True)
     """
     bits = np.asarray(indicators, dtype=np.bool_)
     names = [" & ".join(name for name, on in zip(lists, row, strict=True) if on) for row in bits]
     if max(map(len, names), default=0) <= 32:
-        return names
-    return ["".join("1" if on else "0" for on in row) for row in bits]
-
-
-def estimator_label(estimate: Estimate) -> str:
-    """Name an estimator with its first setting and those others that differ from their defaults.
-
-    Examples
-    --------
-    >>> import hiddenpop as hp
-    >>> estimator_label(hp.estimate(hp.datasets.load("korea"), "loglinear", model="[12,3]"))
-    'loglinear (model=[12,3])'
-    """
-    spec = estimate.estimator
-    defaults = _defaults(spec.name)
-    kept = {
-        key: value
-        for place, (key, value) in enumerate(spec.settings.items())
-        if key not in _ROUTINE_SETTINGS and (place == 0 or value != defaults.get(key))
-    }
-    settings = ", ".join(f"{key}={_setting_text(value)}" for key, value in kept.items())
-    return f"{spec.name} ({settings})" if settings else spec.name
-
-
-def _defaults(name: str) -> dict[str, object]:
-    """Give the default settings of a registered estimator; of any other none are known."""
-    if name not in ESTIMATORS:
-        return {}
-    return {entry.name: entry.default for entry in fields(estimator_class(name))}
-
-
-def _setting_text(value: object) -> str:
-    return str(value["name"]) if isinstance(value, Mapping) and "name" in value else str(value)
+        return names, False
+    return ["".join("1" if on else "0" for on in row) for row in bits], True
 
 
 def spread(centres: Sequence[float], widths: Sequence[float], low: float, high: float) -> list[float]:

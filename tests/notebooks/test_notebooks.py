@@ -1,0 +1,143 @@
+"""Every notebook runs from a clean kernel, gives the published numbers, and shows what it gives."""
+
+import copy
+import json
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook
+
+from notebooks import execute
+
+FOLDER = execute.FOLDER
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LARGEST = 700_000  # bytes; a notebook is read in a browser
+
+# What the literature prints for the same table and model (published_figures of the catalogue), and counts of models.
+KEY_NUMBERS = {
+    "01-first-estimate": {
+        "uk, best BIC model": 12349.59,
+        "uk, model written down": 12349.59,
+        "uk, independence": 12214.00,
+        "uk, stepwise": 11417.99,
+        "uk_5, best BIC model": 25311.29,
+        "uk_5, best BIC model of pairs": 22991.33,
+        "uk_5, second of pairs": 12262.41,
+        "uk_5, BIC between the two": 197.495 - 196.540,
+        "uk_5, models tried": 6893,
+        "australia, [234,12]": 2440.40,
+    }
+}
+STATUSES = {"01-first-estimate": {"without_limit": "unbounded", "australia": "ok", "one_model": "ok"}}
+
+STRICT = 'import warnings\nwarnings.simplefilter("error")'
+LOOK = """
+import json as _json
+print(_json.dumps({{
+    "key_numbers": {{name: float(value) for name, value in key_numbers.items()}},
+    "statuses": {{name: globals()[name].status for name in {names!r}}},
+}}))
+"""
+
+
+def run(notebook, folder):
+    """Execute a copy, warnings being errors in its kernel, with nothing read or left outside `folder`."""
+    strict = copy.deepcopy(notebook)
+    strict.cells.insert(0, new_code_cell(STRICT))
+    return execute.run(strict, folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_places(tmp_path_factory):
+    """The key of fingerprints and the settings of whoever runs the tests stay out of it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIDDENPOP_KEY_FILE", str(home / "key"))
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))
+        patch.setenv("JUPYTER_CONFIG_DIR", str(home / "jupyter"))
+        yield
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def executed(request, tmp_path_factory):
+    """Name of a notebook, the notebook as stored, and the same executed with its namespace read at the end."""
+    stored = nbformat.read(request.param, as_version=4)
+    asked = copy.deepcopy(stored)
+    name = request.param.stem
+    asked.cells.append(new_code_cell(LOOK.format(names=list(STATUSES[name]))))
+    return name, stored, run(asked, tmp_path_factory.mktemp("notebook"))
+
+
+def shown_text(cell):
+    """What a code cell shows in words."""
+    return [
+        output.text if output.output_type == "stream" else output.data["text/plain"]
+        for output in cell.outputs
+        if output.output_type == "stream" or "image/png" not in output.data
+    ]
+
+
+def assertions_hold(cell, key_numbers):
+    """Whether what a cell asserts of the key numbers is true of these."""
+    claims = [
+        line for line in cell.source.splitlines() if line.startswith("assert ") and "key_numbers" in line
+    ]
+    return all(eval(claim.removeprefix("assert "), {"key_numbers": key_numbers}) for claim in claims)
+
+
+def test_there_is_a_notebook_and_each_has_its_numbers():
+    assert {path.stem for path in NOTEBOOKS} == set(KEY_NUMBERS) == set(STATUSES)
+
+
+def test_namespace_holds_the_published_numbers(executed):
+    name, _, fresh = executed
+    found = json.loads(fresh.cells[-1].outputs[0].text)
+    assert found["key_numbers"] == pytest.approx(KEY_NUMBERS[name], rel=0, abs=0.0051)
+    assert found["statuses"] == STATUSES[name]
+
+
+def test_stored_outputs_are_those_of_the_code(executed):
+    _, stored, fresh = executed
+    texts = {
+        cell.id: (shown_text(cell), shown_text(again))
+        for cell, again in zip(stored.cells, fresh.cells[1:-1], strict=True)
+        if cell.cell_type == "code"
+    }
+    stale = {name: pair for name, pair in texts.items() if pair[0] != pair[1]}
+    assert not stale, "run `make notebooks`"
+
+
+def test_nothing_is_said_on_stderr(executed):
+    _, _, fresh = executed
+    streams = [
+        output
+        for cell in fresh.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "name" in output
+    ]
+    assert {stream.name for stream in streams} == {"stdout"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_file_is_valid_and_small(path):
+    nbformat.validate(nbformat.read(path, as_version=4))
+    assert path.stat().st_size < LARGEST
+
+
+@pytest.mark.parametrize(
+    ("stem", "number"), [(stem, number) for stem, numbers in KEY_NUMBERS.items() for number in numbers]
+)
+def test_check_cell_guards_each_number(stem, number):
+    notebook = nbformat.read(FOLDER / f"{stem}.ipynb", as_version=4)
+    (check,) = [cell for cell in notebook.cells if "check" in cell.metadata.get("tags", [])]
+    right = KEY_NUMBERS[stem]
+    assert assertions_hold(check, right)
+    assert not assertions_hold(check, {**right, number: 1.02 * right[number]})
+
+
+def test_a_warning_in_a_notebook_is_an_error(tmp_path):
+    warns = new_notebook(cells=[new_code_cell('import warnings\nwarnings.warn("a stale call")')])
+    with pytest.raises(CellExecutionError, match="a stale call"):
+        run(warns, tmp_path)

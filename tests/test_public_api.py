@@ -1,0 +1,236 @@
+"""The public face: names, signatures and defaults. A change here is a change for every user, made on purpose."""
+
+import inspect
+import subprocess
+import sys
+import types
+
+import pytest
+
+import hiddenpop
+
+NAMES = [
+    "AveragedLogLinear",
+    "CaptureTable",
+    "ChaoLowerBound",
+    "Chapman",
+    "Comparison",
+    "Coverage",
+    "Diagnostic",
+    "Estimate",
+    "Estimator",
+    "HierarchicalModel",
+    "Interval",
+    "LincolnPetersen",
+    "LogLinear",
+    "SampleCoverage",
+    "SelectedLogLinear",
+    "TableDescription",
+    "compare",
+    "datasets",
+    "describe",
+    "errors",
+    "estimate",
+    "standard_panel",
+]
+
+SIGNATURES = {
+    "AveragedLogLinear": "(*, criterion='bic', max_order=None, admissible='finite', count='all', level=0.95)",
+    "ChaoLowerBound": "(*, list_effects=True, interval='profile', level=0.95)",
+    "Chapman": "(*, lists=None, interval='lognormal', level=0.95)",
+    "Comparison": "(labels, estimates)",
+    "Coverage": "(list, covariate, levels)",
+    "Diagnostic": "(name, level, message, value=None)",
+    "Estimate": (
+        "(*, n_hat, n_observed, interval, status, estimator, table, reason='', n_failed=0, diagnostics=(), draws=None, "
+        "stratum_draws=None, by_stratum=<factory>, provenance=<factory>, details=<factory>, protected=())"
+    ),
+    "HierarchicalModel": "(n_lists, generators)",
+    "Interval": "(low, high, level, method)",
+    "LincolnPetersen": "(*, lists=None, interval='profile', level=0.95)",
+    "LogLinear": "(*, model='independence', interval='profile', level=0.95)",
+    "SampleCoverage": "(*, variant='high', level=0.95)",
+    "SelectedLogLinear": (
+        "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
+        "interval='profile', level=0.95)"
+    ),
+    "compare": "(table, estimators, *, rng=None)",
+    "estimate": "(table, estimator='selected', *, rng=None, **settings)",
+}
+
+MEMBERS = {
+    "CaptureTable": {
+        "capture_frequencies",
+        "censored",
+        "collapse",
+        "counts",
+        "coverage",
+        "drop_list",
+        "empty_lists",
+        "empty_overlaps",
+        "fingerprint",
+        "from_counts",
+        "from_indicators",
+        "from_memberships",
+        "from_registrations",
+        "has_censored",
+        "has_gaps",
+        "has_strata",
+        "histories",
+        "list_totals",
+        "lists",
+        "merge_lists",
+        "n_lists",
+        "n_observed",
+        "name",
+        "operating",
+        "overlaps",
+        "plot",
+        "population",
+        "public",
+        "read",
+        "rename",
+        "resample",
+        "select",
+        "strata",
+        "summary",
+        "to_dense",
+        "to_frame",
+        "with_meta",
+        "write",
+    },
+    "Comparison": {"estimates", "labels", "plot", "sentence", "to_frame"},
+    "Estimate": {
+        "by_stratum",
+        "details",
+        "diagnostics",
+        "draws",
+        "estimator",
+        "from_dict",
+        "in_words",
+        "hidden_share",
+        "interval",
+        "n_failed",
+        "n_hat",
+        "n_hidden",
+        "n_observed",
+        "ok",
+        "plot",
+        "protected",
+        "provenance",
+        "reason",
+        "require_ok",
+        "status",
+        "stratum_draws",
+        "summary",
+        "table",
+        "to_dict",
+        "to_frame",
+    },
+    "HierarchicalModel": {
+        "all_pairs",
+        "from_term_set",
+        "generators",
+        "independence",
+        "is_saturated",
+        "n_lists",
+        "n_parameters",
+        "order",
+        "parse",
+        "restrict",
+        "term_set",
+        "terms",
+        "to_formula",
+    },
+    "Interval": {"high", "level", "low", "method", "width"},
+}
+
+METHODS = {
+    ("CaptureTable", "from_counts"): (
+        "(frame, lists=None, count='count', strata=(), censored=None, *, name='table', population='', public=False, "
+        "coverage=None)"
+    ),
+    ("CaptureTable", "from_indicators"): (
+        "(frame, lists=None, strata=(), *, name='table', population='', public=False, coverage=None)"
+    ),
+    ("CaptureTable", "from_memberships"): (
+        "(memberships, lists=None, *, name='table', population='', public=False, coverage=None)"
+    ),
+    ("CaptureTable", "from_registrations"): (
+        "(frame, person, list, strata=(), lists=None, *, name='table', population='', public=False, coverage=None)"
+    ),
+    ("CaptureTable", "drop_list"): "(self, *names)",
+    ("CaptureTable", "merge_lists"): "(self, mapping)",
+    ("CaptureTable", "collapse"): "(self, *covariates)",
+    ("CaptureTable", "select"): "(self, **levels)",
+    ("CaptureTable", "rename"): "(self, names)",
+    ("CaptureTable", "resample"): "(self, rng=None)",
+    ("Estimate", "to_dict"): "(self, *, show_small_counts=False)",
+    ("Estimate", "from_dict"): "(data)",
+    ("Estimate", "plot"): "(self, ax=None)",
+    ("Comparison", "plot"): "(self, ax=None)",
+    ("HierarchicalModel", "parse"): "(text, *, lists=None, n_lists=None)",
+}
+
+ESTIMATORS = [name for name in SIGNATURES if hasattr(getattr(hiddenpop, name), "fit")]
+
+
+def bare(function):
+    """Write a signature with names, kinds and defaults, without annotations."""
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()
+    ]
+    return str(signature.replace(parameters=parameters, return_annotation=signature.empty))
+
+
+def test_the_public_names_are_these():
+    assert sorted(NAMES) == NAMES
+    assert hiddenpop.__all__ == NAMES
+    assert dir(hiddenpop) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_there_and_documented(name):
+    found = getattr(hiddenpop, name)
+    assert isinstance(found, types.ModuleType) or callable(found)
+    assert inspect.getdoc(found)
+
+
+@pytest.mark.parametrize(("name", "signature"), SIGNATURES.items())
+def test_signatures_and_defaults(name, signature):
+    assert bare(getattr(hiddenpop, name)) == signature
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_estimator_is_fitted_the_same_way(name):
+    assert bare(getattr(hiddenpop, name).fit) == "(self, table, *, rng=None)"
+
+
+@pytest.mark.parametrize(("name", "members"), MEMBERS.items())
+def test_members_of_the_types_that_cross_room_borders(name, members):
+    assert {member for member in dir(getattr(hiddenpop, name)) if not member.startswith("_")} == members
+
+
+@pytest.mark.parametrize(("owner", "method"), METHODS)
+def test_signatures_of_methods(owner, method):
+    assert bare(getattr(getattr(hiddenpop, owner), method)) == METHODS[owner, method]
+
+
+def test_there_are_seven_estimators_among_the_public_names():
+    assert len(ESTIMATORS) == 7
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'hiddenpop' has no attribute 'nonsense'"):
+        hiddenpop.nonsense  # noqa: B018
+
+
+def test_a_star_import_gives_the_public_names():
+    script = "from hiddenpop import *; print(sorted(n for n in dir() if not n.startswith('_')))"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == str(NAMES)
+
+
+def test_the_version_is_a_release_number():
+    assert [part.isdigit() for part in hiddenpop.__version__.split(".")] == [True, True, True]
