@@ -4,9 +4,10 @@ import html
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
+from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.disclosure import is_small, protect_cells, protect_value
-from hiddenpop.errors import EstimateNotOkError
+from hiddenpop.errors import EstimateNotOkError, SettingError
 from hiddenpop.serial import NotJsonableError, to_jsonable
 from hiddenpop.table import RNGLike, TableSummary
 
@@ -196,9 +197,16 @@ class Estimate:
         _check_consistency(self)
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
         object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
-        for array in (self.draws, self.stratum_draws):
-            if array is not None:
-                array.flags.writeable = False
+        for name in ("draws", "stratum_draws"):
+            if getattr(self, name) is not None:
+                view = getattr(self, name).view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the fields, with plain mappings; what was read-only is read-only again."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _rebuild, ({**plain, "provenance": dict(self.provenance), "details": dict(self.details)},)
 
     @property
     def ok(self) -> bool:
@@ -237,8 +245,11 @@ class Estimate:
 
     def in_words(self) -> tuple[str, str]:
         """Write the estimate and its interval with the digits that the width of the interval supports."""
-        low, high = (format_persons(x, self.interval.width) for x in (self.interval.low, self.interval.high))
-        return format_persons(self.n_hat, self.interval.width), f"{low} to {high}"
+        number, low, high = (
+            format_persons(x, self.interval.width, self.n_observed)
+            for x in (self.n_hat, self.interval.low, self.interval.high)
+        )
+        return number, f"{low} to {high}"
 
     def _headline(self) -> str:
         number, limits = self.in_words()
@@ -281,7 +292,11 @@ class Estimate:
         """
         hide = not (self.table.public or show_small_counts)
         hide_total = hide and is_small(self.n_observed)
-        provenance = {**self.provenance, "small_counts_shown": not hide}
+        provenance = {
+            **self.provenance,
+            "small_counts_shown": not hide,
+            "protected_details": self.protected,
+        }
         interval = to_jsonable(self.interval)
         if hide_total:  # a limit at the number observed would give it away
             interval["low"] = protect_value(self.interval.low)
@@ -360,6 +375,7 @@ class Estimate:
             table=TableSummary(**{**data["table"], "lists": tuple(data["table"]["lists"])}),
             provenance=data["provenance"],
             details=data["details"],
+            protected=tuple(data["provenance"].get("protected_details", data["details"])),
         )
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
@@ -391,24 +407,30 @@ REQUIRED_FIELDS = (
 )
 
 
+def _rebuild(values: dict[str, Any]) -> Estimate:
+    return Estimate(**values)
+
+
 def _check_consistency(estimate: Estimate) -> None:
     """Refuse an estimate whose parts contradict each other."""
     e = estimate
     if e.interval.low < e.n_observed:
         raise ValueError(f"the interval starts at {e.interval.low}, below the {e.n_observed} observed")
-    finite = math.isfinite(e.n_hat)
-    if e.status in ("ok", "boundary") and not (finite and e.n_hat >= e.n_observed):
+    if e.status in ("ok", "boundary") and not e.n_observed <= e.n_hat < math.inf:
         raise ValueError(
             f"status {e.status!r} needs a finite estimate of at least {e.n_observed}; got {e.n_hat}"
         )
-    if e.status in N_HAT_WITHOUT_NUMBER and finite:
-        raise ValueError(f"status {e.status!r} has no number; got {e.n_hat}")
+    none = N_HAT_WITHOUT_NUMBER.get(e.status, e.n_hat)
+    if e.n_hat != none and not (math.isnan(e.n_hat) and math.isnan(none)):
+        raise ValueError(f"status {e.status!r} goes with n_hat={none}; got {e.n_hat}")
     if e.status != "ok" and not e.reason:
         raise ValueError(f"status {e.status!r} needs a reason in words")
 
 
 def _protect_detail(value: Any) -> Any:
     """Withhold what would give small counts away: row by row in a frame of cells, whole otherwise."""
+    if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+        value = pd.DataFrame(value)  # a frame that has been through JSON
     if isinstance(value, pd.DataFrame) and "count" in value.columns:
         return protect_cells(value)
     return protect_value(1)
@@ -429,22 +451,25 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def format_persons(n: float, width: float) -> str:
-    """Write a number of persons with the digits that an interval of this width supports.
+def format_persons(n: float, width: float, least: float = 0.0) -> str:
+    """Write a number of persons with the digits that an interval of this width supports, but at least three.
+
+    Rounding never takes it below `least`, the number observed.
 
     Examples
     --------
     >>> format_persons(12349.587, 5800.0), format_persons(137.2, 12.0), format_persons(math.inf, math.inf)
     ('12,350', '137', 'infinity')
+    >>> format_persons(1234.2, 90000.0, least=1234)
+    '1,234'
     """
     if math.isnan(n):
         return "unknown"
     if math.isinf(n):
         return "infinity"
-    places = 0
-    if math.isfinite(width) and width >= 1.0:
-        places = max(0, math.floor(math.log10(width)) - 2)
-    return f"{round(n, -places):,.0f}"
+    spare = min(width, n) if math.isfinite(width) else 0.0
+    places = max(0, math.floor(math.log10(spare)) - 2) if spare >= 1.0 else 0
+    return f"{max(round(n, -places), least):,.0f}"
 
 
 @cache
@@ -464,7 +489,21 @@ def make_provenance(table: TableSummary, rng: RNGLike) -> dict[str, Any]:
     Returns
     -------
     dict
+
+    Raises
+    ------
+    SettingError
+        If `rng` is none of these.
     """
+    seed: Any = rng
+    if not (
+        seed is None
+        or isinstance(seed, np.random.Generator)
+        or (isinstance(seed, Integral) and int(seed) >= 0)
+    ):
+        raise SettingError(
+            f"rng={rng!r} is no seed; give a whole number of at least 0, a numpy Generator, or None"
+        )
     if isinstance(rng, np.random.Generator):
         described: Any = {"bit_generator": type(rng.bit_generator).__name__}
     else:

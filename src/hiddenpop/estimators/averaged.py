@@ -27,6 +27,8 @@ NEGLIGIBLE_WEIGHT = 1e-8
 INADMISSIBLE_WARNING = 0.05
 MODE_GRID = 2001
 SMALLEST_MODE_SHARE = 0.01
+MODE_WEIGHT = 1e-4
+"""Lighter components than this share of the heaviest make no mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,12 @@ class Mixture:
 
     def modes(self) -> list[tuple[float, float]]:
         """Local maxima of the density of log n0, as (dark figure, share of the mixture around it), largest first."""
-        low, high = np.min(self.centres - 4 * self.spreads), np.max(self.centres + 4 * self.spreads)
-        grid = np.linspace(low, high, MODE_GRID)
-        z = (grid[:, None] - self.centres) / self.spreads
-        density = np.exp(-0.5 * z * z) @ (self.weights / self.spreads)
+        heavy = self.weights > MODE_WEIGHT * self.weights.max()
+        centres, spreads = self.centres[heavy], self.spreads[heavy]
+        low, high = np.min(centres - 4 * spreads), np.max(centres + 4 * spreads)
+        grid = np.union1d(np.linspace(low, high, MODE_GRID), centres)
+        z = (grid[:, None] - centres) / spreads
+        density = np.exp(-0.5 * z * z) @ (self.weights[heavy] / spreads)
         peaks = np.flatnonzero((density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:])) + 1
         valleys = [a + int(np.argmin(density[a:b])) for a, b in pairwise(peaks)]
         edges = [0.0, *(self._below(float(grid[v])) for v in valleys), 1.0]
@@ -80,7 +84,7 @@ class AveragedLogLinear:
     """Size of a closed population, averaged over log-linear models.
 
     Weights are proportional to ``exp(-criterion / 2)`` over the admissible models. The log dark figure is a mixture of
-    ``Normal(log n0_m, tau_m^2)`` with ``tau_m^2 = var(log n0_m) + 1 / n0_m``; the estimate is the mixture's median and
+    ``Normal(log n0_m, tau_m^2)`` with ``tau_m^2 = var(log n0_m) + 1 / max(n0_m, 1)``; the estimate is the mixture's median and
     the limits its quantiles (Turek & Fletcher 2012), so that an interval spans modes instead of a mean between them.
 
     Parameters
@@ -205,17 +209,23 @@ class AveragedLogLinear:
 def _weights(tried: Tried, data: ListCounts, rule: Rule) -> tuple[Floats, float]:
     """Weight of each model, 0 where it is not admissible, and the share that those would have had."""
     values = tried.criteria(data, rule.count)[rule.criterion]
-    raw = np.exp(-(values - values.min()) / 2.0)
-    allowed = np.where(tried.admissible(rule), raw, 0.0)
-    lost = 1.0 - float(allowed.sum() / raw.sum())
-    return (allowed / allowed.sum() if allowed.any() else allowed), lost
+    finite = np.isfinite(values)
+    raw = np.zeros(len(values))
+    if finite.any():
+        raw[finite] = np.exp(-(values[finite] - values[finite].min()) / 2.0)
+    allowed = np.where(tried.eligible(data, rule), raw, 0.0)
+    if not allowed.any():
+        return allowed, 1.0
+    return allowed / allowed.sum(), 1.0 - float(allowed.sum() / raw.sum())
 
 
 def _mixture(tried: Tried, weights: Floats) -> Mixture:
     """Components of the models that carry weight."""
     rows = np.flatnonzero(weights > NEGLIGIBLE_WEIGHT * weights.max())
     n0, variance = tried.n0[rows], tried.log_n0_variance[rows]
-    return Mixture(weights[rows] / weights[rows].sum(), np.log(n0), np.sqrt(variance + 1.0 / n0))
+    # Below one person a normal law for the logarithm describes Poisson variation no longer; it is held at one.
+    spreads = np.sqrt(variance + 1.0 / np.maximum(n0, 1.0))
+    return Mixture(weights[rows] / weights[rows].sum(), np.log(n0), spreads)
 
 
 def _diagnostics(lost: float, modes: list[dict[str, float]]) -> list[Diagnostic]:

@@ -52,8 +52,8 @@ PARAMETER_RANGE = {"poisson": (1.01, 100.0), "gamma": (0.01, 100.0)}
 LARGEST_SPREAD = 1e6
 """Largest ratio of the entries of a heterogeneity column that linear programmes to 1e-7 can tell apart."""
 
-LARGEST_DEVIANCE = 1e10
-"""A profile looks for a fall of about 2 in the likelihood; beyond this deviance rounding comes near to that."""
+LARGEST_DEVIANCE, LARGEST_PROFILED = 1e10, 1e25
+"""A profile looks for a fall of about 2 in the likelihood; rounding comes near that beyond these."""
 
 FEWEST_LISTS = {"Mbh": 3}
 BEHAVIOUR_REASONS = {
@@ -325,20 +325,28 @@ def estimate_of_fit(
 def _interval(
     n: int, fit: ClosedFit, profile: Callable[[float], ProfileLimits], level: float, method: IntervalMethod
 ) -> tuple[Interval, dict[str, Any]]:
-    if fit.status == "not_identified" or not fit.converged:
-        return Interval(n, math.inf, level, "none: from the number observed to infinity"), {}
-    blurred = fit.deviance > LARGEST_DEVIANCE
+    blurred = fit.deviance > LARGEST_DEVIANCE or fit.n0 > LARGEST_PROFILED
+    blur = " (too large for a profile in double precision)" if blurred else ""
+    if fit.status == "not_identified" or not fit.converged or (blurred and fit.status != "ok"):
+        return Interval(n, math.inf, level, f"none: from the number observed to infinity{blur}"), {}
     if fit.status == "ok" and (method != "profile" or blurred):
-        route: IntervalMethod = "wald" if method == "wald" else "lognormal"
-        low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, route)
-        name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[route]
-        instead = " (misfit too large for a profile in double precision)" if method == "profile" else ""
-        return Interval(n + low, n + high, level, f"{name}, model taken as known{instead}"), {}
+        return _interval_from_variance(n, fit, level, method, blur if method == "profile" else ""), {}
     limits = profile(fit.n0)
     fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
     extras = {"profile_maximum": limits.maximiser, "profile_reason": limits.reason}
-    interval = Interval(max(limits.low, n), limits.high, level, f"profile, model taken as known{fallback}")
-    return interval, extras
+    # The multinomial profile may lean away from a conditional maximum at 0 or at infinity; the interval holds both.
+    low = n if fit.status == "boundary" else max(limits.low, n)
+    high = math.inf if fit.status == "unbounded" else limits.high
+    return Interval(low, high, level, f"profile, model taken as known{fallback}"), extras
+
+
+def _interval_from_variance(
+    n: int, fit: ClosedFit, level: float, method: IntervalMethod, blur: str
+) -> Interval:
+    route: IntervalMethod = "wald" if method == "wald" else "lognormal"
+    low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, route)
+    name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[route]
+    return Interval(n + low, n + high, level, f"{name}, model taken as known{blur}")
 
 
 def _face_diagnostic(fit: ClosedFit) -> list[Diagnostic]:

@@ -114,10 +114,21 @@ def estimate(
     >>> round(hp.estimate(hp.datasets.load("uk_5"), "loglinear").n_hat, 2)
     13444.13
     """
-    return _resolve(estimator, settings).fit(table, rng=rng)
+    return _resolve(estimator, settings).fit(_as_table(table), rng=rng)
+
+
+def _as_table(table: Any) -> CaptureTable:
+    if isinstance(table, CaptureTable):
+        return table
+    shown = f"the text {table!r}" if isinstance(table, str) else type(table).__name__
+    raise SettingError(
+        f"{shown} is no CaptureTable; load one with hiddenpop.datasets.load or CaptureTable.read"
+    )
 
 
 def _resolve(estimator: str | Estimator, settings: Mapping[str, Any]) -> Estimator:
+    if isinstance(estimator, type):
+        raise SettingError(f"{estimator.__name__} is a class; give an estimator, {estimator.__name__}(...)")
     if isinstance(estimator, str):
         built: Estimator = build(estimator, settings)
         return built
@@ -171,7 +182,7 @@ def compare(
     else:
         resolved = tuple(_resolve(item, {}) for item in estimators)
         labels = tuple(item if isinstance(item, str) else _label(item) for item in estimators)
-    return Comparison(labels, tuple(item.fit(table, rng=_same(rng)) for item in resolved))
+    return Comparison(labels, tuple(item.fit(_as_table(table), rng=_same(rng)) for item in resolved))
 
 
 def _same(rng: RNGLike) -> RNGLike:

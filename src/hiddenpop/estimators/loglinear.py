@@ -10,7 +10,7 @@ from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.outcome import (
     INTERVALS,
     IntervalMethod,
-    face_diagnostics,
+    fit_diagnostics,
     model_details,
     model_interval,
     status_of_fit,
@@ -167,7 +167,7 @@ def estimate_of_model(
         reason=reason,
         estimator=spec,
         table=table.summary,
-        diagnostics=(*data.diagnostics, *face_diagnostics(fit), *diagnostics),
+        diagnostics=(*data.diagnostics, *fit_diagnostics(fit), *diagnostics),
         provenance=make_provenance(table.summary, rng),
         details={**model_details(data, model, fit, criteria, rng), **found, **(extra or {})},
         protected=PROTECTED if data.has_small else (),

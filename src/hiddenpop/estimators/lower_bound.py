@@ -132,8 +132,7 @@ class ChaoLowerBound:
         if n0 == 0.0:
             _, fit, profile = fit_with_steps(closed_design("M0", data.lists), data, self.level)
             method = "profile of one capture probability for all (the closed form has no variance where it gives 0)"
-            limits = profile(fit.n0)
-            return Interval(max(limits.low, n), limits.high, self.level, method)
+            return Interval(n, profile(fit.n0).high, self.level, method)
         if self.interval == "wald":
             low, high = symmetric_limits(n0, error, self.level)
             return Interval(

@@ -19,7 +19,7 @@ __all__ = [
     "INTERVALS",
     "REASONS",
     "IntervalMethod",
-    "face_diagnostics",
+    "fit_diagnostics",
     "limits_from_variance",
     "model_details",
     "model_interval",
@@ -39,6 +39,7 @@ REASONS = {
 
 LARGE_ENOUGH = 5.0
 SHARE_LARGE_ENOUGH = 0.8
+IMPLAUSIBLE_RATIO = 1e6
 GOODNESS_TABLES, GOODNESS_TABLES_MANY_LISTS = 999, 199
 DEVIANCE_ROUNDING = 1e-7
 """Two tables that fit equally well differ by the stopping rule of the fit; count them as equal."""
@@ -225,10 +226,15 @@ def _bootstrap_p_value(
     return (1 + worse) / (1 + size), size
 
 
-def face_diagnostics(fit: ModelFit) -> list[Diagnostic]:
-    """Say when the maximum lies on a face, where some fitted counts are 0."""
+def fit_diagnostics(fit: ModelFit) -> list[Diagnostic]:
+    """Say when the maximum lies on a face, where some fitted counts are 0, and when the answer is out of all bounds."""
+    found = []
+    observed = float(fit.means[1:].sum())
+    if math.isfinite(fit.n0) and fit.n0 > IMPLAUSIBLE_RATIO * observed:
+        message = "the dark figure is more than a million times the observed: far outside what data can tell"
+        found.append(Diagnostic("implausibly_large", "warning", message, fit.n0 / observed))
     off = int((~fit.face.cells[1:]).sum())
     if not off:
-        return []
+        return found
     message = f"the maximum lies on a face: the fitted count is 0 in {off} empty cells, some interactions are infinite"
-    return [Diagnostic("face", "info", message, off)]
+    return [*found, Diagnostic("face", "info", message, off)]

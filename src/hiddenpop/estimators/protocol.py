@@ -10,7 +10,7 @@ from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Estimate, EstimatorSpec
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["Estimator", "check_choice", "check_level", "check_order", "spec_of"]
+__all__ = ["Estimator", "check_choice", "check_level", "check_order", "check_share", "spec_of"]
 
 
 @runtime_checkable
@@ -67,6 +67,12 @@ def check_level(level: float) -> None:
     number = _as_number(level)
     if not 0.0 < number < 1.0:
         raise SettingError(f"level={level!r} must lie between 0 and 1, e.g. 0.95")
+
+
+def check_share(setting: str, value: float) -> None:
+    """Refuse a value that is not between 0 and 1, the ends included."""
+    if not 0.0 <= _as_number(value) <= 1.0:
+        raise SettingError(f"{setting}={value!r} must be a number between 0 and 1")
 
 
 def check_order(max_order: int | None) -> None:

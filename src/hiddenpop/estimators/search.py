@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 from scipy.stats import poisson
 
 from hiddenpop.errors import CapabilityError
@@ -13,7 +14,7 @@ from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import bit_positions, subset_order
 from hiddenpop.kernels.faces import face_of_model, faces_of_batch
-from hiddenpop.kernels.lattice import LatticeFit, fit_batch, fit_one
+from hiddenpop.kernels.lattice import BatchFit, LatticeFit, fit_batch, fit_one
 from hiddenpop.kernels.model_fit import fit_model, saturated_constant
 from hiddenpop.model import (
     MAX_ENUMERATED_LISTS,
@@ -86,6 +87,10 @@ class Tried:
         """Say which models may win."""
         return self.exists if rule.admissible == "exists" else self.status == "ok"
 
+    def eligible(self, data: ListCounts, rule: Rule) -> npt.NDArray[np.bool_]:
+        """Say which models may win and have a finite criterion, which AICc has not for too few persons."""
+        return self.admissible(rule) & np.isfinite(self.criteria(data, rule.count)[rule.criterion])
+
     def criteria(self, data: ListCounts, count: str) -> dict[str, npt.NDArray[np.float64]]:
         """Give BIC, AIC and AICc of every model."""
         parameters = self.n_parameters if count == "all" else self.rank
@@ -94,7 +99,9 @@ class Tried:
     def ranked(self, data: ListCounts, rule: Rule) -> "Tried":
         """Sort by the criterion; equals by size and then by their terms, so that the winner never hangs on rounding."""
         values = self.criteria(data, rule.count)[rule.criterion]
-        steps = np.round((values - values.min()) / TIE)
+        finite = np.isfinite(values)
+        lowest = values[finite].min() if finite.any() else 0.0
+        steps = np.where(finite, np.round((values - lowest) / TIE), np.inf)
         by_terms = np.argsort(np.argsort(self.term_sets))
         return self.take(np.lexsort((by_terms, self.n_parameters, steps)))
 
@@ -177,9 +184,14 @@ def evaluate(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[np.uint64]
             faces.status,
             faces.exists,
         )
-        _refit_exactly(data, tried, np.flatnonzero(~fit.converged & (faces.status == "ok")))
+        _refit_exactly(data, tried, np.flatnonzero(_hurried(fit) & (faces.status == "ok")))
         return tried
     return _evaluate_one_by_one(data, [int(s) for s in term_sets])
+
+
+def _hurried(fit: BatchFit) -> npt.NDArray[np.bool_]:
+    """Fits that ran out of steps, or of digits for the variance."""
+    return ~fit.converged | ~np.isfinite(fit.log_n0_variance)
 
 
 def _refit_exactly(data: ListCounts, tried: Tried, rows: npt.NDArray[np.intp]) -> None:
@@ -208,7 +220,11 @@ def _evaluate_one_by_one(data: ListCounts, term_sets: list[int]) -> Tried:
         np.array([face.status for face in faces], dtype="<U14"),
         np.array([face.exists for face in faces], dtype=bool),
     )
-    hurried = [row for row, fit in enumerate(fits) if not fit.converged and faces[row].status == "ok"]
+    hurried = [
+        row
+        for row, fit in enumerate(fits)
+        if faces[row].status == "ok" and not (fit.converged and np.isfinite(fit.log_n0_variance))
+    ]
     _refit_exactly(data, tried, np.array(hurried, dtype=np.intp))
     return tried
 
@@ -281,8 +297,10 @@ def _surprising_pairs(
         observed, expected = float(data.counts[on_both].sum()), float(means[on_both].sum())
         p_value = float(min(poisson.cdf(observed, expected), poisson.sf(observed - 1, expected)))
         if p_value < threshold:
-            found.append((p_value, pair, observed, expected))
-    return sorted(found)
+            surprise = float(xlogy(observed, observed / expected)) - observed + expected
+            found.append((p_value, -surprise, pair, observed, expected))
+    # Among p-values that are 0 to machine precision the larger deviance contribution comes first.
+    return [(p_value, pair, observed, expected) for p_value, _, pair, observed, expected in sorted(found)]
 
 
 def forward_pairs(data: ListCounts, rule: Rule) -> tuple[Tried, list[dict[str, Any]]]:
@@ -323,11 +341,11 @@ def _climb_down(
     """Follow the best admissible move while the criterion falls."""
     current = HierarchicalModel.independence(data.n_lists).term_set
     rows, path = [evaluate(data, [current])], []
-    best = _value(rows[0], data, rule)[0] if rows[0].admissible(rule)[0] else np.inf
+    best = _value(rows[0], data, rule)[0] if rows[0].eligible(data, rule)[0] else np.inf
     while candidates := moves(current):
         tried = evaluate(data, candidates)
         rows.append(tried)
-        values = np.where(tried.admissible(rule), _value(tried, data, rule), np.inf)
+        values = np.where(tried.eligible(data, rule), _value(tried, data, rule), np.inf)
         at = int(np.argmin(values))
         if not values[at] < best:
             break

@@ -13,7 +13,7 @@ from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_choice, check_level, check_order, spec_of
+from hiddenpop.estimators.protocol import check_choice, check_level, check_order, check_share, spec_of
 from hiddenpop.estimators.search import Rule, Tried, downhill, exhaustive, forward_pairs, stepwise_p
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
@@ -22,7 +22,6 @@ from hiddenpop.result import (
     Estimate,
     EstimatorSpec,
     Interval,
-    Status,
     format_persons,
     make_provenance,
 )
@@ -110,8 +109,7 @@ class SelectedLogLinear:
         check_choice("interval", self.interval, INTERVALS)
         check_level(self.level)
         check_order(self.max_order)
-        if not 0.0 <= self.p_threshold <= 1.0:
-            raise SettingError(f"p_threshold={self.p_threshold!r} must lie between 0 and 1")
+        check_share("p_threshold", self.p_threshold)
         if self.search.startswith("stepwise") and self.max_order not in (None, 2):
             raise SettingError(
                 f"search={self.search!r} is over two-list terms; leave out max_order={self.max_order}"
@@ -141,7 +139,7 @@ class SelectedLogLinear:
         criterion = "aic" if self.search == "stepwise_aic" else self.criterion
         rule = Rule(criterion, self.count, self.admissible)
         tried, n_models, path = self._search(data, rule)
-        winner = 0 if self.search != "exhaustive" else int(np.argmax(tried.admissible(rule)))
+        winner = 0 if self.search != "exhaustive" else int(np.argmax(tried.eligible(data, rule)))
         extra: dict[str, Any] = {
             "criterion": criterion,
             "search": self.search,
@@ -149,7 +147,7 @@ class SelectedLogLinear:
             "path": path,
             "selection": selection_frame(tried, data, rule),
         }
-        if not tried.admissible(rule)[winner]:
+        if not tried.eligible(data, rule)[winner]:
             return estimate_without_model(spec_of(self), table, data, tried, self.level, rng, extra)
         model = HierarchicalModel.from_term_set(int(tried.term_sets[winner]), data.n_lists)
         return estimate_of_model(
@@ -232,7 +230,7 @@ def _better_without_answer(
     tried: Tried, data: ListCounts, rule: Rule, values: npt.NDArray[np.float64], winner: int
 ) -> Diagnostic | None:
     """Name the models that the criterion prefers but that have no admissible answer."""
-    better = np.flatnonzero(~tried.admissible(rule) & (values < values[winner]))
+    better = np.flatnonzero(~tried.eligible(data, rule) & (values < values[winner]))
     if not len(better):
         return None
     first = better[np.argsort(values[better], kind="stable")][:NAMED_MODELS]
@@ -249,7 +247,7 @@ def _better_without_answer(
 def _other_count(tried: Tried, data: ListCounts, rule: Rule, winner: int) -> Diagnostic | None:
     """Say when the other way of counting parameters would choose another model."""
     other = "rank" if rule.count == "all" else "all"
-    values = np.where(tried.admissible(rule), tried.criteria(data, other)[rule.criterion], np.inf)
+    values = np.where(tried.eligible(data, rule), tried.criteria(data, other)[rule.criterion], np.inf)
     rival = int(np.argmin(values))
     if values[rival] >= values[winner] or rival == winner:
         return None
@@ -261,7 +259,7 @@ def _other_count(tried: Tried, data: ListCounts, rule: Rule, winner: int) -> Dia
 
 def _rivals(tried: Tried, data: ListCounts, rule: Rule, values: npt.NDArray[np.float64]) -> Diagnostic | None:
     """Say when models about as good give very different answers."""
-    allowed = tried.admissible(rule)
+    allowed = tried.eligible(data, rule)
     near = tried.n0[allowed & (values <= values[allowed].min() + RIVAL_DISTANCE)]
     if near.max() < RIVAL_RATIO * near.min():
         return None
@@ -282,16 +280,32 @@ def estimate_without_model(
     rng: RNGLike,
     extra: dict[str, Any],
 ) -> Estimate:
-    """Answer when no model may be used: the status of the first one, and the widest interval."""
-    label, found = tried.take([0]).labels(data.n_lists)[0], str(tried.status[0])
-    status: Status = "unbounded" if found == "unbounded" else "not_identified"
-    why = REASONS.get(found, "its estimate fails the existence test")
+    """Answer when no model may be used: what all of them agree on, else that the data do not tell."""
+    telling = np.flatnonzero(tried.status != "not_identified")
+    first = HierarchicalModel.from_term_set(
+        int(tried.term_sets[telling[0] if len(telling) else 0]), data.n_lists
+    )
+    if set(tried.status[telling]) in ({"boundary"}, {"unbounded"}):
+        fit = fit_model(data.counts, terms_of(first), data.n_lists)
+        return estimate_of_model(
+            spec,
+            table,
+            data,
+            first,
+            fit,
+            level=level,
+            interval="profile",
+            rng=rng,
+            known="first of the models tried taken as known",
+            extra=extra,
+        )
+    why = REASONS.get(str(tried.status[0]), "its criterion is not finite or it fails the existence test")
     return Estimate(
-        n_hat=math.inf if status == "unbounded" else math.nan,
+        n_hat=math.nan,
         n_observed=data.n_observed,
         interval=Interval(data.n_observed, math.inf, level, "none: from the number observed to infinity"),
-        status=status,
-        reason=f"no model can be chosen among the {extra['n_models']:,} tried; of {label}: {why}",
+        status="not_identified",
+        reason=f"no model can be chosen among the {extra['n_models']:,} tried; of {first}: {why}",
         estimator=spec,
         table=table.summary,
         diagnostics=data.diagnostics,

@@ -21,6 +21,8 @@ LONGEST_START, LONGEST_STEP = 60.0, 5.0
 """No logarithm of a mean moves further in one step, so that counts from 1 to 10^12 never overshoot to infinity."""
 
 START_OFFSET = 0.1
+SMALLEST_MEAN = 1e-280
+"""A mean on its way to 0 stops here, so that a count divided by it stays finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def poisson_deviance(counts: Floats, means: Floats) -> float:
     1.0
     """
     positive = counts > 0
-    seen, fitted = counts[positive], means[positive]
+    seen, fitted = counts[positive], np.maximum(means[positive], SMALLEST_MEAN)
     relative = (fitted - seen) / seen
     near = relative > -0.5
     logarithm = np.where(near, np.log1p(np.maximum(relative, -0.5)), np.log(fitted) - np.log(seen))
@@ -89,7 +91,7 @@ def fit_design(design: Floats, counts: Floats) -> DenseFit:
     )
     converged = False
     for _ in range(MAX_ITERATIONS):
-        means = np.exp(linear)
+        means = np.maximum(np.exp(linear), SMALLEST_MEAN)
         step, triangle = _weighted_step(design, means, (counts - means) / means)
         decrement = float(np.sum((triangle @ step) ** 2))
         coefficients, linear, likelihood = _advance(
@@ -99,7 +101,11 @@ def fit_design(design: Floats, counts: Floats) -> DenseFit:
             converged = True
             break
     means = np.exp(linear)
-    inverse = solve_triangular(triangle, np.eye(len(coefficients)))
+    inverse = (
+        np.linalg.pinv(triangle)
+        if np.any(np.diag(triangle) == 0.0)
+        else solve_triangular(triangle, np.eye(len(coefficients)))
+    )
     return DenseFit(coefficients, inverse @ inverse.T, means, poisson_deviance(counts, means), converged)
 
 
@@ -107,7 +113,11 @@ def _weighted_step(design: Floats, means: Floats, response: Floats) -> tuple[Flo
     """Weighted least squares of `response` on the design; also the triangle whose cross-product is the information."""
     root = np.sqrt(means)
     orthogonal, triangle = np.linalg.qr(design * root[:, None])
-    return solve_triangular(triangle, orthogonal.T @ (response * root)), triangle
+    target = orthogonal.T @ (response * root)
+    if np.all(np.diag(triangle) != 0.0):
+        return solve_triangular(triangle, target), triangle
+    # Means that have gone to 0 leave a parameter without information: the shortest step leaves it where it is.
+    return np.linalg.lstsq(triangle, target)[0], triangle
 
 
 def _log_likelihood(counts: Floats, linear: Floats) -> float:

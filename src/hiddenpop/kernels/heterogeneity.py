@@ -428,6 +428,10 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
                 starts[reduced.names] = fit.coefficients
             else:
                 fit = robust_fit(matrix, supposed[on_face])
+            if not fit.converged:
+                raise ArithmeticError(
+                    f"the profile likelihood could not be computed at a dark figure of {n0:.6g}"
+                )
             negative = [
                 c
                 for c, value in zip(positions, fit.coefficients, strict=True)

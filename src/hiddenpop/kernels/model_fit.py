@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hiddenpop.kernels.dense import fit_design
 from hiddenpop.kernels.faces import Face, face_of_model, lattice_design
-from hiddenpop.kernels.lattice import fit_one
+from hiddenpop.kernels.lattice import fit_one, superset_sums
 from hiddenpop.kernels.profile import ProfileLimits, profile_limits, stirling_remainder
 from hiddenpop.kernels.rank import independent_terms
 
@@ -153,9 +153,20 @@ def profile_of_model(counts: Floats, terms: Ints, n_lists: int, n0_hat: float, l
 
     def deviance_at(n0: float) -> float:
         supposed[0] = n0
-        return fit_one(supposed, everything, terms, n_lists).deviance
+        quick = fit_one(supposed, everything, terms, n_lists)
+        return quick.deviance if quick.converged else _deviance_exactly(supposed, terms, n_lists)
 
     return profile_limits(deviance_at, float(counts[1:].sum()), n0_hat, level)
+
+
+def _deviance_exactly(supposed: Floats, terms: Ints, n_lists: int) -> float:
+    """Deviance with a supposed dark figure where the lattice kernel ran out of steps or digits."""
+    margins = superset_sums(supposed, n_lists)
+    kept, cells = terms[margins[terms] > 0], np.arange(len(supposed))
+    for dead in terms[margins[terms] <= 0]:
+        cells = cells[cells & dead != dead]
+    kept = kept[independent_terms(cells, kept)]
+    return fit_design(lattice_design(cells, kept), supposed[cells]).deviance
 
 
 def saturated_constant(counts: Floats) -> float:

@@ -106,12 +106,19 @@ def profile_limits(
     # Where nobody sets an upper limit, the likelihood of very large lists reaches its limit only further out.
     while math.isinf(n0_hat) and likelihood(1e3 * largest) > likelihood(largest) + 1e-6:
         largest *= 1e3
-    best_n0, best = _maximise(likelihood, n0_hat, largest)
-    target = best - drop
-    low, low_reason = _lower(likelihood, target, min(best_n0, largest))
-    high, high_reason = _upper(likelihood, target, best_n0, largest)
+    try:
+        best_n0, best = _maximise(likelihood, n0_hat, largest)
+        target = best - drop
+        low, low_reason = _lower(likelihood, target, min(best_n0, largest))
+        high, high_reason = _upper(likelihood, target, best_n0, largest)
+    except LostLikelihoodError as error:
+        return ProfileLimits(n_observed, math.inf, n_observed + n0_hat, str(error))
     reason = "; ".join(filter(None, (low_reason, high_reason)))
     return ProfileLimits(n_observed + low, n_observed + high, n_observed + best_n0, reason)
+
+
+class LostLikelihoodError(ArithmeticError):
+    """The likelihood does not come down where it must: its digits are lost in the size of the counts."""
 
 
 def _maximise(likelihood: Callable[[float], float], n0_hat: float, largest: float) -> tuple[float, float]:
@@ -161,7 +168,13 @@ def _upper(
 
 def _crossing(likelihood: Callable[[float], float], target: float, a: float, b: float) -> float:
     """Dark figure between `a` and `b` where the likelihood meets the target, to relative precision."""
-    root = brentq(
-        lambda t: likelihood(math.exp(t)) - target, math.log(a), math.log(b), xtol=RELATIVE_PRECISION
-    )
-    return math.exp(float(root))
+
+    def above(log_n0: float) -> float:
+        return likelihood(math.exp(log_n0)) - target
+
+    low, high = math.log(a), math.log(b)
+    if not above(low) * above(high) <= 0.0:
+        raise LostLikelihoodError(
+            "no limits: the counts span more orders of magnitude than the arithmetic can follow"
+        )
+    return math.exp(float(brentq(above, low, high, xtol=RELATIVE_PRECISION)))

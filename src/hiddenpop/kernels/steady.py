@@ -22,6 +22,9 @@ LARGEST_LOG_MEAN = 600.0
 
 STEADY_ITERATIONS = 500
 STEADY_TOLERANCE = 1e-9
+MEAN_ROUNDING = 1e-14
+"""Relative rounding of a mean that is the exponential of a logarithm of about 50."""
+
 SMALLEST_DAMPING, LARGEST_DAMPING = 1e-8, 1e12
 
 
@@ -51,11 +54,15 @@ def robust_fit(matrix: Floats, counts: Floats) -> DenseFit:
             fit = fit_design(matrix, counts)
         except (np.linalg.LinAlgError, ValueError):  # the solvers refuse what is singular or not finite
             return steady_fit(matrix, counts)
-    if not (fit.converged and np.isfinite(fit.means).all()):
+    if not np.isfinite(fit.means).all():
         return steady_fit(matrix, counts)
-    if math.isfinite(fit.deviance):
-        return fit
-    return replace(fit, deviance=stable_deviance(counts, fit.means))
+    if not fit.converged:
+        score = matrix.T @ (counts - fit.means)
+        with np.errstate(all="ignore"):
+            decrement = float(score @ fit.covariance @ score)
+        if not decrement < _smallest_decrement(counts):
+            return steady_fit(matrix, counts)
+    return replace(fit, deviance=stable_deviance(counts, fit.means), converged=True)
 
 
 def steady_fit(matrix: Floats, counts: Floats, start: Floats | None = None) -> DenseFit:
@@ -64,7 +71,8 @@ def steady_fit(matrix: Floats, counts: Floats, start: Floats | None = None) -> D
     columns = matrix / scale
     alike = np.append(np.zeros(len(scale) - 1), math.log(counts.mean()))
     coefficients = alike if start is None else start * scale
-    damping, converged = 0.0, False
+    damping, converged, tolerance = 0.0, False, _smallest_decrement(counts)
+    slack = MEAN_ROUNDING * float(counts.sum())
     means = _means(columns @ coefficients)
     score, information = _score_and_information(columns, counts, means)
     for _ in range(STEADY_ITERATIONS):
@@ -73,8 +81,8 @@ def steady_fit(matrix: Floats, counts: Floats, start: Floats | None = None) -> D
         proposed = _means(columns @ (coefficients + step))
         gain = float(counts @ (columns @ step) - (proposed - means).sum())
         decrement = float(score @ step)
-        converged = damping == 0.0 and decrement < STEADY_TOLERANCE
-        if gain >= 0.0 or converged:
+        converged = damping == 0.0 and decrement < tolerance
+        if gain >= -slack or converged:
             coefficients, means = coefficients + step, proposed
             score, information = _score_and_information(columns, counts, means)
             damping = damping / 10.0 if damping > SMALLEST_DAMPING else 0.0
@@ -84,6 +92,11 @@ def steady_fit(matrix: Floats, counts: Floats, start: Floats | None = None) -> D
             break
     covariance = np.linalg.pinv(information, hermitian=True) / np.outer(scale, scale)
     return DenseFit(coefficients / scale, covariance, means, stable_deviance(counts, means), converged)
+
+
+def _smallest_decrement(counts: Floats) -> float:
+    """Newton decrement below which a fit has converged as far as rounding of the means lets it."""
+    return max(STEADY_TOLERANCE, MEAN_ROUNDING**2 * float(counts.sum()))
 
 
 def _score_and_information(columns: Floats, counts: Floats, means: Floats) -> tuple[Floats, Floats]:

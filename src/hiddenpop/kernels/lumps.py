@@ -1,0 +1,120 @@
+"""Lumps of a bootstrap distribution: the answers between which a choice of model jumps."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+__all__ = ["Lump", "lumps"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+SMALLEST_LUMP = 0.02
+NOBODY = 0.5
+"""A dark figure below half a person counts as nobody hidden."""
+
+LUMP_ERRORS = 2.0
+"""A valley divides two lumps when it is deeper than so many standard errors of the difference it makes."""
+
+NO_SPREAD = 1e-12
+KERNEL_ROUGHNESS = 1.0 / (2.0 * math.sqrt(math.pi))
+BINS_PER_BANDWIDTH, MOST_BINS = 8, 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lump:
+    """A lump of the bootstrap distribution.
+
+    Attributes
+    ----------
+    n : float
+        Where the density of the log dark figure is highest, as a number of persons.
+    share : float
+        Of all draws, those without a finite number included.
+    """
+
+    n: float
+    share: float
+
+
+def lumps(draws: npt.ArrayLike, n_observed: float) -> tuple[Lump, ...]:
+    """Lumps of the bootstrap distribution: the modes of the log dark figure, with their shares.
+
+    Parameters
+    ----------
+    draws : array_like, shape (B,)
+        Bootstrap estimates of N; only finite ones are smoothed, but all count in the shares.
+    n_observed : float
+
+    Returns
+    -------
+    tuple of Lump
+        In order of size; lumps with less than 2 % of the draws are left out. Draws with nobody hidden are a lump of
+        their own, at the number observed.
+
+    Notes
+    -----
+    A Gaussian kernel density with Silverman's bandwidth ``0.9 min(sd, IQR / 1.34) B^(-1/5)``, cut at its valleys. A
+    valley counts when the root of the density, whose standard error is the same everywhere, falls by two standard
+    errors of a difference: shallower ones are noise of the draws.
+
+    References
+    ----------
+    Silverman, B. W. (1986). Density Estimation for Statistics and Data Analysis. Chapman & Hall.
+    doi:10.1201/9781315140919
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(2)
+    >>> dark = np.concatenate([rng.lognormal(9.2, 0.1, 700), rng.lognormal(9.9, 0.1, 300)])
+    >>> [(round(lump.n, -3), round(lump.share, 1)) for lump in lumps(2744 + dark, 2744)]
+    [(13000.0, 0.7), (23000.0, 0.3)]
+    """
+    values = np.asarray(draws, dtype=np.float64)
+    dark = values[np.isfinite(values)] - n_observed
+    hidden = np.sort(np.log(dark[dark >= NOBODY]))
+    found = [(float(n_observed), len(dark) - len(hidden))]
+    found += [(n_observed + math.exp(mode), size) for mode, size in _modes(hidden)]
+    shares = [Lump(n, size / len(values)) for n, size in found if size]
+    return tuple(lump for lump in shares if lump.share >= SMALLEST_LUMP)
+
+
+def _modes(values: Floats) -> list[tuple[float, int]]:
+    """Modes of sorted values, with the number of values between the valleys on either side."""
+    size = len(values)
+    bandwidth = _silverman(values) if size else 0.0
+    if not bandwidth > 0.0:
+        return [(float(np.median(values)), size)] if size else []
+    grid, density = _density(values, bandwidth)
+    error = math.sqrt(KERNEL_ROUGHNESS / (2.0 * size * bandwidth))
+    peaks, _ = find_peaks(np.sqrt(density), prominence=LUMP_ERRORS * error)
+    if not len(peaks):
+        peaks = np.array([int(np.argmax(density))])
+    between = pairwise(peaks)
+    valleys = [grid[left + int(np.argmin(density[left:right]))] for left, right in between]
+    sizes = np.diff([0, *np.searchsorted(values, valleys), size])
+    return [(float(grid[peak]), int(number)) for peak, number in zip(peaks, sizes, strict=True)]
+
+
+def _silverman(values: Floats) -> float:
+    first, third = np.quantile(values, [0.25, 0.75])
+    spreads = [spread for spread in (float(values.std()), float(third - first) / 1.34) if spread > NO_SPREAD]
+    return 0.9 * min(spreads, default=0.0) * len(values) ** -0.2
+
+
+def _density(values: Floats, bandwidth: float) -> tuple[Floats, Floats]:
+    """Kernel density on a grid of bins that is padded far enough for it to vanish at both ends."""
+    margin = 6.0 * bandwidth
+    start, width = values[0] - margin, values[-1] - values[0] + 2.0 * margin
+    bins = min(math.ceil(width * BINS_PER_BANDWIDTH / bandwidth), MOST_BINS)
+    counted, edges = np.histogram(values, bins=bins, range=(start, start + width))
+    step = width / bins
+    density = gaussian_filter1d(
+        counted / (len(values) * step), bandwidth / step, mode="constant", truncate=5.0
+    )
+    return (edges[:-1] + edges[1:]) / 2.0, density

@@ -1,0 +1,221 @@
+"""Resampled counts of capture histories, and the estimate smoothed over them."""
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.kernels.bootstrap_limits import type8_quantile
+
+__all__ = ["Bagged", "bagged", "draw_multinomial", "draw_parametric", "draw_semiparametric"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+def draw_multinomial(counts: npt.ArrayLike, size: int, rng: np.random.Generator) -> Ints:
+    """Resample the observed persons: ``Mult(n, n_w / n)``.
+
+    Parameters
+    ----------
+    counts : array_like, shape (m,)
+    size : int
+        Resamples.
+    rng : Generator
+
+    Returns
+    -------
+    ndarray of int, shape (size, m)
+
+    Examples
+    --------
+    >>> draw_multinomial([0, 30, 20], 2, np.random.default_rng(1)).sum(axis=1).tolist()
+    [50, 50]
+    """
+    cells = np.asarray(counts, dtype=np.float64)
+    return _multinomial(round(float(cells.sum())), cells, size, rng)
+
+
+def draw_semiparametric(counts: npt.ArrayLike, n_hat: float, size: int, rng: np.random.Generator) -> Ints:
+    """Resample the estimated population by its observed proportions and leave out those who are missed.
+
+    Parameters
+    ----------
+    counts : array_like, shape (m,)
+    n_hat : float
+        Finite, at least the number observed.
+    size : int
+    rng : Generator
+
+    Returns
+    -------
+    ndarray of int, shape (size, m)
+
+    Notes
+    -----
+    ``Mult(round(N); n_w / N, (N - n) / N)`` without its last cell, so the number observed varies.
+
+    References
+    ----------
+    Norris, J. L. and Pollock, K. H. (1996). Including model uncertainty in estimating variances in multiple capture
+    studies. Environmental and Ecological Statistics 3, 235-244. doi:10.1007/BF00453012
+
+    Examples
+    --------
+    >>> draw_semiparametric([0, 30, 20], 200.0, 3, np.random.default_rng(1)).sum(axis=1).tolist()
+    [57, 53, 46]
+    """
+    cells = np.asarray(counts, dtype=np.float64)
+    missed = n_hat - cells.sum()
+    if not 0.0 <= missed < math.inf:
+        raise ValueError(f"n_hat={n_hat!r} must be finite and at least the number observed, {cells.sum():g}")
+    return _multinomial(round(n_hat), np.append(cells, missed), size, rng)[:, :-1]
+
+
+def draw_parametric(fitted: npt.ArrayLike, n_hat: float, size: int, rng: np.random.Generator) -> Ints:
+    """Draw populations from a fitted model and leave out those whom no list catches.
+
+    Parameters
+    ----------
+    fitted : array_like, shape (2**n_lists,)
+        Expected counts by history; element 0 is the dark figure.
+    n_hat : float
+        Their sum.
+    size : int
+    rng : Generator
+
+    Returns
+    -------
+    ndarray of int, shape (size, 2**n_lists)
+        Column 0 is empty.
+
+    Notes
+    -----
+    ``Mult(round(N); fitted / N)`` over all cells, so the number observed varies.
+
+    Examples
+    --------
+    >>> draw_parametric([60.0, 30.0, 20.0, 10.0], 120.0, 2, np.random.default_rng(1))[:, 0].tolist()
+    [0, 0]
+    """
+    means = np.asarray(fitted, dtype=np.float64)
+    if not (math.isfinite(n_hat) and math.isclose(means.sum(), n_hat, rel_tol=1e-6)):
+        raise ValueError(f"the fitted cells add up to {means.sum():g}, not to a finite n_hat={n_hat!r}")
+    drawn = _multinomial(round(n_hat), means, size, rng)
+    drawn[:, 0] = 0
+    return drawn
+
+
+def _multinomial(persons: int, weights: Floats, size: int, rng: np.random.Generator) -> Ints:
+    """Draw over the cells that can be drawn: numpy gives what rounding leaves over to the last cell, empty or not."""
+    possible = np.flatnonzero(weights > 0.0)
+    if not len(possible):
+        raise ValueError("there is nobody to draw from: every cell is empty")
+    drawn = np.zeros((size, len(weights)), dtype=np.int64)
+    shares = weights[possible] / weights[possible].sum()
+    drawn[:, possible] = rng.multinomial(persons, shares, size=size)
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Bagged:
+    """A bagged estimate.
+
+    Attributes
+    ----------
+    n_hat, standard_error : float
+        Both inf when a draw has no number.
+    median : float
+        Median of the draws: unbounded draws lie above it, unknown ones half above and half below. It is nan only
+        when every draw is unknown.
+    reason : str
+        Why `n_hat` is infinite, or why `standard_error` is 0; otherwise empty.
+    """
+
+    n_hat: float
+    standard_error: float
+    median: float
+    reason: str
+
+
+def bagged(draws: npt.ArrayLike, resampled_counts: npt.ArrayLike, cell_counts: npt.ArrayLike) -> Bagged:
+    """Bagged (smoothed) estimate, the mean over multinomial resamples, with its standard error.
+
+    Parameters
+    ----------
+    draws : array_like, shape (B,)
+        Bootstrap estimates of N: inf where unbounded, nan where unknown.
+    resampled_counts : array_like, shape (B, m)
+        The resamples behind them, drawn by `draw_multinomial`.
+    cell_counts : array_like, shape (m,)
+        Persons observed by history; histories that nobody has are left out.
+
+    Returns
+    -------
+    Bagged
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or there are fewer than two draws.
+
+    Notes
+    -----
+    ``se^2 = sum_{w: n_w > 0} cov_b(n*_w, N*_b)^2 / n_w - (m - 1) / B^2 sum_b (N*_b - mean)^2``, with `m` the number of
+    histories that somebody has: the infinitesimal jackknife with its Monte Carlo bias taken off. Efron's bias has the
+    number of persons in the place of ``m - 1`` because he estimates a covariance for every person; persons with the
+    same history share theirs here, which leaves so much less noise to take off. The formula is for resamples that
+    keep n fixed. It is the error of the bagged estimate, which is smaller than the spread of the draws.
+
+    References
+    ----------
+    Efron, B. (2014). Estimation and accuracy after model selection. Journal of the American Statistical Association
+    109(507), 991-1007. doi:10.1080/01621459.2013.823775
+    Wager, S., Hastie, T. and Efron, B. (2014). Confidence intervals for random forests: the jackknife and the
+    infinitesimal jackknife. Journal of Machine Learning Research 15, 1625-1651.
+
+    Examples
+    --------
+    >>> counts = np.array([30, 20, 10])
+    >>> resamples = draw_multinomial(counts, 4000, np.random.default_rng(5))
+    >>> answer = bagged(2.0 * resamples[:, 0] + resamples[:, 1], resamples, counts)
+    >>> round(answer.n_hat), round(answer.standard_error)  # exactly 80 and sqrt(33.3)
+    (80, 6)
+    """
+    values = np.asarray(draws, dtype=np.float64)
+    resampled, cells = np.asarray(resampled_counts), np.asarray(cell_counts)
+    if len(values) < 2 or resampled.shape != (len(values), len(cells)):
+        raise ValueError(
+            f"{len(values)} draws, resamples of shape {resampled.shape} and {len(cells)} cells do not fit together; "
+            "at least two draws are needed, each with one row of counts by cell"
+        )
+    median = _median(values)
+    if not np.isfinite(values).all():
+        return Bagged(math.inf, math.inf, median, _why_not_bagged(values))
+    mean = float(values.mean())
+    variance = _infinitesimal_jackknife(values - mean, resampled[:, cells > 0], cells[cells > 0])
+    reason = (
+        "" if variance > 0.0 else "its standard error is below the Monte Carlo noise; take more resamples"
+    )
+    return Bagged(mean, math.sqrt(max(variance, 0.0)), median, reason)
+
+
+def _infinitesimal_jackknife(deviations: Floats, resampled: Ints, cells: Ints) -> float:
+    size = len(deviations)
+    covariances = deviations @ (resampled - cells) / size
+    noise = (len(cells) - 1) * float(deviations @ deviations) / size**2
+    return float(np.sum(covariances**2 / cells)) - noise
+
+
+def _median(draws: Floats) -> float:
+    known = np.sort(draws[~np.isnan(draws)])
+    return type8_quantile(known, 0.5, "upper") if len(known) else math.nan
+
+
+def _why_not_bagged(draws: Floats) -> str:
+    unbounded, unknown = int(np.isposinf(draws).sum()), int(np.isnan(draws).sum())
+    counted = ((unbounded, "are unbounded"), (unknown, "have no number"))
+    found = " and ".join(f"{number} {what}" for number, what in counted if number)
+    return f"of {len(draws)} draws {found}, so their mean is not finite"
