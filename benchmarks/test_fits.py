@@ -32,7 +32,9 @@ def _glm_seconds_per_model(counts, term_sets, n_lists, dense_design) -> float:
     ("name", "n_lists", "max_order"),
     [("uk_5", 5, None), ("netherlands_5", 5, None), ("uk", 6, 2), ("netherlands", 6, 2)],
 )
-def test_every_model_of_a_table(benchmark, dense_counts, all_models, dense_design, report, name, n_lists, max_order):
+def test_every_model_of_a_table(
+    benchmark, dense_counts, all_models, dense_design, report, name, n_lists, max_order
+):
     counts, term_sets = dense_counts(name), all_models(n_lists, max_order)
     fit_batch(counts, term_sets[:1], n_lists)  # compiled before the clock starts
     benchmark(fit_batch, counts, term_sets, n_lists)

@@ -18,10 +18,15 @@ def _seconds(*command: str) -> float:
 def test_import(benchmark, report):
     baseline = min(_seconds(sys.executable, "-c", "import numpy, pandas") for _ in range(REPEATS))
     benchmark.pedantic(
-        _seconds, args=(sys.executable, "-c", "import numpy, pandas, hiddenpop"), rounds=REPEATS, warmup_rounds=1
+        _seconds,
+        args=(sys.executable, "-c", "import numpy, pandas, hiddenpop"),
+        rounds=REPEATS,
+        warmup_rounds=1,
     )
     ours = benchmark.stats.stats.min
-    report(f"import hiddenpop: {ours:.3f} s; import numpy, pandas: {baseline:.3f} s; above it {ours - baseline:.3f} s")
+    report(
+        f"import hiddenpop: {ours:.3f} s; import numpy, pandas: {baseline:.3f} s; above it {ours - baseline:.3f} s"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("estimate", "uk"), ("describe", "uk_5")], ids=" ".join)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
+import hiddenpop
 from hiddenpop.errors import ModelError, SettingError
 from hiddenpop.parallel import _time_left, block_slices, parallel, run_blocks, spawn_seeds
 
@@ -35,9 +36,9 @@ def refuse_two(task: int) -> int:
     return task
 
 
-def spoil(task: np.ndarray) -> float:
+def spoil(task: np.ndarray) -> tuple[str, float]:
     task += 1.0
-    return float(task.sum())
+    return type(task).__name__, float(task.sum())
 
 
 def nested_processes(task: int) -> list[int]:
@@ -86,7 +87,7 @@ def test_a_generator_shared_by_tasks_gives_each_the_same_numbers(workers: int):
 def test_a_block_that_changes_its_task_changes_a_copy(workers: int):
     task = np.zeros(200_000)  # larger than what joblib would send as a read-only memory map
     with parallel(workers=workers):
-        assert run_blocks(spoil, [task, task]) == [200_000.0, 200_000.0]
+        assert run_blocks(spoil, [task, task]) == [("ndarray", 200_000.0)] * 2
     assert not task.any()
 
 
@@ -157,14 +158,22 @@ def test_a_number_of_workers_may_come_from_numpy():
 
 def test_importing_the_module_imports_neither_joblib_nor_numba():
     program = (
-        "import sys, hiddenpop.parallel as p; print([m for m in ('joblib', 'numba') if m in sys.modules])"
+        "import sys; from hiddenpop.parallel import parallel; "
+        "print([name for name in ('joblib', 'numba') if name in sys.modules])"
     )
     assert run_python(program).stdout.strip() == "[]"
 
 
 def test_inline_work_does_not_import_joblib():
-    program = "import sys, hiddenpop.parallel as p; print(p.run_blocks(len, ['a']), 'joblib' in sys.modules)"
+    program = (
+        "import sys; from hiddenpop.parallel import run_blocks; "
+        "print(run_blocks(len, ['a']), 'joblib' in sys.modules)"
+    )
     assert run_python(program).stdout.strip() == "[1] False"
+
+
+def test_the_verb_is_public_and_stands_before_its_module():
+    assert hiddenpop.parallel is parallel
 
 
 def run_python(program: str) -> subprocess.CompletedProcess[str]:
@@ -258,6 +267,21 @@ def test_a_terminal_shows_a_bar_that_fills(workers: int):
     assert states[4] == "bootstrap [####################] 4/4"
     assert len(states) == 5
     assert screen.text.endswith("\n")
+
+
+def test_stored_blocks_count_as_done_but_not_for_the_time_left(tmp_path):
+    with terminal() as screen, parallel(progress=True, store=tmp_path):
+        run_blocks(size_of, ["a", "b"])
+        screen.text = ""
+        run_blocks(size_of, ["a", "b", "c", "d"])
+    states = [line.strip() for line in screen.text.split("\r")[1:]]
+    assert states[0] == "working [##########..........] 2/4"
+    assert states[1].startswith("working [###############.....] 3/4, about ")
+    assert len(states) == 3
+
+
+def size_of(task: str) -> int:
+    return len(task)
 
 
 def test_a_bar_never_wraps_a_narrow_terminal():

@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -26,37 +27,40 @@ N_BLOCKS = 12
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Draws:
-    """Some resamples of a table, and a folder that shows who works on them."""
+    """Some resamples of a table, and a generator to draw more."""
 
     tables: np.ndarray
     rng: np.random.Generator
-    marks: Path | None = None
 
 
 def choose(task: Draws) -> tuple[ResampledBest, np.ndarray]:
     """Choose the best model of each table, and of as many again that are drawn here."""
-    chosen = best_of_each(task.tables, 4)
     drawn = task.rng.multinomial(int(KOSOVO.sum()), KOSOVO / KOSOVO.sum(), size=len(task.tables))
-    return chosen, best_of_each(drawn.astype(float), 4).n0
+    return best_of_each(task.tables, 4), best_of_each(drawn.astype(float), 4).n0
 
 
-def choose_slowly(task: Draws) -> tuple[ResampledBest, np.ndarray]:
-    """Leave a mark with the process's number at the start and at the end of a block that takes its time."""
-    mark = task.marks / f"{os.getpid()}-{time.monotonic_ns()}"
+def choose_without_drawing(tables: np.ndarray) -> tuple[ResampledBest, np.ndarray]:
+    """Choose the best model of each table: a task that is a bare array."""
+    return best_of_each(tables, 4), tables
+
+
+def slowly(task: Any, function: Callable[[Any], Any], marks: Path) -> Any:
+    """Take some time, and leave a mark with the process's number at the start and at the end."""
+    mark = marks / f"{os.getpid()}-{time.monotonic_ns()}"
     mark.with_suffix(".begun").touch()
     time.sleep(0.3)
-    chosen = choose(task)
+    result = function(task)
     mark.with_suffix(".ended").touch()
-    return chosen
+    return result
 
 
-def draws(marks: Path | None = None) -> list[Draws]:
+def draws() -> list[Draws]:
     tables = np.random.default_rng(3).multinomial(
         int(KOSOVO.sum()), KOSOVO / KOSOVO.sum(), size=10 * N_BLOCKS
     )
     parts = block_slices(len(tables), 10)
     return [
-        Draws(tables[part].astype(float), rng, marks)
+        Draws(tables[part].astype(float), rng)
         for part, rng in zip(parts, spawn_seeds(7, len(parts)), strict=True)
     ]
 
@@ -140,7 +144,8 @@ def test_a_cluster_gives_the_same_bytes_from_its_own_processes(
     cluster: Client, expected: list[bytes], tmp_path: Path
 ):
     with joblib.parallel_config("dask"), parallel(progress=True):
-        assert as_bytes(run_blocks(choose_slowly, draws(tmp_path)[:4])) == expected[: len(expected) // 3]
+        results = run_blocks(functools.partial(slowly, function=choose, marks=tmp_path), draws()[:4])
+    assert as_bytes(results) == expected[: len(expected) // 3]
     processes = {int(stem.split("-")[0]) for stem in ended(tmp_path)}
     assert processes == set(cluster.run(os.getpid).values())
 
@@ -164,18 +169,26 @@ def test_one_worker_stays_here_though_a_cluster_is_set(
     cluster: Client, expected: list[bytes], tmp_path: Path
 ):
     with joblib.parallel_config("dask"), parallel(workers=1):
-        assert as_bytes(run_blocks(choose_slowly, draws(tmp_path)[:2])) == expected[: len(expected) // 6]
+        results = run_blocks(functools.partial(slowly, function=choose, marks=tmp_path), draws()[:2])
+    assert as_bytes(results) == expected[: len(expected) // 6]
     assert {stem.split("-")[0] for stem in ended(tmp_path)} == {str(os.getpid())}
 
 
-def test_a_killed_worker_costs_time_and_not_results(cluster: Client, expected: list[bytes], tmp_path: Path):
+@pytest.mark.parametrize(
+    ("function", "tasks"),
+    [(choose, draws()), (choose_without_drawing, [task.tables for task in draws()])],
+    ids=["records", "arrays"],
+)
+def test_a_killed_worker_costs_time_and_not_results(
+    function: Callable[[Any], Any], tasks: list[Any], cluster: Client, tmp_path: Path
+):
     killed: list[int] = []
     killer = threading.Thread(target=kill_a_busy_worker, args=(tmp_path, killed), daemon=True)
     with joblib.parallel_config("dask"):
         killer.start()
-        results = run_blocks(choose_slowly, draws(tmp_path))
+        results = run_blocks(functools.partial(slowly, function=function, marks=tmp_path), tasks)
     killer.join(timeout=10)
-    assert as_bytes(results) == expected
+    assert as_bytes(results) == as_bytes(run_blocks(function, tasks))
     lost = begun(tmp_path) - ended(tmp_path)
     assert [int(stem.split("-")[0]) for stem in lost] == killed
     assert len(begun(tmp_path)) > N_BLOCKS

@@ -136,6 +136,13 @@ def test_other_seeds_and_other_tasks_are_computed_anew(counted):
     assert counted.run([3, 4, 6])[1] == 1
 
 
+def test_equal_tasks_share_a_block_whether_or_not_their_parts_are_one_object(tmp_path):
+    text, array = "police", np.arange(3.0)
+    for task in [(text, text, array, array), (text, "".join(list(text)), array, array.copy())]:
+        run_blocks(identity, [task], store=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_changed_setting_is_computed_anew(tmp_path):
     def stored() -> int:
         return len(list(tmp_path.iterdir()))
@@ -174,7 +181,7 @@ def test_a_changed_function_is_computed_anew(tmp_path, monkeypatch):
 
 def test_another_version_of_a_package_computes_anew(counted, monkeypatch):
     counted.run([3, 4])
-    monkeypatch.setattr("hiddenpop.parallel.version", lambda package: "0.0.1")
+    monkeypatch.setitem(run_blocks.__globals__, "version", lambda package: "0.0.1")
     assert counted.run([3, 4])[1] == 2
 
 
@@ -352,10 +359,8 @@ INTERRUPTED = """
 import sys
 from tests import test_parallel_store as home
 from hiddenpop.parallel import parallel, run_blocks
-if __name__ == "__main__":
-    workers, store, pids = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    with parallel(workers=workers, store=store):
-        run_blocks(home.slow_sum, home.slow_tasks(pids))
+with parallel(workers=int(sys.argv[1]), store=sys.argv[2]):
+    run_blocks(home.slow_sum, home.slow_tasks(sys.argv[3]))
 """
 
 
@@ -368,6 +373,30 @@ def slow_sum(task: tuple[str, np.random.Generator]) -> float:
 
 def slow_tasks(pids: str) -> list[tuple[str, np.random.Generator]]:
     return [(pids, rng) for rng in spawn_seeds(1, N_SLOW)]
+
+
+def test_workers_stop_when_a_result_cannot_be_kept(tmp_path, monkeypatch):
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    monkeypatch.setattr(Path, "replace", full)
+    with parallel(workers=2, store=tmp_path / "store"):
+        with pytest.raises(SettingError, match=r"cannot write .*No space left on device") as caught:
+            run_blocks(slow_mark, [(str(marks), n) for n in range(200)])
+        begun = len(list(marks.iterdir()))
+        time.sleep(0.3)
+    assert (
+        caught.value.__traceback__ is not None
+    )  # it holds the generator of results: not collection ends the work
+    assert len(list(marks.iterdir())) == begun < 200
+
+
+def slow_mark(task: tuple[str, int]) -> None:
+    marks, n = task
+    (Path(marks) / str(n)).touch()
+    time.sleep(0.02)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -387,17 +416,18 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_run_stops_its_workers_and_resumes(workers: int, tmp_path):
-    store, pids, program = tmp_path / "store", tmp_path / "pids", tmp_path / "interrupted.py"
+    store, pids = tmp_path / "store", tmp_path / "pids"
     pids.mkdir()
-    program.write_text(INTERRUPTED)
     run = subprocess.Popen(
-        [sys.executable, str(program), str(workers), str(store), str(pids)],
+        [sys.executable, "-c", INTERRUPTED, str(workers), str(store), str(pids)],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"},
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        start_new_session=True,
     )
     wait_until(lambda: len(list(store.glob("*.block"))) >= 5, "no blocks were stored")
-    run.send_signal(signal.SIGINT)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: the workers hear it too
     _, errors = run.communicate(timeout=30)
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert run.returncode == -signal.SIGINT

@@ -11,6 +11,7 @@ import hiddenpop
 
 NAMES = [
     "AveragedLogLinear",
+    "Bootstrapped",
     "CaptureTable",
     "ChaoLowerBound",
     "Chapman",
@@ -31,11 +32,15 @@ NAMES = [
     "describe",
     "errors",
     "estimate",
+    "parallel",
     "standard_panel",
 ]
 
 SIGNATURES = {
-    "AveragedLogLinear": "(*, criterion='bic', max_order=None, admissible='finite', count='all', level=0.95)",
+    "AveragedLogLinear": (
+        "(*, criterion='bic', max_order=None, admissible='finite', count='all', search='exhaustive', outside=0.001, "
+        "max_fits=200000, level=0.95)"
+    ),
     "ChaoLowerBound": "(*, list_effects=True, interval='profile', level=0.95)",
     "Chapman": "(*, lists=None, interval='lognormal', level=0.95)",
     "Comparison": "(labels, estimates)",
@@ -52,7 +57,7 @@ SIGNATURES = {
     "SampleCoverage": "(*, variant='high', level=0.95)",
     "SelectedLogLinear": (
         "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
-        "interval='profile', level=0.95)"
+        "max_fits=200000, interval='profile', level=0.95)"
     ),
     "compare": "(table, estimators, *, rng=None)",
     "estimate": "(table, estimator='selected', *, rng=None, **settings)",

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from hiddenpop import datasets, errors
 from hiddenpop.model import HierarchicalModel
+from hiddenpop.parallel import parallel
 from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
     from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
+    from hiddenpop.estimators.bootstrapped import Bootstrapped
     from hiddenpop.estimators.compare import Comparison, compare, estimate, standard_panel
     from hiddenpop.estimators.loglinear import LogLinear
     from hiddenpop.estimators.lower_bound import ChaoLowerBound
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AveragedLogLinear",
+    "Bootstrapped",
     "CaptureTable",
     "ChaoLowerBound",
     "Chapman",
@@ -49,6 +52,7 @@ __all__ = [
     "describe",
     "errors",
     "estimate",
+    "parallel",
     "standard_panel",
 ]
 
@@ -57,6 +61,7 @@ __version__ = "0.1.0"
 # Estimators bring compiled kernels; they are imported when first asked for, so that importing the package stays quick.
 _HOMES = {
     "AveragedLogLinear": "hiddenpop.estimators.averaged",
+    "Bootstrapped": "hiddenpop.estimators.bootstrapped",
     "ChaoLowerBound": "hiddenpop.estimators.lower_bound",
     "Chapman": "hiddenpop.estimators.two_lists",
     "Comparison": "hiddenpop.estimators.compare",

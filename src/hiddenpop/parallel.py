@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -210,7 +211,7 @@ def run_blocks(
     todo = [_Block(i, len(listed), label, function, task) for i, task in enumerate(listed) if i not in done]
     with (
         _bar(label, len(listed), len(done)) as step,
-        contextlib.closing(_outcomes(todo)) as outcomes,
+        _stopping(_outcomes(todo)) as outcomes,
     ):
         for number, result in outcomes:
             if paths is not None:
@@ -221,7 +222,7 @@ def run_blocks(
 
 
 def _outcomes(blocks: list[_Block]) -> Any:
-    """Iterate over (number, result) as blocks finish; closing the iterator stops the workers."""
+    """Give a generator of (number, result) as blocks finish."""
     if len(blocks) < 2 or not _is_spread():
         return (_run_block(block) for block in blocks)
     import joblib
@@ -229,6 +230,20 @@ def _outcomes(blocks: list[_Block]) -> Any:
     # Large arrays are sent like small ones: as memory maps they would be read-only, and compiled anew for that.
     pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
     return pool(joblib.delayed(_run_block)(block) for block in blocks)
+
+
+@contextlib.contextmanager
+def _stopping(outcomes: Any) -> Iterator[Any]:
+    """Stop the workers when the body fails, without joblib's advice on how to avoid that."""
+    try:
+        yield outcomes
+    except BaseException:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", ".*tasks (which were still being|have been successfully)", UserWarning
+            )
+            outcomes.close()
+        raise
 
 
 def _is_spread() -> bool:

@@ -13,6 +13,13 @@ from hiddenpop.errors import HiddenpopWarning
 from hiddenpop.estimators.registry import ESTIMATORS, estimator_class
 
 SEED = 20260117
+RESAMPLES = 200
+
+
+# A choice that is refused without another one.
+COMPANIONS = {("closed_population", "bias_corrected", True): {"interval": "lognormal"}}
+# Behavioural response takes the order of the lists as time: only these may change with it.
+IN_TIME = {("model", "Mb"), ("model", "Mbh")}
 
 
 def choices(kind):
@@ -36,7 +43,7 @@ def variants(name):
     kind = estimator_class(name)
     default = kind()
     others = [
-        {setting: word}
+        {setting: word, **COMPANIONS.get((name, setting, word), {})}
         for setting, words in {**choices(kind), **switches(kind)}.items()
         for word in words
         if word != getattr(default, setting)
@@ -64,12 +71,18 @@ def pair_by_name(table):
     return max(pairs, key=lambda pair: table.overlaps.loc[pair[0], pair[1]])
 
 
+def draws_numbers(case):
+    """Whether the interval comes from random draws, and so moves a little when the cells come in another order."""
+    return any(field.name == "n_boot" for field in dataclasses.fields(estimator_class(case[0])))
+
+
 def make(case, table):
-    """The estimator of a case, with the pair of lists it needs on a table of more than two."""
+    """The estimator of a case, with the pair of lists it needs on a table of more than two, and few resamples."""
     name, settings = case
     kind = estimator_class(name)
     named = {"lists": pair_by_name(table)} if takes_lists(kind) and table.n_lists > 2 else {}
-    return kind(**dict(settings), **named)
+    few = {"n_boot": RESAMPLES} if draws_numbers(case) else {}
+    return kind(**dict(settings), **named, **few)
 
 
 def quietly(function, *args, **kwargs):

@@ -235,7 +235,7 @@ def test_seven_lists_are_refused_with_the_size_of_the_space():
 
 @pytest.mark.parametrize("max_order", [0, -1, 1.5, "2", True, math.inf])
 def test_an_impossible_order_is_refused(max_order):
-    with pytest.raises(SettingError, match=r"max_order=.* must be a whole number of lists"):
+    with pytest.raises(SettingError, match=r"max_order=.* must be a whole number of at least 1"):
         AveragedLogLinear(max_order=max_order)
 
 
@@ -246,3 +246,32 @@ def test_the_average_lies_between_the_models_it_averages():
     assert heavy["n_hat"].min() < estimate.n_hat < heavy["n_hat"].max()
     best = SelectedLogLinear(criterion="aic").fit(table)
     assert estimate.interval.width > best.interval.width
+
+
+@pytest.mark.parametrize("name", ["kosovo", "uk_5", "western_us"])
+def test_the_exact_search_agrees_with_all_models_up_to_the_weight_outside(name):
+    table = datasets.load(name)
+    all_models = AveragedLogLinear().fit(table)
+    near = AveragedLogLinear(search="exact", outside=1e-6).fit(table)
+    assert 0 < near.details["outside"] <= 1e-6
+    assert near.n_hat == pytest.approx(all_models.n_hat, rel=1e-5)
+    assert near.interval.low == pytest.approx(all_models.interval.low, rel=1e-5)
+    assert near.interval.high == pytest.approx(all_models.interval.high, rel=1e-5)
+    # The bound holds for the true weight outside, measured on the full list of models.
+    listed = set(near.details["selection"]["model"])
+    whole = all_models.details["selection"]
+    outside = whole.loc[~whole["model"].isin(listed), "weight"].sum()
+    assert outside / whole["weight"].max() <= near.details["outside"]
+
+
+def test_a_window_that_is_not_covered_gives_no_number():
+    estimate = AveragedLogLinear(search="exact", max_fits=10).fit(datasets.load("uk_5"))
+    assert estimate.status == "not_converged"
+    assert math.isnan(estimate.n_hat)
+    assert "raise max_fits" in estimate.reason
+    assert not estimate.details["proof"].finished
+
+
+def test_the_exact_search_counts_every_nominal_parameter():
+    with pytest.raises(SettingError, match='search="exact" bounds the penalty by every nominal parameter'):
+        AveragedLogLinear(search="exact", count="rank")

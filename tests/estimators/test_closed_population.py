@@ -233,3 +233,18 @@ def test_the_standard_error_of_mbh_is_the_spread_of_its_estimates() -> None:
         errors.append(estimate.details["n0_standard_error"])
     assert np.mean(estimates) == pytest.approx(size, rel=0.01)
     assert np.median(errors) == pytest.approx(np.std(estimates), rel=0.1)
+
+
+def test_a_likelihood_that_drowns_in_rounding_gives_no_profile_and_says_so() -> None:
+    counts = [0, 0, 5, 10**12, 0, 1, 0, 0]
+    drowned = ClosedPopulation(model="Mh", heterogeneity="darroch").fit(table_of(counts))
+    assert drowned.interval.method.endswith("(the profile likelihood drowns in rounding)")
+    assert drowned.interval.high == math.inf
+
+
+def test_an_unbounded_estimate_has_no_upper_limit_even_where_the_profile_leans_down() -> None:
+    # The conditional likelihood is almost flat here, and the multinomial one prefers few hidden.
+    counts = [0, 0, 5, 0, 5, 0, 1000, 1]
+    flat = ClosedPopulation(model="Mth", heterogeneity="poisson").fit(table_of(counts))
+    assert (flat.status, flat.interval.low, flat.interval.high) == ("unbounded", 1011, math.inf)
+    assert flat.details["profile_maximum"] < 1020

@@ -10,7 +10,7 @@ from tests.contract.cases import quietly, table_of
 from hiddenpop import LogLinear, SelectedLogLinear, datasets
 from hiddenpop.errors import CapabilityError, SettingError
 
-COLUMNS = ["model", "order", "n_parameters", "rank", "deviance", "bic", "aic", "aicc", "n_hat", "status"]
+COLUMNS = ["model", "order", "n_parameters", "rank", "deviance", "bic", "aic", "aicc", "n_hat", "status", "admissible"]
 
 
 @cache
@@ -33,7 +33,7 @@ def test_an_impossible_threshold_is_refused(p_threshold):
 
 @pytest.mark.parametrize("max_order", [0, -1, 2.5, "2", True, math.nan])
 def test_an_impossible_order_is_refused(max_order):
-    with pytest.raises(SettingError, match=r"max_order=.* must be a whole number of lists"):
+    with pytest.raises(SettingError, match=r"max_order=.* must be a whole number of at least 1"):
         SelectedLogLinear(max_order=max_order)
 
 

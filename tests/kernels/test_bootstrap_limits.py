@@ -61,10 +61,12 @@ def test_between_a_finite_and_an_infinite_order_statistic_the_outer_one_is_taken
 
 @pytest.mark.parametrize("rank", range(1, 6))
 def test_rounding_of_a_probability_reaches_for_no_infinite_neighbour(rank):
-    values = np.where(np.arange(1, 7) <= rank, np.arange(1.0, 7.0), np.inf)
+    places = np.arange(1.0, 7.0)
+    above, below = np.where(places <= rank, places, np.inf), np.where(places >= rank, places, -np.inf)
     exactly = (rank - 1 / 3) / (6 + 1 / 3)
     for q in (np.nextafter(exactly, 0), exactly, np.nextafter(exactly, 1)):
-        assert type8_quantile(values, q, "upper") == pytest.approx(rank, abs=1e-12)
+        assert type8_quantile(above, q, "upper") == pytest.approx(rank, abs=1e-12)
+        assert type8_quantile(below, q, "lower") == pytest.approx(rank, abs=1e-12)
 
 
 def test_no_values_have_no_quantile():

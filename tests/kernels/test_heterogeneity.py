@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from hiddenpop.kernels.dense import fit_design, poisson_deviance
+from hiddenpop.kernels.dense import fit_design
 from hiddenpop.kernels.faces import face_of_model
 from hiddenpop.kernels.heterogeneity import (
     bias_corrected_counts,
@@ -14,7 +14,7 @@ from hiddenpop.kernels.heterogeneity import (
     fit_lower_bound,
     independent_columns,
 )
-from hiddenpop.kernels.steady import robust_fit, stable_deviance, steady_fit
+from hiddenpop.kernels.steady import robust_fit, steady_fit
 
 LISTS = ("a", "b", "c", "d")
 
@@ -75,12 +75,6 @@ def test_damping_takes_over_where_the_start_leaves_the_range_of_numbers() -> Non
     fit = robust_fit(np.vstack([[0.0, 0.0, 1.0], design]), counts)
     assert fit.converged
     assert fit.means.sum() == pytest.approx(counts.sum(), rel=1e-6)
-
-
-def test_the_stable_deviance_is_the_deviance() -> None:
-    rng = np.random.default_rng(1)
-    counts, means = rng.poisson(5.0, size=50).astype(float), rng.uniform(0.5, 9.0, size=50)
-    assert stable_deviance(counts, means) == pytest.approx(poisson_deviance(counts, means), rel=1e-12)
 
 
 @pytest.mark.parametrize("t", [2, 3, 4, 7])

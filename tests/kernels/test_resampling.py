@@ -151,14 +151,15 @@ def test_at_the_edge_of_a_choice_the_standard_error_is_the_slope_of_the_smoothed
 
 
 def test_few_resamples_do_not_bias_the_variance():
-    generator = rng(3)
-    truth = bag(petersen, TWO_LISTS, 400_000, generator).standard_error ** 2
-    few = np.array([bag(petersen, TWO_LISTS, 60, generator).standard_error ** 2 for _ in range(3000)])
-    error = few.std() / math.sqrt(len(few))
-    # A covariance with divisor 60 is also too small by a sixtieth, its square by a thirtieth.
-    assert abs(few.mean() - truth) < 4 * error + truth / 30
-    # A correction by the number of persons instead of histories would take off ten times the variance itself.
-    assert 600 / 60 * truth > 5 * few.mean()
+    counts, score = np.arange(10, 41), np.sin(np.arange(31.0)) + 2
+    exact = counts @ score**2 - (counts @ score) ** 2 / counts.sum()
+    generator, size = rng(3), 100
+    found = np.array(
+        [bag(lambda cells: cells @ score, counts, size, generator).standard_error ** 2 for _ in range(1000)]
+    )
+    # Without its correction the variance is thirty per cent too large here. A covariance with divisor 100 is a
+    # hundredth too small, its square two.
+    assert found.mean() == pytest.approx(exact, rel=0.02 + 4 * found.std() / exact / math.sqrt(1000))
 
 
 def test_histories_that_nobody_has_change_nothing():

@@ -13,8 +13,16 @@ from scipy.special import ndtr
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.loglinear import PROTECTED
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_choice, check_level, check_order, spec_of
-from hiddenpop.estimators.search import Rule, Tried, exhaustive
+from hiddenpop.estimators.protocol import (
+    check_choice,
+    check_exact,
+    check_level,
+    check_order,
+    check_share,
+    check_whole,
+    spec_of,
+)
+from hiddenpop.estimators.search import Rule, Tried, exhaustive, weighty
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
 from hiddenpop.result import Diagnostic, Estimate, Interval, make_provenance
 from hiddenpop.table import CaptureTable, RNGLike
@@ -84,8 +92,9 @@ class AveragedLogLinear:
     """Size of a closed population, averaged over log-linear models.
 
     Weights are proportional to ``exp(-criterion / 2)`` over the admissible models. The log dark figure is a mixture of
-    ``Normal(log n0_m, tau_m^2)`` with ``tau_m^2 = var(log n0_m) + 1 / max(n0_m, 1)``; the estimate is the mixture's median and
-    the limits its quantiles (Turek & Fletcher 2012), so that an interval spans modes instead of a mean between them.
+    ``Normal(log n0_m, tau_m^2)`` with ``tau_m^2 = var(log n0_m) + 1 / max(n0_m, 1)``; the estimate is the mixture's
+    median and the limits its quantiles (Turek & Fletcher 2012), so that an interval spans modes instead of standing
+    between them.
 
     Parameters
     ----------
@@ -96,6 +105,14 @@ class AveragedLogLinear:
         As for `SelectedLogLinear`.
     count : {"all", "rank"}
         As for `SelectedLogLinear`.
+    search : {"exhaustive", "exact"}
+        Average over all models (up to six lists), or over those in the window around the best that holds all but a
+        share of the weight, found by branch and bound.
+    outside : float
+        For ``"exact"``: the most weight, relative to the best model, that may lie outside. ``details`` gives the bound
+        that was reached.
+    max_fits : int
+        For ``"exact"``: give up after so many fits; the estimate is then ``"not_converged"``.
     level : float
 
     Raises
@@ -129,12 +146,19 @@ class AveragedLogLinear:
     max_order: int | None = None
     admissible: Literal["finite", "exists"] = "finite"
     count: Literal["all", "rank"] = "all"
+    search: Literal["exhaustive", "exact"] = "exhaustive"
+    outside: float = 1e-3
+    max_fits: int = 200_000
     level: float = 0.95
 
     def __post_init__(self) -> None:
         check_choice("criterion", self.criterion, CRITERIA)
         check_choice("admissible", self.admissible, ADMISSIBLE)
         check_choice("count", self.count, COUNTS)
+        check_choice("search", self.search, ("exhaustive", "exact"))
+        check_share("outside", self.outside)
+        check_whole("max_fits", self.max_fits)
+        check_exact(self.search, self.count)
         check_level(self.level)
         check_order(self.max_order)
 
@@ -159,15 +183,44 @@ class AveragedLogLinear:
         """
         data = list_counts(table, estimator=self.name)
         rule = Rule(self.criterion, self.count, self.admissible)
-        tried, n_models = exhaustive(data, rule, self.max_order)
+        tried, found = self._search(data, rule)
         tried = tried.ranked(data, rule)
         weights, lost = _weights(tried, data, rule)
         frame = selection_frame(tried, data, rule).assign(weight=weights)
-        extra: dict[str, Any] = {"criterion": self.criterion, "n_models": n_models, "selection": frame}
+        extra: dict[str, Any] = {"criterion": self.criterion, **found, "selection": frame}
         if not weights.any():
             return estimate_without_model(spec_of(self), table, data, tried, self.level, rng, extra)
+        if found.get("outside") == math.inf:
+            return self._unfinished(table, data, rng, extra)
         mixture = _mixture(tried, weights)
         return self._estimate(table, data, mixture, lost, rng, extra)
+
+    def _search(self, data: ListCounts, rule: Rule) -> tuple[Tried, dict[str, Any]]:
+        if self.search == "exhaustive":
+            tried, n_models = exhaustive(data, rule, self.max_order)
+            return tried, {"n_models": n_models}
+        tried, proof, outside = weighty(data, rule, self.max_order, self.outside, self.max_fits)
+        return tried, {"n_models": proof.n_fits, "proof": proof, "outside": outside}
+
+    def _unfinished(
+        self, table: CaptureTable, data: ListCounts, rng: RNGLike, extra: dict[str, Any]
+    ) -> Estimate:
+        """Answer when the window around the best could not be covered within the fits allowed."""
+        return Estimate(
+            n_hat=math.nan,
+            n_observed=data.n_observed,
+            interval=Interval(
+                data.n_observed, math.inf, self.level, "none: from the number observed to infinity"
+            ),
+            status="not_converged",
+            reason=f"the models that carry the weight were not all found within {self.max_fits:,} fits; raise max_fits",
+            estimator=spec_of(self),
+            table=table.summary,
+            diagnostics=data.diagnostics,
+            provenance=make_provenance(table.summary, rng),
+            details={"dropped_lists": list(data.dropped), **extra},
+            protected=PROTECTED if data.has_small else (),
+        )
 
     def _estimate(
         self,

@@ -55,6 +55,7 @@ LARGEST_SPREAD = 1e6
 LARGEST_DEVIANCE, LARGEST_PROFILED = 1e10, 1e25
 """A profile looks for a fall of about 2 in the likelihood; rounding comes near that beyond these."""
 
+NO_INTERVAL = "none: from the number observed to infinity"
 FEWEST_LISTS = {"Mbh": 3}
 BEHAVIOUR_REASONS = {
     "unbounded": "first captures do not become fewer from one list to the next: a removal model has no finite answer",
@@ -325,28 +326,43 @@ def estimate_of_fit(
 def _interval(
     n: int, fit: ClosedFit, profile: Callable[[float], ProfileLimits], level: float, method: IntervalMethod
 ) -> tuple[Interval, dict[str, Any]]:
-    blurred = fit.deviance > LARGEST_DEVIANCE or fit.n0 > LARGEST_PROFILED
-    blur = " (too large for a profile in double precision)" if blurred else ""
-    if fit.status == "not_identified" or not fit.converged or (blurred and fit.status != "ok"):
-        return Interval(n, math.inf, level, f"none: from the number observed to infinity{blur}"), {}
-    if fit.status == "ok" and (method != "profile" or blurred):
-        return _interval_from_variance(n, fit, level, method, blur if method == "profile" else ""), {}
-    limits = profile(fit.n0)
-    fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
+    if fit.status == "not_identified" or not fit.converged:
+        return Interval(n, math.inf, level, NO_INTERVAL), {}
+    if fit.status == "ok" and method != "profile":
+        return _interval_from_variance(n, fit, level, method), {}
+    limits = _profile_or_none(fit, profile)
+    if limits is None:
+        failed = " (the profile likelihood drowns in rounding)"
+        if fit.status != "ok":
+            return Interval(n, math.inf, level, NO_INTERVAL + failed), {}
+        return _interval_from_variance(n, fit, level, "lognormal", failed), {}
     extras = {"profile_maximum": limits.maximiser, "profile_reason": limits.reason}
+    if fit.status == "ok" and not limits.low <= n + fit.n0 <= limits.high:
+        away = f" (the profile, {limits.low:.6g} to {limits.high:.6g}, does not hold the estimate)"
+        return _interval_from_variance(n, fit, level, "lognormal", away), extras
+    fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
     # The multinomial profile may lean away from a conditional maximum at 0 or at infinity; the interval holds both.
     low = n if fit.status == "boundary" else max(limits.low, n)
     high = math.inf if fit.status == "unbounded" else limits.high
     return Interval(low, high, level, f"profile, model taken as known{fallback}"), extras
 
 
+def _profile_or_none(fit: ClosedFit, profile: Callable[[float], ProfileLimits]) -> ProfileLimits | None:
+    """Profile limits, unless the likelihood is too large for a fall of about 2 to be seen in it."""
+    if fit.deviance > LARGEST_DEVIANCE or (fit.status == "ok" and fit.n0 > LARGEST_PROFILED):
+        return None
+    try:
+        return profile(fit.n0)
+    except ArithmeticError:
+        return None
+
+
 def _interval_from_variance(
-    n: int, fit: ClosedFit, level: float, method: IntervalMethod, blur: str
+    n: int, fit: ClosedFit, level: float, method: IntervalMethod, why: str = ""
 ) -> Interval:
-    route: IntervalMethod = "wald" if method == "wald" else "lognormal"
-    low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, route)
-    name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[route]
-    return Interval(n + low, n + high, level, f"{name}, model taken as known{blur}")
+    low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, method)
+    name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[method]
+    return Interval(n + low, n + high, level, f"{name}, model taken as known{why}")
 
 
 def _face_diagnostic(fit: ClosedFit) -> list[Diagnostic]:

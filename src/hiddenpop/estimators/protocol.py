@@ -10,7 +10,16 @@ from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Estimate, EstimatorSpec
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["Estimator", "check_choice", "check_level", "check_order", "check_share", "spec_of"]
+__all__ = [
+    "Estimator",
+    "check_choice",
+    "check_exact",
+    "check_level",
+    "check_order",
+    "check_share",
+    "check_whole",
+    "spec_of",
+]
 
 
 @runtime_checkable
@@ -75,11 +84,23 @@ def check_share(setting: str, value: float) -> None:
         raise SettingError(f"{setting}={value!r} must be a number between 0 and 1")
 
 
+def check_whole(setting: str, value: int, *, least: int = 1) -> None:
+    """Refuse a value that is not a whole number of at least `least`."""
+    number = _as_number(value)
+    if not least <= number < math.inf or number != int(number):
+        raise SettingError(f"{setting}={value!r} must be a whole number of at least {least}")
+
+
+def check_exact(search: str, count: str) -> None:
+    """Refuse the exact search together with a penalty that counts only what the data determine."""
+    if search == "exact" and count != "all":
+        raise SettingError('search="exact" bounds the penalty by every nominal parameter; leave count="all"')
+
+
 def check_order(max_order: int | None) -> None:
-    """Refuse an order that is not a whole number of at least 1."""
-    number = 1.0 if max_order is None else _as_number(max_order)
-    if not 1.0 <= number < math.inf or number != int(number):
-        raise SettingError(f"max_order={max_order!r} must be a whole number of lists, at least 1, or None")
+    """Refuse an order that is not a whole number of at least 1; None leaves it open."""
+    if max_order is not None:
+        check_whole("max_order", max_order)
 
 
 def _as_number(value: Any) -> float:

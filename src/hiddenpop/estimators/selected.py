@@ -13,8 +13,16 @@ from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_choice, check_level, check_order, check_share, spec_of
-from hiddenpop.estimators.search import Rule, Tried, downhill, exhaustive, forward_pairs, stepwise_p
+from hiddenpop.estimators.protocol import (
+    check_choice,
+    check_exact,
+    check_level,
+    check_order,
+    check_share,
+    check_whole,
+    spec_of,
+)
+from hiddenpop.estimators.search import Rule, Tried, downhill, exact, exhaustive, forward_pairs, stepwise_p
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import (
@@ -29,7 +37,8 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ADMISSIBLE", "COUNTS", "SelectedLogLinear", "estimate_without_model", "selection_frame"]
 
-SEARCHES = ("exhaustive", "stepwise_p", "stepwise_aic", "downhill")
+SEARCHES = ("exhaustive", "exact", "stepwise_p", "stepwise_aic", "downhill")
+RANKED_SEARCHES = ("exhaustive", "exact")
 ADMISSIBLE = ("finite", "exists")
 COUNTS = ("all", "rank")
 
@@ -37,6 +46,9 @@ RIVAL_DISTANCE = 2.0
 """Models within two units of the best are commonly held to be supported as well (Burnham & Anderson 2002)."""
 
 RIVAL_RATIO = 1.5
+SELECTION_WINDOW = {"bic": 10.0, "aic": 4.0, "aicc": 4.0}
+"""How far from the best the exact search lists models; AIC has very many near its best."""
+
 NAMED_MODELS = 5
 
 
@@ -51,9 +63,10 @@ class SelectedLogLinear:
     max_order : int, optional
         Size of the largest term searched. By default every order up to five lists and 2 beyond. The stepwise
         searches are over two-list terms.
-    search : {"exhaustive", "stepwise_p", "stepwise_aic", "downhill"}
-        All models (up to six lists); the p-value rule of Chan, Silverman & Vincent (2021); forward by AIC; or greedy
-        descent to the best neighbour. The last three can miss the best model.
+    search : {"exhaustive", "exact", "stepwise_p", "stepwise_aic", "downhill"}
+        Fit all models (up to six lists); prove the best of the whole space by branch and bound, every order unless
+        told otherwise; the p-value rule of Chan, Silverman & Vincent (2021); forward by AIC; or greedy descent to
+        the best neighbour. The last three can miss the best model.
     admissible : {"finite", "exists"}
         Which models may win: those with a finite and unique dark figure, or only those that pass the existence test
         of the extended maximum likelihood literature.
@@ -61,6 +74,8 @@ class SelectedLogLinear:
         Penalise every nominal parameter, or only those that the data determine.
     p_threshold : float
         For ``"stepwise_p"``: a pair enters while its p-value is below this.
+    max_fits : int
+        For ``"exact"``: give up after so many fits. ``details["proof"]`` then holds the gap that remains proven.
     interval : {"profile", "lognormal", "wald"}
     level : float
 
@@ -94,10 +109,11 @@ class SelectedLogLinear:
 
     criterion: Criterion = "bic"
     max_order: int | None = None
-    search: Literal["exhaustive", "stepwise_p", "stepwise_aic", "downhill"] = "exhaustive"
+    search: Literal["exhaustive", "exact", "stepwise_p", "stepwise_aic", "downhill"] = "exhaustive"
     admissible: Literal["finite", "exists"] = "finite"
     count: Literal["all", "rank"] = "all"
     p_threshold: float = 0.02
+    max_fits: int = 200_000
     interval: IntervalMethod = "profile"
     level: float = 0.95
 
@@ -110,6 +126,8 @@ class SelectedLogLinear:
         check_level(self.level)
         check_order(self.max_order)
         check_share("p_threshold", self.p_threshold)
+        check_exact(self.search, self.count)
+        check_whole("max_fits", self.max_fits)
         if self.search.startswith("stepwise") and self.max_order not in (None, 2):
             raise SettingError(
                 f"search={self.search!r} is over two-list terms; leave out max_order={self.max_order}"
@@ -138,13 +156,12 @@ class SelectedLogLinear:
         # Forward by AIC follows AIC whatever the criterion, and so do its rankings.
         criterion = "aic" if self.search == "stepwise_aic" else self.criterion
         rule = Rule(criterion, self.count, self.admissible)
-        tried, n_models, path = self._search(data, rule)
-        winner = 0 if self.search != "exhaustive" else int(np.argmax(tried.eligible(data, rule)))
+        tried, found = self._search(data, rule)
+        winner = int(np.argmax(tried.eligible(data, rule))) if self.search in RANKED_SEARCHES else 0
         extra: dict[str, Any] = {
             "criterion": criterion,
             "search": self.search,
-            "n_models": n_models,
-            "path": path,
+            **found,
             "selection": selection_frame(tried, data, rule),
         }
         if not tried.eligible(data, rule)[winner]:
@@ -166,18 +183,21 @@ class SelectedLogLinear:
             extra=extra,
         )
 
-    def _search(self, data: ListCounts, rule: Rule) -> tuple[Tried, int, list[dict[str, Any]] | None]:
-        """Run the search; without a path the models come best first, with one the outcome comes first."""
+    def _search(self, data: ListCounts, rule: Rule) -> tuple[Tried, dict[str, Any]]:
+        """Run the search. Where the criterion decides the models come best first, else the outcome comes first."""
         if self.search == "exhaustive":
             tried, n_models = exhaustive(data, rule, self.max_order)
-            return tried.ranked(data, rule), n_models, None
+            return tried.ranked(data, rule), {"n_models": n_models, "path": None}
+        if self.search == "exact":
+            tried, proof = exact(data, rule, self.max_order, SELECTION_WINDOW[rule.criterion], self.max_fits)
+            return tried.ranked(data, rule), {"n_models": proof.n_fits, "path": None, "proof": proof}
         if self.search == "stepwise_p":
             tried, path = stepwise_p(data, rule, self.p_threshold)
         elif self.search == "stepwise_aic":
             tried, path = forward_pairs(data, rule)
         else:
             tried, path = downhill(data, rule, self.max_order)
-        return tried, len(tried), path
+        return tried, {"n_models": len(tried), "path": path}
 
 
 def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
@@ -197,6 +217,7 @@ def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
             **criteria,
             "n_hat": n_hat,
             "status": tried.status,
+            "admissible": tried.eligible(data, rule),
         }
     )
 

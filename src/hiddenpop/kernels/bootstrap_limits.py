@@ -101,7 +101,7 @@ def _check_level(level: float) -> None:
 
 
 def type8_quantile(sorted_values: Floats, q: float, side: Side) -> float:
-    """Sample quantile of type 8, the one that is nearly unbiased for the median whatever the distribution.
+    """Sample quantile of type 8, nearly median-unbiased whatever the distribution.
 
     Parameters
     ----------

@@ -402,6 +402,11 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
     -------
     ProfileLimits
 
+    Raises
+    ------
+    ArithmeticError
+        If rounding hides the fall of the likelihood, as where cells of 10^12 and of 1 contradict the model.
+
     Examples
     --------
     >>> import numpy as np
@@ -428,10 +433,6 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
                 starts[reduced.names] = fit.coefficients
             else:
                 fit = robust_fit(matrix, supposed[on_face])
-            if not fit.converged:
-                raise ArithmeticError(
-                    f"the profile likelihood could not be computed at a dark figure of {n0:.6g}"
-                )
             negative = [
                 c
                 for c, value in zip(positions, fit.coefficients, strict=True)
@@ -441,7 +442,10 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
                 return fit.deviance
             reduced = reduced.without(negative)
 
-    return profile_limits(deviance_at, float(counts.sum()), n0_hat, level)
+    try:
+        return profile_limits(deviance_at, float(counts.sum()), n0_hat, level)
+    except ValueError as error:  # the search for a limit finds no change of sign
+        raise ArithmeticError("the profile likelihood drowns in rounding: counts differ too much") from error
 
 
 def _reduction(design: ClosedDesign, positive: Bools) -> tuple[Floats, Bools, list[int]]:

@@ -22,6 +22,8 @@ LUMP_ERRORS = 2.0
 """A valley divides two lumps when it is deeper than so many standard errors of the difference it makes."""
 
 NO_SPREAD = 1e-12
+"""Logarithms that differ by less than this differ by rounding only."""
+
 KERNEL_ROUGHNESS = 1.0 / (2.0 * math.sqrt(math.pi))
 BINS_PER_BANDWIDTH, MOST_BINS = 8, 200_000
 

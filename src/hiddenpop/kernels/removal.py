@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.heterogeneity import ClosedFit, lists_before_the_first
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
 from hiddenpop.kernels.profile import ProfileLimits, profile_limits
-from hiddenpop.kernels.steady import robust_fit, stable_deviance
+from hiddenpop.kernels.steady import robust_fit
 
 __all__ = ["first_captures", "fit_removal", "profile_of_removal", "removal_status"]
 
@@ -126,6 +127,6 @@ def profile_of_removal(first: Floats, n0_hat: float, level: float) -> ProfileLim
         log_q = math.log(failures / (n + failures)) if failures > 0.0 else -math.inf
         shares = np.where(places > 0, np.exp(np.maximum(places, 1.0) * log_q), 1.0)
         means = (n + n0) * shares * np.append(np.full(s, p), 1.0)
-        return stable_deviance(np.append(first, n0), means)
+        return poisson_deviance(np.append(first, n0), means)
 
     return profile_limits(deviance_at, n, n0_hat, level)

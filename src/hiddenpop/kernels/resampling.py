@@ -60,7 +60,7 @@ def draw_semiparametric(counts: npt.ArrayLike, n_hat: float, size: int, rng: np.
     References
     ----------
     Norris, J. L. and Pollock, K. H. (1996). Including model uncertainty in estimating variances in multiple capture
-    studies. Environmental and Ecological Statistics 3, 235-244. doi:10.1007/BF00453012
+    studies. Environmental and Ecological Statistics 3, 235-244. doi:10.1007/BF00569242
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Poisson log-linear fits that hold out where plain Newton steps leave the range of numbers.
+"""Poisson log-linear fits by damped Newton steps, from a warm start: quick on many cells, and steady on steep columns.
 
-`hiddenpop.kernels.dense` starts from the logarithms of the counts and takes whole steps, which is exact and quick. With
-columns as steep as ``2^k`` over twelve lists, or a supposed dark figure a million times the observed, its start can
-overflow; damped steps from all means alike do not.
+`hiddenpop.kernels.dense` factors the design, which is exact. A profile over twelve lists needs a hundred fits to 4,096
+cells, each close to the last; Gram matrices and warm starts serve it better. The same steps take over where columns as
+steep as ``2^k`` or a supposed dark figure a million times the observed keep the exact route from converging.
 """
 
 import math
@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.kernels.dense import DenseFit, fit_design
+from hiddenpop.kernels.dense import DenseFit, fit_design, poisson_deviance
 
-__all__ = ["robust_fit", "stable_deviance", "steady_fit"]
+__all__ = ["robust_fit", "steady_fit"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def robust_fit(matrix: Floats, counts: Floats) -> DenseFit:
             decrement = float(score @ fit.covariance @ score)
         if not decrement < _smallest_decrement(counts):
             return steady_fit(matrix, counts)
-    return replace(fit, deviance=stable_deviance(counts, fit.means), converged=True)
+    return replace(fit, converged=True)
 
 
 def steady_fit(matrix: Floats, counts: Floats, start: Floats | None = None) -> DenseFit:
@@ -91,7 +91,7 @@ def steady_fit(matrix: Floats, counts: Floats, start: Floats | None = None) -> D
         if converged or damping > LARGEST_DAMPING:
             break
     covariance = np.linalg.pinv(information, hermitian=True) / np.outer(scale, scale)
-    return DenseFit(coefficients / scale, covariance, means, stable_deviance(counts, means), converged)
+    return DenseFit(coefficients / scale, covariance, means, poisson_deviance(counts, means), converged)
 
 
 def _smallest_decrement(counts: Floats) -> float:
@@ -105,22 +105,3 @@ def _score_and_information(columns: Floats, counts: Floats, means: Floats) -> tu
 
 def _means(linear: Floats) -> Floats:
     return np.asarray(np.exp(np.clip(linear, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)))
-
-
-def stable_deviance(counts: Floats, means: Floats) -> float:
-    """Give the Poisson deviance, also where a mean is below rounding of its count.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(stable_deviance(np.array([1.0]), np.array([1e-30])), 3)
-    136.155
-    """
-    positive = counts > 0
-    observed, fitted = counts[positive], means[positive]
-    relative = (fitted - observed) / observed
-    near = relative > -0.5
-    # Near the count log1p keeps the digits that a difference of logarithms loses; far below it rounds to log 0.
-    logs = np.log1p(np.where(near, relative, 0.0))
-    logs[~near] = np.log(fitted[~near]) - np.log(observed[~near])
-    return float(2.0 * (np.sum(observed * (relative - logs)) + np.sum(means[~positive])))

@@ -6,10 +6,11 @@ is touched. Figures of a table that is not public are drawn with ``protect=True`
 writes them whole or not at all.
 """
 
+from hiddenpop.plotting.bootstrap import bootstrap_plot
 from hiddenpop.plotting.files import save_figure
 from hiddenpop.plotting.forest import forest_plot
 from hiddenpop.plotting.landscape import landscape_plot
 from hiddenpop.plotting.overlap import overlap_plot
 from hiddenpop.plotting.residuals import residual_plot
 
-__all__ = ["forest_plot", "landscape_plot", "overlap_plot", "residual_plot", "save_figure"]
+__all__ = ["bootstrap_plot", "forest_plot", "landscape_plot", "overlap_plot", "residual_plot", "save_figure"]

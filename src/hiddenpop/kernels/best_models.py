@@ -1,0 +1,347 @@
+"""The best hierarchical models of a table, over the whole space, without fitting all of it."""
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.bound import (
+    ADMISSIBLE,
+    BEST,
+    DOUBTFUL,
+    FITS,
+    FOUND,
+    INADMISSIBLE,
+    LOST,
+    PROVEN,
+    Catch,
+    Problem,
+    new_catch,
+    run_search,
+)
+from hiddenpop.kernels.faces import face_of_model
+from hiddenpop.kernels.lattice import superset_sums
+from hiddenpop.kernels.term_sets import count, earlier, from_words, n_words, to_words
+
+__all__ = ["BestModels", "ResampledBest", "best_models", "best_of_each", "penalties"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+TIE = 1e-7
+"""Criteria closer than this are equal but for rounding; among equals the smaller model is taken."""
+
+CAPACITY = 1 << 16
+TIES_KEPT = 64
+NO_LIMIT = 1 << 62
+PENALTY_KINDS = {"bic": 0, "aic": 1, "aicc": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class BestModels:
+    """Models near the best of a space, sorted by criterion; every array has one element a model.
+
+    Attributes
+    ----------
+    term_sets : tuple of int
+    values : ndarray of float
+        Criterion without the constant of the saturated model.
+    deviance, n0, log_n0_variance : ndarray of float
+    admissible : ndarray of bool
+    n_fits : int
+        Models fitted to prove it.
+    finished : bool
+        Whether the whole space was covered.
+    proven : float
+        No model that is not listed has a lower criterion than this: the end of the window when the search was
+        finished, otherwise a lower bound for what was left.
+    """
+
+    term_sets: tuple[int, ...]
+    values: Floats
+    deviance: Floats
+    n0: Floats
+    log_n0_variance: Floats
+    admissible: npt.NDArray[np.bool_]
+    n_fits: int
+    finished: bool
+    proven: float
+
+
+@nb.njit(cache=True)
+def _penalty(kind: int, p: float, n: float) -> float:
+    if kind == 0:
+        return float(np.log(n) * p)
+    if kind == 1:
+        return 2.0 * p
+    spare = n - p - 1.0
+    return 2.0 * p + 2.0 * (p * p + p) / spare if spare > 0.0 else np.inf
+
+
+@nb.njit(cache=True)
+def _penalties(kind: int, size: int, n: float) -> Floats:
+    table = np.empty(size + 3)
+    for p in range(size + 3):
+        table[p] = _penalty(kind, p, n)
+    return table
+
+
+def penalties(criterion: str, n_cells: int, n_observed: float) -> Floats:
+    """Penalty of a criterion by number of parameters.
+
+    Examples
+    --------
+    >>> penalties("aic", 4, 100.0)[:4].tolist()
+    [0.0, 2.0, 4.0, 6.0]
+    """
+    table: Floats = _penalties(PENALTY_KINDS[criterion], n_cells, n_observed)
+    return table
+
+
+def _ends(n_lists: int, max_order: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Smallest model, the main effects, and the largest, every term up to an order, the saturated one excepted."""
+    order = min(max_order, n_lists - 1)
+    smallest = sum(1 << term for term in range(1 << n_lists) if term.bit_count() <= 1)
+    largest = sum(1 << term for term in range(1 << n_lists) if term.bit_count() <= max(order, 1))
+    return to_words(smallest, n_lists), to_words(largest, n_lists)
+
+
+def best_models(
+    counts: Floats,
+    n_lists: int,
+    *,
+    criterion: str = "bic",
+    max_order: int | None = None,
+    exists: bool = False,
+    window: float = 0.0,
+    max_fits: int = NO_LIMIT,
+    capacity: int = CAPACITY,
+) -> BestModels:
+    """Find every hierarchical model whose criterion is within a distance of the best, over the whole space.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by history; element 0 is not used.
+    n_lists : int
+    criterion : {"bic", "aic", "aicc"}
+        Every nominal parameter counts.
+    max_order : int, optional
+        Size of the largest term; every order below `n_lists` by default.
+    exists : bool
+        Admit only models whose maximum exists, not all whose dark figure is finite.
+    window : float
+        Distance from the best admissible model. Inadmissible models below it are listed too.
+    max_fits : int
+        Stop after so many fits, with the bound that is proven by then.
+    capacity : int
+        Most models that are kept.
+
+    Returns
+    -------
+    BestModels
+
+    Raises
+    ------
+    MemoryError
+        If more models lie within the window than `capacity`.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> counts = hp.datasets.load("kosovo").to_dense().astype(float)
+    >>> best = best_models(counts, 4)
+    >>> best.n_fits < 113, round(float(best.n0[0] + counts.sum()), 2)
+    (True, 10356.52)
+    """
+    observed = counts.astype(np.float64)
+    observed[0] = 0.0
+    penalty = penalties(criterion, len(counts), float(observed.sum()))
+    smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order)
+    use = np.ones(len(counts), dtype=bool)
+    use[0] = False
+    margins = superset_sums(observed, n_lists)
+    excluded = np.zeros((0, n_words(n_lists)), dtype=np.uint64)
+    catch = new_catch(capacity, n_words(n_lists))
+    while True:
+        problem = Problem(
+            observed, margins, use, n_lists, penalty, exists, window + TIE, max_fits, excluded, True
+        )
+        run_search(problem, smallest, largest, catch)
+        refused = _refused_by_face(catch, observed, n_lists, exists)
+        if not refused:
+            return _sorted(catch, window)
+        # A refused model may have been the best and have narrowed the window: search again without it.
+        excluded = np.concatenate([excluded, np.array(refused)])
+
+
+def _refused_by_face(
+    catch: Catch, counts: Floats, n_lists: int, exists: bool
+) -> list[npt.NDArray[np.uint64]]:
+    """Settle the doubtful models by linear programming; return those that may not be chosen."""
+    refused = []
+    for at in np.flatnonzero(catch.codes[: catch.tally[FOUND]] == DOUBTFUL):
+        if _face_admits(counts, from_words(catch.sets[at]), n_lists, exists):
+            catch.codes[at] = ADMISSIBLE
+        else:
+            refused.append(catch.sets[at].copy())
+    return refused
+
+
+def _face_admits(counts: Floats, term_set: int, n_lists: int, exists: bool) -> bool:
+    terms = np.array([*bit_positions(term_set)[1:], 0], dtype=np.int64)
+    face = face_of_model(counts, terms, n_lists)
+    return face.exists if exists else face.status == "ok"
+
+
+def _sorted(catch: Catch, window: float) -> BestModels:
+    """Give what was caught, best first and smaller models first among equals."""
+    found = int(catch.tally[FOUND])
+    best, proven = float(catch.state[BEST]), float(catch.state[PROVEN])
+    if catch.tally[LOST] and np.isfinite(best):
+        raise MemoryError(
+            f"more than {found} models lie within {window} of the best; choose a narrower window"
+        )
+    values = catch.values[:found]
+    steps = np.round((values - values.min(initial=np.inf)) / TIE)
+    sizes = np.bitwise_count(catch.sets[:found]).sum(axis=1)
+    rows = np.lexsort((*catch.sets[:found].T, sizes, steps))
+    return BestModels(
+        term_sets=tuple(from_words(words) for words in catch.sets[rows]),
+        values=catch.values[rows],
+        deviance=catch.figures[rows, 0],
+        n0=catch.figures[rows, 1],
+        log_n0_variance=catch.figures[rows, 2],
+        admissible=catch.codes[rows] == ADMISSIBLE,
+        n_fits=int(catch.tally[FITS]),
+        finished=bool(np.isinf(proven)),
+        proven=min(proven, best + window),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResampledBest:
+    """The best model of each of many tables; every array has one element a table.
+
+    Attributes
+    ----------
+    term_sets : ndarray of words, shape (b, n_words)
+    n0 : ndarray of float
+        Dark figure, nan where no model is admissible.
+    log_n0_variance, deviance : ndarray of float
+    n_fits : ndarray of int
+    """
+
+    term_sets: npt.NDArray[np.uint64]
+    n0: Floats
+    log_n0_variance: Floats
+    deviance: Floats
+    n_fits: Ints
+
+
+@nb.njit(cache=True)
+def _best_of_each(
+    tables: Floats,
+    n_lists: int,
+    kind: int,
+    smallest: npt.NDArray[np.uint64],
+    largest: npt.NDArray[np.uint64],
+    exists: bool,
+    max_fits: int,
+    capacity: int,
+    sets: npt.NDArray[np.uint64],
+    figures: Floats,
+    codes: Ints,
+    fits: Ints,
+) -> None:
+    size = tables.shape[1]
+    use = np.ones(size, dtype=np.bool_)
+    use[0] = False
+    excluded = np.zeros((0, smallest.shape[0]), dtype=np.uint64)
+    catch = Catch(
+        np.empty(capacity),
+        np.zeros((capacity, smallest.shape[0]), dtype=np.uint64),
+        np.empty((capacity, 3)),
+        np.empty(capacity, dtype=np.int64),
+        np.empty(3),
+        np.zeros(3, dtype=np.int64),
+    )
+    for b in range(tables.shape[0]):
+        counts = tables[b].copy()
+        counts[0] = 0.0
+        problem = Problem(
+            counts,
+            superset_sums(counts, n_lists),
+            use,
+            n_lists,
+            _penalties(kind, size, counts.sum()),
+            exists,
+            TIE,
+            max_fits,
+            excluded,
+            False,
+        )
+        run_search(problem, smallest, largest, catch)
+        fits[b] = catch.tally[FITS]
+        codes[b] = INADMISSIBLE
+        fewest = size + 1
+        for i in range(catch.tally[FOUND]):
+            n_terms = count(catch.sets[i])
+            if n_terms < fewest or (n_terms == fewest and earlier(catch.sets[i], sets[b])):
+                fewest = n_terms
+                sets[b] = catch.sets[i]
+                figures[b] = catch.figures[i]
+                codes[b] = catch.codes[i]
+
+
+def best_of_each(
+    tables: Floats,
+    n_lists: int,
+    *,
+    criterion: str = "bic",
+    max_order: int | None = None,
+    exists: bool = False,
+    max_fits: int = NO_LIMIT,
+) -> ResampledBest:
+    """Choose the best model of every table anew, each over the whole space.
+
+    Parameters
+    ----------
+    tables : ndarray, shape (b, 2**n_lists)
+        Counts by history, one table a row; column 0 is not used.
+    n_lists, criterion, max_order, exists, max_fits
+        As for `best_models`.
+
+    Returns
+    -------
+    ResampledBest
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> counts = hp.datasets.load("kosovo").to_dense().astype(float)
+    >>> float(best_of_each(np.stack([counts, counts]), 4).n0[1] + counts.sum()).__round__(2)
+    10356.52
+    """
+    b = len(tables)
+    smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order)
+    sets = np.zeros((b, len(smallest)), dtype=np.uint64)
+    figures = np.full((b, 3), np.nan)
+    codes, fits = np.zeros(b, dtype=np.int64), np.zeros(b, dtype=np.int64)
+    kind = PENALTY_KINDS[criterion]
+    _best_of_each(
+        tables, n_lists, kind, smallest, largest, exists, max_fits, TIES_KEPT, sets, figures, codes, fits
+    )
+    for row in np.flatnonzero(codes == DOUBTFUL):
+        found = best_models(
+            tables[row], n_lists, criterion=criterion, max_order=max_order, exists=exists, max_fits=max_fits
+        )
+        fits[row] += found.n_fits
+        figures[row] = np.nan
+        if found.admissible.any():
+            first = int(np.argmax(found.admissible))
+            sets[row] = to_words(found.term_sets[first], n_lists)
+            figures[row] = found.deviance[first], found.n0[first], found.log_n0_variance[first]
+    return ResampledBest(sets, figures[:, 1], figures[:, 2], figures[:, 0], fits)

@@ -1,0 +1,403 @@
+"""Random walks over the models with two-list terms, weighted by a criterion: MC3, compiled.
+
+A step proposes to add or remove one pair and is accepted with probability ``exp(-(increase of the criterion) / 2)``,
+so the walk visits every admissible model in proportion to its weight. From the best model met a chain then goes
+downhill to a model that no single pair improves. Up to twelve lists: 66 pairs in two words.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.kernels.best_models import TIE, penalties
+from hiddenpop.kernels.bound import ADMISSIBLE, DOUBTFUL, INADMISSIBLE, Problem, judge
+from hiddenpop.kernels.faces import face_of_model
+from hiddenpop.kernels.lattice import _fit_terms, superset_sums
+from hiddenpop.kernels.rank import independent_terms
+from hiddenpop.kernels.term_sets import n_words
+
+__all__ = ["MAX_LISTS", "UNJUDGED", "Walk", "pairs_of", "run_chain", "starts", "walk"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+MAX_LISTS = 12
+"""Two words of 64 bits hold the 66 pairs of twelve lists."""
+
+UNJUDGED = -1
+MODELS, SLOTS_A_MODEL = 0, 4
+MIX_LOW, MIX_HIGH, MIX_SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)
+
+DESCENT_STEPS = 30
+"""Downhill steps for which a chain has room; from the best model of a walk it takes a few."""
+
+
+class Space(NamedTuple):
+    """The models that are walked over.
+
+    Attributes
+    ----------
+    pairs : ndarray of int
+        Two-list terms; bit k of a model's code stands for ``pairs[k]``.
+    first_code : int
+        Code of a model that has been fitted and not yet judged: `ADMISSIBLE` where the cells with people in them
+        determine every parameter of the largest model, and so of each, else `UNJUDGED`.
+    """
+
+    pairs: Ints
+    first_code: int
+
+
+class Book(NamedTuple):
+    """Every model fitted so far, found by hashing; filled in place.
+
+    Attributes
+    ----------
+    slots : ndarray of int
+        Row of the model that hashes there, -1 where there is none; the length is a power of 2.
+    masks : ndarray of words, shape (capacity, 2)
+    values : ndarray
+        Criterion, without the constant of the saturated model.
+    figures : ndarray, shape (capacity, 3)
+        Deviance, logarithm of the dark figure, its variance.
+    codes : ndarray of int
+        `ADMISSIBLE`, `INADMISSIBLE`, `DOUBTFUL` or `UNJUDGED`.
+    tally : ndarray of int, shape (1,)
+        Models in the book.
+    """
+
+    slots: Ints
+    masks: Words
+    values: Floats
+    figures: Floats
+    codes: Ints
+    tally: Ints
+
+
+@nb.njit(cache=True)
+def _terms(mask: Words, pairs: Ints, n_lists: int) -> Ints:
+    """Terms of a model, the intercept last."""
+    terms = np.empty(n_lists + pairs.shape[0] + 1, dtype=np.int64)
+    count = n_lists
+    for i in range(n_lists):
+        terms[i] = 1 << i
+    for k in range(pairs.shape[0]):
+        if (mask[k >> 6] >> np.uint64(k & 63)) & np.uint64(1):
+            terms[count] = pairs[k]
+            count += 1
+    terms[count] = 0
+    return terms[: count + 1]
+
+
+@nb.njit(cache=True)
+def _row(problem: Problem, space: Space, book: Book, mask: Words) -> int:
+    """Row of a model in the book; a model not seen before is fitted."""
+    last = np.uint64(book.slots.shape[0] - 1)
+    mixed = mask[0] * MIX_LOW ^ (mask[1] + MIX_HIGH) * MIX_HIGH
+    slot = (mixed ^ mixed >> MIX_SHIFT) & last
+    while book.slots[slot] >= 0:
+        row = book.slots[slot]
+        if book.masks[row, 0] == mask[0] and book.masks[row, 1] == mask[1]:
+            return row
+        slot = (slot + np.uint64(1)) & last
+    terms = _terms(mask, space.pairs, problem.n_lists)
+    parameters, _, _, deviance, variance, _, _ = _fit_terms(
+        problem.counts, problem.margins, problem.use, terms, problem.n_lists
+    )
+    row = book.tally[MODELS]
+    book.tally[MODELS] += 1
+    book.slots[slot] = row
+    book.masks[row] = mask
+    book.values[row] = deviance + problem.penalty[terms.shape[0]]
+    book.figures[row, 0], book.figures[row, 1], book.figures[row, 2] = deviance, parameters[-1], variance
+    book.codes[row] = space.first_code if np.isfinite(book.values[row]) else INADMISSIBLE
+    return row
+
+
+@nb.njit(cache=True)
+def _code(problem: Problem, space: Space, book: Book, row: int) -> int:
+    """Whether a model of the book may be chosen, judged when it is first asked."""
+    if book.codes[row] == UNJUDGED:
+        terms = _terms(book.masks[row], space.pairs, problem.n_lists)
+        _, means, live, _, _, _, _ = _fit_terms(
+            problem.counts, problem.margins, problem.use, terms, problem.n_lists
+        )
+        book.codes[row] = judge(problem, terms, means, live)
+    return book.codes[row]
+
+
+@nb.njit(cache=True)
+def run_chain(
+    problem: Problem, space: Space, book: Book, flips: Ints, log_uniforms: Floats, trace: Ints, first: int
+) -> int:
+    """Walk from model to model until the end, or until a doubtful model would be entered.
+
+    Parameters
+    ----------
+    problem : Problem
+    space : Space
+    book : Book
+        Has the room for a new model a step.
+    flips : ndarray of int, shape (n_steps,)
+        Pair that each step proposes to add or remove.
+    log_uniforms : ndarray, shape (n_steps,)
+        Logarithms of uniform numbers. A step is taken when its number is below minus half the increase of the
+        criterion.
+    trace : ndarray of int, shape (n_steps + 1,)
+        Row of the model after each step, filled from ``first + 1``; the start, which has been judged, stands first.
+    first : int
+        Step to begin with.
+
+    Returns
+    -------
+    int
+        Number of steps done. If it is not all of them, settle the doubtful models and call again from there.
+
+    Notes
+    -----
+    An admissible model is never left for one that is not; among inadmissible ones the walk goes by the criterion
+    until it finds an admissible one.
+    """
+    mask = np.empty(2, dtype=np.uint64)
+    for step in range(first, flips.shape[0]):
+        now = trace[step]
+        trace[step + 1] = now
+        mask[:] = book.masks[now]
+        mask[flips[step] >> 6] ^= np.uint64(1) << np.uint64(flips[step] & 63)
+        other = _row(problem, space, book, mask)
+        good_enough = log_uniforms[step] < -0.5 * (book.values[other] - book.values[now])
+        outside = book.codes[now] != ADMISSIBLE
+        if not good_enough and not outside:
+            continue
+        code = _code(problem, space, book, other)
+        if code == DOUBTFUL:
+            return step
+        if code == ADMISSIBLE or (outside and good_enough):
+            trace[step + 1] = other
+    return flips.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One chain and every model it fitted; an element of each array but `trace` is a model.
+
+    Attributes
+    ----------
+    masks : tuple of int
+        Pairs of each model, a bit a pair in the order of their values.
+    values : ndarray of float
+        Criterion without the constant of the saturated model.
+    deviance, log_n0, log_n0_variance : ndarray of float
+    codes : ndarray of int
+        1 admissible, 0 inadmissible, -1 not judged because the walk never wanted to go there.
+    trace : ndarray of int, shape (n_steps + 1,)
+        Model after each step, the start first.
+    best : int
+        Best admissible model, -1 without one. No admissible model that differs from it by one pair is better.
+    """
+
+    masks: tuple[int, ...]
+    values: Floats
+    deviance: Floats
+    log_n0: Floats
+    log_n0_variance: Floats
+    codes: Ints
+    trace: Ints
+    best: int
+
+
+def pairs_of(n_lists: int) -> Ints:
+    """Two-list terms in the order in which the bits of a mask stand for them."""
+    return np.array(sorted(1 << i | 1 << j for i, j in combinations(range(n_lists), 2)), dtype=np.int64)
+
+
+def _two_words(mask: int) -> Words:
+    return np.array([mask & (1 << 64) - 1, mask >> 64], dtype=np.uint64)
+
+
+def _new_problem(counts: Floats, n_lists: int, criterion: str, exists: bool) -> Problem:
+    observed = counts.astype(np.float64)
+    observed[0] = 0.0
+    use = np.ones(len(counts), dtype=bool)
+    use[0] = False
+    return Problem(
+        observed,
+        superset_sums(observed, n_lists),
+        use,
+        n_lists,
+        penalties(criterion, len(counts), float(observed.sum())),
+        exists,
+        0.0,
+        0,
+        np.zeros((0, n_words(n_lists)), dtype=np.uint64),
+        False,
+    )
+
+
+def _new_space(problem: Problem) -> Space:
+    pairs = pairs_of(problem.n_lists)
+    largest = np.concatenate([1 << np.arange(problem.n_lists), pairs, [0]])
+    active = largest[(problem.margins[largest] > 0.0) | (largest == 0)]
+    full = independent_terms(np.flatnonzero(problem.counts > 0.0), active).all()
+    return Space(pairs, ADMISSIBLE if full else UNJUDGED)
+
+
+def _new_book(capacity: int) -> Book:
+    return Book(
+        np.full(1 << (SLOTS_A_MODEL * capacity - 1).bit_length(), -1, dtype=np.int64),
+        np.zeros((capacity, 2), dtype=np.uint64),
+        np.empty(capacity),
+        np.empty((capacity, 3)),
+        np.empty(capacity, dtype=np.int64),
+        np.zeros(1, dtype=np.int64),
+    )
+
+
+def starts(n_lists: int, n_chains: int, rng: np.random.Generator) -> list[int]:
+    """Choose where chains begin: at independence, at all pairs, and at random sets of pairs of every density.
+
+    Examples
+    --------
+    >>> starts(3, 2, np.random.default_rng(1))
+    [0, 7]
+    """
+    n_pairs = n_lists * (n_lists - 1) // 2
+    found = [0, (1 << n_pairs) - 1]
+    while len(found) < n_chains:
+        inside = rng.random(n_pairs) < rng.random()
+        found.append(sum(1 << int(k) for k in np.flatnonzero(inside)))
+    return found[:n_chains]
+
+
+def walk(
+    counts: Floats,
+    n_lists: int,
+    *,
+    start: int,
+    n_steps: int,
+    rng: np.random.Generator,
+    criterion: str = "bic",
+    exists: bool = False,
+) -> Walk:
+    """Run one chain over the hierarchical models with two-list terms.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by history; element 0 is not used.
+    n_lists : int
+        From 2 to 12.
+    start : int
+        Pairs of the first model. Where they make it inadmissible, a largest admissible part of them is taken, in
+        random order.
+    n_steps : int
+    rng : Generator
+    criterion : {"bic", "aic", "aicc"}
+    exists : bool
+        Admit only models whose maximum exists, not all whose dark figure is finite.
+
+    Returns
+    -------
+    Walk
+
+    Notes
+    -----
+    Where the dark figure of a model is finite, it is so in every smaller model, so that the admissible models are
+    connected through independence and the chain can reach each of them.
+
+    References
+    ----------
+    Madigan, D. and York, J. (1995). Bayesian graphical models for discrete data. International Statistical Review
+    63(2), 215-232. doi:10.2307/1403615
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> counts = hp.datasets.load("kosovo").to_dense().astype(float)
+    >>> chain = walk(counts, 4, start=0, n_steps=500, rng=np.random.default_rng(1))
+    >>> bin(chain.masks[chain.best]), round(float(np.exp(chain.log_n0[chain.best]) + counts.sum()))
+    ('0b101111', 14342)
+    """
+    if not 2 <= n_lists <= MAX_LISTS:
+        raise ValueError(f"n_lists={n_lists} must lie between 2 and {MAX_LISTS}")
+    problem = _new_problem(counts, n_lists, criterion, exists)
+    space = _new_space(problem)
+    n_pairs = len(space.pairs)
+    book = _new_book(n_steps + (DESCENT_STEPS + 1) * (n_pairs + 1))
+    order, flips = rng.permutation(n_pairs), rng.integers(0, n_pairs, n_steps)
+    log_uniforms = np.log1p(-rng.random(n_steps))
+    trace = np.empty(n_steps + 1, dtype=np.int64)
+    trace[0] = _begin(problem, space, book, start, order)
+    done = 0
+    while (done := run_chain(problem, space, book, flips, log_uniforms, trace, done)) < n_steps:
+        _settle(problem, space, book)
+    return _written(book, trace, _downhill(problem, space, book))
+
+
+def _downhill(problem: Problem, space: Space, book: Book) -> int:
+    """Row of a model that no single pair improves, reached from the best in the book; -1 without any."""
+    best = _best_row(book)
+    for _ in range(DESCENT_STEPS if best >= 0 else 0):
+        for k in range(len(space.pairs)):
+            mask = book.masks[best].copy()
+            mask[k >> 6] ^= np.uint64(1 << (k & 63))
+            row = _row(problem, space, book, mask)
+            if book.values[row] < book.values[best]:
+                _settled_code(problem, space, book, row)
+        last, best = best, _best_row(book)
+        if best == last:
+            break
+    return best
+
+
+def _best_row(book: Book) -> int:
+    """Row of the best admissible model, the smaller among equals."""
+    rows = np.flatnonzero(book.codes[: book.tally[MODELS]] == ADMISSIBLE)
+    if not len(rows):
+        return -1
+    near = rows[book.values[rows] <= book.values[rows].min() + TIE]
+    low_first = book.masks[near].T
+    sizes = np.bitwise_count(book.masks[near]).sum(axis=1)
+    return int(near[np.lexsort((*low_first, sizes))[0]])
+
+
+def _begin(problem: Problem, space: Space, book: Book, start: int, order: Ints) -> int:
+    """Row of the largest admissible part of the wished start."""
+    whole = _row(problem, space, book, _two_words(start))
+    if _settled_code(problem, space, book, whole) == ADMISSIBLE:
+        return whole
+    mask, row = 0, _row(problem, space, book, _two_words(0))
+    if _settled_code(problem, space, book, row) != ADMISSIBLE:
+        return row
+    for k in (int(k) for k in order if start >> int(k) & 1):
+        larger = _row(problem, space, book, _two_words(mask | 1 << k))
+        if _settled_code(problem, space, book, larger) == ADMISSIBLE:
+            mask, row = mask | 1 << k, larger
+    return row
+
+
+def _settled_code(problem: Problem, space: Space, book: Book, row: int) -> int:
+    if _code(problem, space, book, row) == DOUBTFUL:
+        _settle(problem, space, book)
+    return int(book.codes[row])
+
+
+def _settle(problem: Problem, space: Space, book: Book) -> None:
+    """Judge the doubtful models by linear programming."""
+    for row in np.flatnonzero(book.codes[: book.tally[MODELS]] == DOUBTFUL):
+        terms = _terms(book.masks[row], space.pairs, problem.n_lists)
+        face = face_of_model(problem.counts, terms, problem.n_lists)
+        admitted = face.exists if problem.exists else face.status == "ok"
+        book.codes[row] = ADMISSIBLE if admitted else INADMISSIBLE
+
+
+def _written(book: Book, trace: Ints, best: int) -> Walk:
+    n = int(book.tally[MODELS])
+    masks = tuple(int(low) | int(high) << 64 for low, high in book.masks[:n])
+    deviance, log_n0, variance = book.figures[:n].T.copy()
+    return Walk(masks, book.values[:n].copy(), deviance, log_n0, variance, book.codes[:n].copy(), trace, best)

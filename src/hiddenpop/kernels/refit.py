@@ -1,0 +1,165 @@
+"""The same estimate on many tables: one model, or the best of a short list of models, compiled."""
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.best_models import PENALTY_KINDS, TIE, _penalties, penalties
+from hiddenpop.kernels.bound import DOUBTFUL, INADMISSIBLE, Problem, judge
+from hiddenpop.kernels.faces import face_of_model
+from hiddenpop.kernels.lattice import _fit_terms, fit_one, superset_sums
+from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
+from hiddenpop.kernels.term_sets import list_terms, to_words
+
+__all__ = ["Refits", "best_among", "same_model"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Refits:
+    """Dark figures of many tables.
+
+    Attributes
+    ----------
+    n0 : ndarray of float
+        0 at the boundary, inf where it is unbounded, nan where it is not identified or no model may be chosen.
+    chosen : ndarray of int
+        Position of the model, -1 where none may be chosen.
+    """
+
+    n0: Floats
+    chosen: Ints
+
+
+@nb.njit(cache=True)
+def _best_among(
+    tables: Floats,
+    models: Words,
+    n_lists: int,
+    kind: int,
+    exists: bool,
+    n0: Floats,
+    chosen: Ints,
+    codes: Ints,
+) -> None:
+    size = tables.shape[1]
+    use = np.ones(size, dtype=np.bool_)
+    use[0] = False
+    nothing = np.zeros((0, models.shape[1]), dtype=np.uint64)
+    terms = np.empty(size, dtype=np.int64)
+    for b in range(tables.shape[0]):
+        counts = tables[b].copy()
+        counts[0] = 0.0
+        problem = Problem(
+            counts,
+            superset_sums(counts, n_lists),
+            use,
+            n_lists,
+            _penalties(kind, size, counts.sum()),
+            exists,
+            0.0,
+            0,
+            nothing,
+            False,
+        )
+        best = np.inf
+        for m in range(models.shape[0]):
+            p = list_terms(models[m], size, terms)
+            parameters, means, live, deviance, _, _, _ = _fit_terms(
+                counts, problem.margins, use, terms[:p], n_lists
+            )
+            value = deviance + problem.penalty[p]
+            if value < best - TIE:
+                code = judge(problem, terms[:p], means, live)
+                if code != INADMISSIBLE:
+                    best = value
+                    chosen[b], codes[b], n0[b] = m, code, np.exp(parameters[p - 1])
+
+
+def best_among(
+    tables: Floats, term_sets: list[int], n_lists: int, *, criterion: str = "bic", exists: bool = False
+) -> Refits:
+    """Choose the best of a list of models for every table anew.
+
+    Parameters
+    ----------
+    tables : ndarray, shape (b, 2**n_lists)
+        Counts by history, one table a row; column 0 is not used.
+    term_sets : list of int
+        The models, the smaller ones first where they should win ties.
+    n_lists : int
+    criterion : {"bic", "aic", "aicc"}
+    exists : bool
+        Admit only models whose maximum exists.
+
+    Returns
+    -------
+    Refits
+    """
+    n0, chosen = np.full(len(tables), np.nan), np.full(len(tables), -1, dtype=np.int64)
+    codes = np.full(len(tables), INADMISSIBLE, dtype=np.int64)
+    models = np.array([to_words(s, n_lists) for s in term_sets])
+    _best_among(tables, models, n_lists, PENALTY_KINDS[criterion], exists, n0, chosen, codes)
+    for row in np.flatnonzero(codes == DOUBTFUL):
+        chosen[row], n0[row] = _best_by_face(tables[row], term_sets, n_lists, criterion, exists)
+    return Refits(n0, chosen)
+
+
+def _best_by_face(
+    counts: Floats, term_sets: list[int], n_lists: int, criterion: str, exists: bool
+) -> tuple[int, float]:
+    """Choose for one table with every face found by linear programming."""
+    penalty = penalties(criterion, len(counts), float(counts[1:].sum()))
+    best, chosen, n0 = np.inf, -1, np.nan
+    for position, term_set in enumerate(term_sets):
+        fit = fit_one(counts, _observable(len(counts)), terms_array(term_set), n_lists)
+        value = fit.deviance + penalty[term_set.bit_count()]
+        if value < best - TIE:
+            face = face_of_model(counts, terms_array(term_set), n_lists)
+            if face.exists if exists else face.status == "ok":
+                best, chosen, n0 = value, position, float(fit.means[0])
+    return chosen, n0
+
+
+def same_model(tables: Floats, term_set: int, n_lists: int) -> Floats:
+    """Fit one model to every table.
+
+    Parameters
+    ----------
+    tables : ndarray, shape (b, 2**n_lists)
+    term_set : int
+    n_lists : int
+
+    Returns
+    -------
+    ndarray of float, shape (b,)
+        Dark figures: 0 at the boundary, inf where unbounded, nan where not identified.
+
+    Examples
+    --------
+    >>> tables = np.array([[0.0, 30, 20, 10], [0.0, 30, 20, 0], [0.0, 30, 0, 10]])
+    >>> [round(float(n0), 6) for n0 in same_model(tables, 0b111, 2)]
+    [60.0, inf, 0.0]
+    """
+    n0 = best_among(tables, [term_set], n_lists).n0
+    for row in np.flatnonzero(np.isnan(n0)):
+        status = face_of_model(tables[row], terms_array(term_set), n_lists).status
+        n0[row] = NUMBER_BY_STATUS[status]
+    return n0
+
+
+def terms_array(term_set: int) -> Ints:
+    """List the terms of a coded model as the kernels want them, the intercept last."""
+    return np.array([*bit_positions(term_set)[1:], 0], dtype=np.int64)
+
+
+def _observable(n_cells: int) -> npt.NDArray[np.bool_]:
+    use = np.ones(n_cells, dtype=bool)
+    use[0] = False
+    return use
