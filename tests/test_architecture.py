@@ -17,7 +17,18 @@ PACKAGE = ROOT / "src" / "hiddenpop"
 # Rooms from the ground up. A room may import rooms of its own floor (without a circle) and of the floors below.
 FLOORS = (
     {"errors", "histories", "disclosure", "model", "kernels", "parallel"},
-    {"_cells", "_files", "_frames", "_verbs", "_views", "serial", "table", "datasets", "registers"},
+    {
+        "_cells",
+        "_files",
+        "_frames",
+        "_verbs",
+        "_views",
+        "serial",
+        "provenance",
+        "table",
+        "datasets",
+        "registers",
+    },
     {"result"},
     {"estimators", "bayes"},
     {"sensitivity", "synthetic", "validation", "description"},

@@ -12,7 +12,8 @@ import pytest
 
 from hiddenpop import CaptureTable, Diagnostic, Estimate, Interval, LogLinear, SelectedLogLinear, datasets
 from hiddenpop.errors import ConstantListWarning, EstimateNotOkError
-from hiddenpop.result import SCHEMA_VERSION, EstimatorSpec, format_persons, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import SCHEMA_VERSION, EstimatorSpec, format_persons
 from hiddenpop.table import TableSummary
 
 SUMMARY = TableSummary("made up", "abc", ("police", "shelter"), public=True)

@@ -2,12 +2,8 @@
 
 import html
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
-from importlib.metadata import version
-from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -16,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.disclosure import is_small, protect_cells, protect_value
-from hiddenpop.errors import EstimateNotOkError, SettingError
+from hiddenpop.errors import EstimateNotOkError
 from hiddenpop.serial import NotJsonableError, to_jsonable
-from hiddenpop.table import RNGLike, TableSummary
+from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +26,6 @@ __all__ = [
     "EstimatorSpec",
     "Interval",
     "Status",
-    "make_provenance",
 ]
 
 SCHEMA_VERSION = 1
@@ -38,7 +33,6 @@ Status = Literal["ok", "boundary", "unbounded", "not_identified", "not_converged
 Severity = Literal["info", "warning", "error"]
 
 N_HAT_WITHOUT_NUMBER = {"unbounded": math.inf, "not_identified": math.nan, "not_converged": math.nan}
-RECORDED_PACKAGES = ("hiddenpop", "numpy", "scipy", "pandas", "numba")
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,42 +464,3 @@ def format_persons(n: float, width: float, least: float = 0.0) -> str:
     spare = min(width, n) if math.isfinite(width) else 0.0
     places = max(0, math.floor(math.log10(spare)) - 2) if spare >= 1.0 else 0
     return f"{max(round(n, -places), least):,.0f}"
-
-
-@cache
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in RECORDED_PACKAGES}}
-
-
-def make_provenance(table: TableSummary, rng: RNGLike) -> dict[str, Any]:
-    """Record what a result depends on: versions, the table's fingerprint, the random number generator.
-
-    Parameters
-    ----------
-    table : TableSummary
-    rng : int, Generator or None
-        As given to `fit`.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    SettingError
-        If `rng` is none of these.
-    """
-    seed: Any = rng
-    if not (
-        seed is None
-        or isinstance(seed, np.random.Generator)
-        or (isinstance(seed, Integral) and int(seed) >= 0)
-    ):
-        raise SettingError(
-            f"rng={rng!r} is no seed; give a whole number of at least 0, a numpy Generator, or None"
-        )
-    if isinstance(rng, np.random.Generator):
-        described: Any = {"bit_generator": type(rng.bit_generator).__name__}
-    else:
-        described = None if rng is None else {"seed": int(rng)}
-    return {"versions": _versions(), "fingerprint": table.fingerprint, "rng": described}

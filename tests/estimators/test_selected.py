@@ -10,7 +10,19 @@ from tests.contract.cases import quietly, table_of
 from hiddenpop import LogLinear, SelectedLogLinear, datasets
 from hiddenpop.errors import CapabilityError, SettingError
 
-COLUMNS = ["model", "order", "n_parameters", "rank", "deviance", "bic", "aic", "aicc", "n_hat", "status", "admissible"]
+COLUMNS = [
+    "model",
+    "order",
+    "n_parameters",
+    "rank",
+    "deviance",
+    "bic",
+    "aic",
+    "aicc",
+    "n_hat",
+    "status",
+    "admissible",
+]
 
 
 @cache

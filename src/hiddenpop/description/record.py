@@ -15,7 +15,8 @@ from hiddenpop.description.withhold import Key, withheld_figures
 from hiddenpop.disclosure import THRESHOLD
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.histories import captures
-from hiddenpop.result import SCHEMA_VERSION, Diagnostic, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import SCHEMA_VERSION, Diagnostic
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable, TableSummary
 

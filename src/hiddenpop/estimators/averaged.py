@@ -24,7 +24,8 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.estimators.search import Rule, Tried, exhaustive, weighty
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
-from hiddenpop.result import Diagnostic, Estimate, Interval, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["AveragedLogLinear", "Mixture"]

@@ -26,7 +26,8 @@ from hiddenpop.kernels.lumps import lumps
 from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_parametric, draw_semiparametric
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
-from hiddenpop.result import Diagnostic, Estimate, Interval, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Bootstrapped"]

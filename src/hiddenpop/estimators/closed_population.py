@@ -7,21 +7,19 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.outcome import (
     INTERVALS,
-    LARGE_ENOUGH,
     REASONS,
-    SHARE_LARGE_ENOUGH,
     IntervalMethod,
+    cell_frame,
+    goodness_of_fit,
     limits_from_variance,
 )
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
-from hiddenpop.histories import decode
 from hiddenpop.kernels.heterogeneity import (
     ClosedDesign,
     ClosedFit,
@@ -35,7 +33,8 @@ from hiddenpop.kernels.heterogeneity import (
 from hiddenpop.kernels.model_fit import saturated_constant
 from hiddenpop.kernels.profile import ProfileLimits
 from hiddenpop.kernels.removal import first_captures, fit_removal, profile_of_removal
-from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ClosedPopulation", "estimate_of_fit", "fit_with_steps"]
@@ -374,7 +373,7 @@ def _face_diagnostic(fit: ClosedFit) -> list[Diagnostic]:
 
 
 def _details(data: ListCounts, design: ClosedDesign, fit: ClosedFit, label: str) -> dict[str, Any]:
-    cells = _cells(data, fit)
+    cells = cell_frame(data, fit.means, fit.on_face)
     minus_twice = np.array([fit.deviance + saturated_constant(data.counts)])
     criteria = criteria_of(minus_twice, [len(design.names)], data.n_observed)
     return {
@@ -385,18 +384,9 @@ def _details(data: ListCounts, design: ClosedDesign, fit: ClosedFit, label: str)
         "n0_standard_error": fit.n0_standard_error,
         "deviance": fit.deviance,
         "criteria": {name: float(value[0]) for name, value in criteria.items()},
-        "goodness_of_fit": _goodness_of_fit(fit, cells),
+        "goodness_of_fit": goodness_of_fit(cells, fit.deviance, fit.rank),
         "cells": cells,
     }
-
-
-def _cells(data: ListCounts, fit: ClosedFit) -> pd.DataFrame:
-    """Observed and fitted counts of every observable cell, with Pearson residuals on the face."""
-    counts, face = data.counts[1:], fit.on_face
-    residual = np.zeros(len(counts))
-    residual[face] = (counts[face] - fit.means[face]) / np.sqrt(fit.means[face])
-    frame = pd.DataFrame(decode(np.arange(1, len(data.counts)), data.n_lists), columns=list(data.lists))
-    return frame.assign(count=counts.astype(np.int64), fitted=fit.means, residual=residual, on_face=face)
 
 
 def _coefficients(design: ClosedDesign, fit: ClosedFit) -> pd.DataFrame:
@@ -409,17 +399,3 @@ def _coefficients(design: ClosedDesign, fit: ClosedFit) -> pd.DataFrame:
             "note": np.where(undetermined, "not determined by the data", ""),
         }
     )
-
-
-def _goodness_of_fit(fit: ClosedFit, cells: pd.DataFrame) -> dict[str, Any]:
-    """Deviance and Pearson statistics, with chi-square p-values only where the fitted counts carry them."""
-    on_face = cells[cells["on_face"]]
-    df = len(on_face) - fit.rank
-    pearson = float((on_face["residual"] ** 2).sum())
-    result = {"deviance": fit.deviance, "pearson": pearson, "df": df, "p_deviance": None, "p_pearson": None}
-    if df <= 0:
-        return {**result, "p_method": "none: the model has as many parameters as there are cells on its face"}
-    if (on_face["fitted"] >= LARGE_ENOUGH).mean() < SHARE_LARGE_ENOUGH:
-        return {**result, "p_method": "none: fitted counts too small for the chi-square distribution"}
-    tails = {"p_deviance": float(chi2.sf(fit.deviance, df)), "p_pearson": float(chi2.sf(pearson, df))}
-    return {**result, **tails, "p_method": "chi-square"}

@@ -20,7 +20,8 @@ from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.kernels.model_fit import ModelFit, fit_model, saturated_constant
 from hiddenpop.model import HierarchicalModel
-from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec
 from hiddenpop.table import CaptureTable, RNGLike
 
 PROTECTED = (

@@ -15,7 +15,8 @@ from hiddenpop.estimators.two_lists import symmetric_limits
 from hiddenpop.histories import captures
 from hiddenpop.kernels.heterogeneity import closed_design
 from hiddenpop.kernels.lattice import superset_sums
-from hiddenpop.result import Diagnostic, Estimate, Interval, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ChaoLowerBound", "chao_dark_figure"]

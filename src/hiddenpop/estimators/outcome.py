@@ -1,9 +1,12 @@
 """From a fitted model to an `Estimate`: interval, diagnostics and details shared by the log-linear family."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2, norm
 
@@ -19,13 +22,18 @@ __all__ = [
     "INTERVALS",
     "REASONS",
     "IntervalMethod",
+    "cell_frame",
     "fit_diagnostics",
+    "goodness_of_fit",
     "limits_from_variance",
     "model_details",
     "model_interval",
     "status_of_fit",
     "terms_of",
 ]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 IntervalMethod = Literal["profile", "lognormal", "wald"]
 INTERVALS: tuple[str, ...] = ("profile", "lognormal", "wald")
@@ -141,7 +149,8 @@ def model_details(
     data: ListCounts, model: HierarchicalModel, fit: ModelFit, criteria: dict[str, float], rng: RNGLike
 ) -> dict[str, Any]:
     """Collect what a reader of one fitted model asks for: coefficients, fitted counts, goodness of fit."""
-    cells = _cell_frame(data, fit)
+    cells = cell_frame(data, fit.means[1:], fit.face.cells[1:])
+    seeded = None if rng is None else partial(_bootstrap_p_value, data, model, fit, rng)
     return {
         "model": str(model),
         "formula": model.to_formula(data.lists),
@@ -150,7 +159,7 @@ def model_details(
         "n0_standard_error": fit.n0_standard_error,
         "deviance": fit.deviance,
         "criteria": criteria,
-        "goodness_of_fit": _goodness_of_fit(data, model, fit, cells, rng),
+        "goodness_of_fit": goodness_of_fit(cells, fit.deviance, fit.face.rank, seeded),
         "cells": cells,
     }
 
@@ -177,36 +186,38 @@ def _coefficient_note(value: float) -> str:
     return "not determined by the data" if math.isnan(value) else ""
 
 
-def _cell_frame(data: ListCounts, fit: ModelFit) -> pd.DataFrame:
-    """Observed and fitted counts of every observable cell, with Pearson residuals on the face."""
-    histories = np.arange(1, len(data.counts))
-    frame = pd.DataFrame(decode(histories, data.n_lists), columns=list(data.lists))
-    counts, fitted = data.counts[1:], fit.means[1:]
-    on_face = fit.face.cells[1:]
+def cell_frame(data: ListCounts, fitted: Floats, on_face: Bools) -> pd.DataFrame:
+    """Table the observed and fitted counts of every observable cell, with Pearson residuals on the face."""
+    counts = data.counts[1:]
     residual = np.zeros(len(counts))
     residual[on_face] = (counts[on_face] - fitted[on_face]) / np.sqrt(fitted[on_face])
+    frame = pd.DataFrame(decode(np.arange(1, len(data.counts)), data.n_lists), columns=list(data.lists))
     return frame.assign(count=counts.astype(np.int64), fitted=fitted, residual=residual, on_face=on_face)
 
 
-def _goodness_of_fit(
-    data: ListCounts, model: HierarchicalModel, fit: ModelFit, cells: pd.DataFrame, rng: RNGLike
+def goodness_of_fit(
+    cells: pd.DataFrame, deviance: float, rank: int, bootstrap: Callable[[], tuple[float, int]] | None = None
 ) -> dict[str, Any]:
-    """Deviance and Pearson statistics with p-values by the route that the fitted counts carry."""
+    """Give deviance and Pearson statistics with p-values by the route that the fitted counts carry.
+
+    Chi-square when four fifths of the fitted counts are 5 or more; otherwise `bootstrap`, which gives a p-value and
+    the number of tables behind it; otherwise none, with the reason.
+    """
     on_face = cells[cells["on_face"]]
-    df = len(on_face) - fit.face.rank
+    df = len(on_face) - rank
     pearson = float((on_face["residual"] ** 2).sum())
-    result = {"deviance": fit.deviance, "pearson": pearson, "df": df, "p_deviance": None, "p_pearson": None}
+    result = {"deviance": deviance, "pearson": pearson, "df": df, "p_deviance": None, "p_pearson": None}
     if df <= 0:
         return {**result, "p_method": "none: the model has as many parameters as there are cells on its face"}
     if (on_face["fitted"] >= LARGE_ENOUGH).mean() >= SHARE_LARGE_ENOUGH:
-        tails = {"p_deviance": float(chi2.sf(fit.deviance, df)), "p_pearson": float(chi2.sf(pearson, df))}
+        tails = {"p_deviance": float(chi2.sf(deviance, df)), "p_pearson": float(chi2.sf(pearson, df))}
         return {**result, **tails, "p_method": "chi-square"}
-    if rng is None:
+    if bootstrap is None:
         return {
             **result,
-            "p_method": "none: small fitted counts need a parametric bootstrap, which needs a seed (rng)",
+            "p_method": "none: fitted counts too small for chi-square; a parametric bootstrap, where offered, needs a seed (rng)",
         }
-    p_value, size = _bootstrap_p_value(data, model, fit, np.random.default_rng(rng))
+    p_value, size = bootstrap()
     return {
         **result,
         "p_deviance": p_value,
@@ -215,12 +226,16 @@ def _goodness_of_fit(
 
 
 def _bootstrap_p_value(
-    data: ListCounts, model: HierarchicalModel, fit: ModelFit, rng: np.random.Generator
+    data: ListCounts, model: HierarchicalModel, fit: ModelFit, rng: RNGLike
 ) -> tuple[float, int]:
     """Share of tables drawn from the fitted model, with as many persons, that fit it no better than the data do."""
     size = GOODNESS_TABLES if data.n_lists <= 8 else GOODNESS_TABLES_MANY_LISTS
     expected = np.where(fit.face.cells, fit.means, 0.0)
-    tables = rng.multinomial(data.n_observed, expected / expected.sum(), size=size).astype(np.float64)
+    tables = (
+        np.random.default_rng(rng)
+        .multinomial(data.n_observed, expected / expected.sum(), size=size)
+        .astype(np.float64)
+    )
     deviances = refit_deviances(tables, terms_of(model), data.n_lists)
     worse = int(np.sum(deviances >= fit.deviance - DEVIANCE_ROUNDING))
     return (1 + worse) / (1 + size), size

@@ -14,7 +14,8 @@ from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.outcome import limits_from_variance
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
-from hiddenpop.result import Diagnostic, Estimate, Interval, Status, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, Interval, Status
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["CoverageSummary", "SampleCoverage", "coverage_summary"]

@@ -25,13 +25,13 @@ from hiddenpop.estimators.protocol import (
 from hiddenpop.estimators.search import Rule, Tried, downhill, exact, exhaustive, forward_pairs, stepwise_p
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
+from hiddenpop.provenance import make_provenance
 from hiddenpop.result import (
     Diagnostic,
     Estimate,
     EstimatorSpec,
     Interval,
     format_persons,
-    make_provenance,
 )
 from hiddenpop.table import CaptureTable, RNGLike
 

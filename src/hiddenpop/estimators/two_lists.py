@@ -22,7 +22,8 @@ from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.histories import project
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
-from hiddenpop.result import Diagnostic, Estimate, Interval, make_provenance
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Chapman", "LincolnPetersen", "symmetric_limits"]
