@@ -138,7 +138,9 @@ def test_the_limits_are_those_of_the_draws_and_a_jackknife_by_hand(table, base, 
     assert found.interval.level == 0.9
     assert found.interval.method.startswith(wanted.method_name)
     assert found.details["z0"] == wanted.z0
-    assert found.details["acceleration"] == pytest.approx(wanted.acceleration, rel=1e-4)
+    assert (found.details["acceleration"] is None) is (interval != "bca")
+    if interval == "bca":
+        assert found.details["acceleration"] == pytest.approx(wanted.acceleration, rel=1e-4)
     assert [d.message for d in found.diagnostics if d.name == "bootstrap_limits"] == list(wanted.notes)
 
 
@@ -159,7 +161,9 @@ def test_shares_of_models_lumps_and_the_bagged_estimate_come_from_the_draws():
 
 def test_uk_of_five_lists_has_two_lumps():
     found = bootstrap(load("uk_5"), n_boot=1000)
-    assert [lump["n"] for lump in found.details["lumps"]] == pytest.approx([12_000, 24_000], rel=0.1)
+    low, high = (lump["n"] for lump in found.details["lumps"])
+    assert 11_000 < low < 13_500
+    assert 21_000 < high < 29_000
 
 
 def test_the_bagged_estimate_is_that_of_the_resamples_and_only_where_its_error_is_known():
@@ -318,7 +322,8 @@ def test_a_boundary_estimate_does_not_get_an_interval_of_no_width_in_silence():
 
 def test_an_unfinished_search_is_told():
     found = bootstrap(load("kosovo"), SelectedLogLinear(search="exact", max_fits=10))
-    assert any("proven" in d.message or "fits" in d.message for d in found.diagnostics)
+    assert not found.details["proof"].finished
+    assert any("search" in d.message and d.level == "warning" for d in found.diagnostics)
 
 
 def test_an_aicc_that_no_resample_allows_is_not_answered():
@@ -387,11 +392,16 @@ def test_no_delete_one_figure_and_no_draw_of_a_private_table_is_written(private,
     written = np.array(numbers(data))
     without_one = private.counts - np.eye(len(private.counts), dtype=np.int64)
     jackknife = np.array([base.fit(dataclasses.replace(private, counts=c)).n_hat for c in without_one])
-    for figures in (jackknife, np.unique(found.draws)):
-        near = np.abs(written[:, None] - figures) <= 1e-9 * figures
-        # A limit may stand at one draw; nothing else is one of these figures.
-        assert near.any(axis=1).sum() <= 2
+    assert np.isfinite(jackknife).all()
+    near = np.abs(written[:, None] - jackknife) <= 1e-9 * jackknife
+    assert not near.any()
     assert "draws" not in data
+
+
+def test_the_acceleration_of_a_private_table_is_withheld(private):
+    # It is an exact figure of the delete-one estimates, from which small counts could be solved.
+    found = bootstrap(private, LogLinear(model="[12,3]"))
+    assert found.details["acceleration"] not in numbers(json.loads(json.dumps(found.to_dict())))
 
 
 def test_the_bagged_figures_of_a_private_table_are_withheld(private):

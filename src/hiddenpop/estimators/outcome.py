@@ -213,10 +213,8 @@ def goodness_of_fit(
         tails = {"p_deviance": float(chi2.sf(deviance, df)), "p_pearson": float(chi2.sf(pearson, df))}
         return {**result, **tails, "p_method": "chi-square"}
     if bootstrap is None:
-        return {
-            **result,
-            "p_method": "none: fitted counts too small for chi-square; a parametric bootstrap, where offered, needs a seed (rng)",
-        }
+        why = "fitted counts too small for chi-square; a parametric bootstrap, where offered, needs a seed (rng)"
+        return {**result, "p_method": f"none: {why}"}
     p_value, size = bootstrap()
     return {
         **result,
