@@ -56,7 +56,7 @@ def test_one_model(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_choice_of_model(name, search, admissible):
     base = SelectedLogLinear(search=search, admissible=admissible)
-    quick, slow = assert_same(hp.datasets.load(name), base, 15)
+    quick, slow = assert_same(hp.datasets.load(name), base, 4 if name == "australia" else 10)
     assert quick.models == slow.models
 
 
@@ -74,9 +74,8 @@ def test_a_limit_on_the_order(search, max_order):
     assert quick.models == slow.models
 
 
-@pytest.mark.parametrize("name", ["uk_5", "western_us"])
-def test_five_lists(name):
-    quick, slow = assert_same(hp.datasets.load(name), SelectedLogLinear(search="exhaustive"), 3)
+def test_five_lists():
+    quick, slow = assert_same(hp.datasets.load("uk_5"), SelectedLogLinear(search="exhaustive"), 1)
     assert quick.models == slow.models
 
 
@@ -108,13 +107,13 @@ def test_a_list_that_is_empty_in_a_resample(base):
     table = table_of(RARE)
     counts = draw_multinomial(table.counts, 40, np.random.default_rng(1))
     assert (counts[:, table.histories & 8 > 0].sum(axis=1) == 0).any()
-    assert_same(table, base, 40)
+    assert_same(table, base, 12)
 
 
 @pytest.mark.parametrize("cells", [TINY, [0, 30, 2, 1], [0, 5, 4, 1], [0, 9, 0, 1, 0, 0, 0, 3]])
 @pytest.mark.parametrize("base", [LogLinear(), SelectedLogLinear(), SelectedLogLinear(admissible="exists")])
 def test_resamples_of_very_small_tables_have_the_same_number_or_the_same_lack_of_one(base, cells):
-    assert_same(table_of(cells), base, 40)
+    assert_same(table_of(cells), base, 15)
 
 
 def test_small_tables_hold_every_kind_of_answer():

@@ -182,6 +182,14 @@ class Bootstrapped:
         )
         return every_cell, draw_parametric(fitted, estimate.n_hat, self.n_boot, rng)[:, 1:]
 
+    def _known(self) -> str:
+        """Say what the interval takes as known, where that can be said."""
+        if isinstance(self.base, LogLinear):
+            return ", model taken as known"
+        if self.n_top is not None:
+            return f", selection among the best {self.n_top} redone"
+        return ", selection redone" if isinstance(self.base, SelectedLogLinear) else ""
+
     def _top_models(self, estimate: Estimate) -> tuple[int, ...]:
         """Term sets of the best models of the original fit that may be chosen, none without `n_top`."""
         if self.n_top is None:
@@ -236,7 +244,7 @@ class Bootstrapped:
         return dataclasses.replace(
             estimate,
             interval=Interval(
-                limits.low, limits.high, self.level, f"{limits.method_name} bootstrap, selection redone"
+                limits.low, limits.high, self.level, f"{limits.method_name} bootstrap{self._known()}"
             ),
             estimator=spec_of(self),
             n_failed=int(np.sum(~np.isfinite(draws.n_hat))),
