@@ -26,7 +26,7 @@ slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 bench: $(STAMP)
-	$(BIN)/pytest benchmarks -m ""
+	$(BIN)/pytest benchmarks
 
 # What the notebooks and the README show, made again.
 notebooks: $(STAMP)

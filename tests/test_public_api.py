@@ -57,7 +57,7 @@ SIGNATURES = {
     "SampleCoverage": "(*, variant='high', level=0.95)",
     "SelectedLogLinear": (
         "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
-        "max_fits=200000, interval='profile', level=0.95)"
+        "max_fits=200000, n_steps=20000, interval='profile', level=0.95)"
     ),
     "compare": "(table, estimators, *, rng=None)",
     "estimate": "(table, estimator='selected', *, rng=None, **settings)",

@@ -16,8 +16,11 @@ SEED = 20260117
 RESAMPLES = 200
 
 
-# A choice that is refused without another one.
-COMPANIONS = {("closed_population", "bias_corrected", True): {"interval": "lognormal"}}
+# A choice that is refused, or slow, without another one.
+COMPANIONS = {
+    ("closed_population", "bias_corrected", True): {"interval": "lognormal"},
+    ("selected", "search", "mc3"): {"n_steps": 500},
+}
 # Behavioural response takes the order of the lists as time: only these may change with it.
 IN_TIME = {("model", "Mb"), ("model", "Mbh")}
 

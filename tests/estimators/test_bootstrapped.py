@@ -47,20 +47,31 @@ def load(name):
 def test_by_default_the_best_model_of_the_whole_space_is_chosen_in_a_thousand_resamples():
     default = Bootstrapped()
     assert default.base == SelectedLogLinear(search="exact")
-    assert (default.n_boot, default.scheme, default.interval, default.level) == (1000, "multinomial", "bca", 0.95)
+    assert (default.n_boot, default.scheme, default.interval, default.level) == (
+        1000,
+        "multinomial",
+        "bca",
+        0.95,
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"n_boot": 1}, "n_boot=1 leaves fewer than 5 draws beyond each limit at level=0.95; use at least 200"),
+        (
+            {"n_boot": 1},
+            "n_boot=1 leaves fewer than 5 draws beyond each limit at level=0.95; use at least 200",
+        ),
         ({"n_boot": 200, "level": 0.99}, "n_boot=200 leaves fewer than 5 .* use at least 1000"),
         ({"n_boot": 0}, "n_boot=0 must be a whole number"),
         ({"n_boot": 500.5}, r"n_boot=500\.5 must be a whole number"),
         ({"n_boot": True}, "n_boot=True must be a whole number"),
         ({"n_boot": "many"}, "n_boot='many' must be a whole number"),
         ({"level": 1.5}, r"level=1\.5 must lie between 0 and 1"),
-        ({"scheme": "jackknife"}, "scheme='jackknife' is not one of 'multinomial', 'parametric', 'semiparametric'"),
+        (
+            {"scheme": "jackknife"},
+            "scheme='jackknife' is not one of 'multinomial', 'parametric', 'semiparametric'",
+        ),
         ({"interval": "wald"}, "interval='wald' is not one of 'bca', 'percentile', 'basic'"),
         ({"base": "selected"}, r"base='selected' is no estimator; give one, such as LogLinear\(\)"),
         ({"base": LogLinear}, r"base=<class .*LogLinear'> is no estimator"),
@@ -87,7 +98,11 @@ def test_a_restricted_choice_that_counts_by_rank_is_refused_or_kept():
 
 def test_a_bootstrap_within_json_is_built_again():
     estimator = Bootstrapped(
-        base=SelectedLogLinear(criterion="aic", **EXISTS), n_boot=300, n_top=3, scheme="semiparametric", level=0.9
+        base=SelectedLogLinear(criterion="aic", **EXISTS),
+        n_boot=300,
+        n_top=3,
+        scheme="semiparametric",
+        level=0.9,
     )
     spec = spec_of(estimator)
     assert spec.settings["base"]["name"] == "selected"
@@ -119,7 +134,9 @@ def test_the_estimate_is_that_of_the_base_and_its_own_interval_is_kept_beside():
 
 
 @pytest.mark.parametrize("interval", ["bca", "percentile", "basic"])
-@pytest.mark.parametrize(("table", "base"), [("kosovo", SelectedLogLinear()), ("korea", LogLinear(model="[12,23]"))])
+@pytest.mark.parametrize(
+    ("table", "base"), [("kosovo", SelectedLogLinear()), ("korea", LogLinear(model="[12,23]"))]
+)
 def test_the_limits_are_those_of_the_draws_and_a_jackknife_by_hand(table, base, interval):
     table = load(table)
     found = bootstrap(table, base, interval=interval, level=0.9)
@@ -180,7 +197,9 @@ def test_a_steady_choice_brings_no_warning():
     assert found.details["models"]["share"].tolist() == [1.0]
 
 
-@pytest.mark.parametrize("base", [LogLinear(), SelectedLogLinear(search="exact"), Chapman(lists=("EXH", "ABA"))])
+@pytest.mark.parametrize(
+    "base", [LogLinear(), SelectedLogLinear(search="exact"), Chapman(lists=("EXH", "ABA"))]
+)
 @pytest.mark.parametrize("scheme", ["multinomial", "semiparametric"])
 def test_the_interval_is_never_below_the_number_observed(base, scheme):
     found = bootstrap(load("kosovo"), base, scheme=scheme)
@@ -197,7 +216,9 @@ def test_draws_are_read_only():
 
 
 def spread_of(scheme, **settings):
-    draws = bootstrap(load("rome_hiv"), LogLinear(), scheme=scheme, n_boot=1000, interval="percentile", **settings).draws
+    draws = bootstrap(
+        load("rome_hiv"), LogLinear(), scheme=scheme, n_boot=1000, interval="percentile", **settings
+    ).draws
     return float(draws.mean()), float(draws.std())
 
 
@@ -205,7 +226,9 @@ def test_each_scheme_is_centred_at_the_estimate_with_about_the_standard_error():
     # 11,124.6 with standard error 904.8 by Rcapture.
     for scheme in ("multinomial", "parametric", "semiparametric"):
         mean, deviation = spread_of(scheme)
-        assert mean == pytest.approx(11_124.6, abs=4 * 905 / math.sqrt(1000) + 150)  # N is biased upwards by about 100
+        assert mean == pytest.approx(
+            11_124.6, abs=4 * 905 / math.sqrt(1000) + 150
+        )  # N is biased upwards by about 100
         assert deviation == pytest.approx(905, rel=0.25)
 
 
@@ -217,12 +240,16 @@ def test_a_fixed_number_observed_spreads_less_than_a_random_one():
 
 
 def test_a_parametric_scheme_needs_fitted_counts():
-    with pytest.raises(CapabilityError, match='scheme="parametric" needs fitted counts, which sample_coverage has not'):
+    with pytest.raises(
+        CapabilityError, match='scheme="parametric" needs fitted counts, which sample_coverage has not'
+    ):
         bootstrap(load("kosovo"), SampleCoverage(), scheme="parametric")
 
 
 @pytest.mark.parametrize("scheme", ["multinomial", "parametric", "semiparametric"])
-@pytest.mark.parametrize("model", ["[12,3,4]", "a*b + c + nobody", HierarchicalModel.parse("[12,3,4]", n_lists=4)])
+@pytest.mark.parametrize(
+    "model", ["[12,3,4]", "a*b + c + nobody", HierarchicalModel.parse("[12,3,4]", n_lists=4)]
+)
 def test_a_list_that_caught_nobody_is_no_obstacle_to_any_scheme(model, scheme):
     cells = (0, 41, 30, 6, 20, 11, 8, 3)
     without = bootstrap(named_table(cells, ("a", "b", "c")), LogLinear(model="[12,3]"), scheme=scheme)

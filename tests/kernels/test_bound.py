@@ -119,8 +119,8 @@ def test_an_excluded_model_is_inadmissible_and_no_longer_narrows_the_window():
 
 def test_inadmissible_models_are_left_out_when_asked():
     counts = dense_counts(hp.datasets.load("western_us"))
-    with_them = searched(counts, 5, window=6.0, exists=True, keep_inadmissible=True)
-    without = searched(counts, 5, window=6.0, exists=True, keep_inadmissible=False)
+    with_them = searched(counts, 5, window=20.0, exists=True, keep_inadmissible=True)
+    without = searched(counts, 5, window=20.0, exists=True, keep_inadmissible=False)
     codes = with_them.codes[: with_them.tally[FOUND]]
     assert (codes == INADMISSIBLE).any()
     assert len(kept(without)) == int((codes != INADMISSIBLE).sum())

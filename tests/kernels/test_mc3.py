@@ -12,7 +12,7 @@ from hiddenpop.kernels.best_models import best_models, penalties
 from hiddenpop.kernels.bound import ADMISSIBLE, INADMISSIBLE
 from hiddenpop.kernels.faces import faces_of_batch
 from hiddenpop.kernels.lattice import fit_batch, fit_one
-from hiddenpop.kernels.mc3 import starts, walk
+from hiddenpop.kernels.mc3 import Book, Space, _new_problem, run_chain, starts, walk
 from hiddenpop.kernels.walks import agreement, merge
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
@@ -235,6 +235,27 @@ def test_twelve_lists_take_both_words():
         penalty = penalties("bic", 1 << 12, counts.sum())[len(model.terms)]
         assert chain.values[row] == pytest.approx(fit.deviance + penalty, rel=1e-10)
         assert chain.log_n0[row] == pytest.approx(np.log(fit.means[0]), abs=1e-8)
+
+
+def test_models_that_hash_alike_are_told_apart_by_both_words():
+    # Four models of pairs 64 and 65 and a start outside the book share eight slots.
+    book = Book(
+        np.full(8, -1),
+        np.zeros((8, 2), dtype=np.uint64),
+        np.full(8, np.inf),
+        np.empty((8, 3)),
+        np.zeros(8, dtype=np.int64),
+        np.ones(1, dtype=np.int64),
+    )
+    flips = np.random.default_rng(1).integers(64, 66, 40)
+    trace = np.zeros(41, dtype=np.int64)
+    problem = _new_problem(simulated(12, 3_000, seed=12), 12, "bic", False)
+    space = Space(np.array(pairs_of(12)), ADMISSIBLE)
+    assert run_chain(problem, space, book, flips, np.full(40, -1e9), trace, 0) == 40
+    assert book.tally[0] == 5
+    upper = book.masks[trace, 1].tolist()
+    assert [a ^ b for a, b in pairwise(upper)] == [1 << k - 64 for k in flips]
+    assert not book.masks[:, 0].any()
 
 
 def test_a_table_without_any_admissible_model_is_walked_and_says_so():

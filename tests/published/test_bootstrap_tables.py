@@ -5,11 +5,13 @@ bootstraps of ours. The tolerance is taken from that: twenty bootstraps of 1,000
 given its place in the distribution of all 20,000 draws, where it is nearly normal whatever the lumps, and a printed
 limit must lie within four standard deviations of the places of the twenty.
 
-Not reproduced: the rankings of "degree 2" in Table 5, whose neighbourhoods are not defined in what is printed; and
-the two 95 % limits for Kosovo with the five best models cannot both be typical: [8500, 17000] in Table 2, [7900, 17400] in
-Table 5. Ours are about [8080, 17480]; the first lower limit is 2.7 standard deviations off, the second within one.
-Resamples in which a model has no maximum count as unknown here. The published limits for Korea with the best model
-only, [131, 248], fit refits without any check, and lie within the error of "finite" too, which calls them unbounded.
+Not reproduced: the rankings of "degree 2" in Table 5, whose neighbourhoods are not defined in what is printed. For
+Kosovo with the five best models two 95 % intervals are printed, [8500, 17000] in Table 2 and [7900, 17400] in Table 5.
+Ours is about [8080, 17480]; the first lower limit is 2.7 standard deviations off, the second within one.
+Resamples in which a model has no maximum count as unknown, or, with "finite", as unbounded. With the best model
+only, Korea has 1.5 % of the first kind, which moves its upper limit to about 307 (281 with "finite", 267 with whatever
+number an unchecked fit ends at). The 248 printed is nearest to the last, but within the error of all three: 2.6 and 2.2
+standard deviations from the first two.
 """
 
 from functools import cache
@@ -40,7 +42,9 @@ def top_models(name, n_top, max_order=None, admissible="exists"):
     return tuple(HierarchicalModel.parse(model, n_lists=n_lists).term_set for model in allowed)
 
 
-def draws_of(name, n_top=None, max_order=None, admissible="exists", search="exhaustive", bootstraps=BOOTSTRAPS):
+def draws_of(
+    name, n_top=None, max_order=None, admissible="exists", search="exhaustive", bootstraps=BOOTSTRAPS
+):
     """Estimates of all resamples, those without one person of each history, and the models chosen."""
     return _draws_of(name, n_top, max_order, admissible, search, bootstraps)
 
@@ -101,8 +105,8 @@ KOSOVO = [
     (5, 0.95, (7900, 17400)),  # as in Table 5
     (10, 0.8, (7400, 12200)),
     (10, 0.95, (6900, 18000)),
-    (None, 0.8, (7400, 12200)),
-    (None, 0.95, (6900, 18000)),
+    pytest.param(None, 0.8, (7400, 12200), marks=pytest.mark.slow),
+    pytest.param(None, 0.95, (6900, 18000), marks=pytest.mark.slow),
 ]
 KOREA = [
     (1, 0.8, (136, 198)),
@@ -165,6 +169,7 @@ def assert_shares_are_those_printed(name, max_order, printed, bootstraps):
         assert times / SIZE == pytest.approx(share, abs=DEVIATIONS * error + 0.002)
 
 
+@pytest.mark.slow
 def test_table_4_kosovo():
     assert_shares_are_those_printed(*TABLE_4[0], bootstraps=BOOTSTRAPS)
 
@@ -178,12 +183,15 @@ def test_table_4_five_lists(name, max_order, printed):
 # --- Table 6: every model, and the descent ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_table_6_estimates_of_every_model_and_of_the_descent():
     found = {
         (name, max_order, search): round(original(name, max_order, search=search)[1].n_hat)
         for name, max_order, search, *_ in (*EVERY_MODEL, *DESCENT)
     }
-    assert found == {(name, order, search): n_hat for name, order, search, n_hat, _ in (*EVERY_MODEL, *DESCENT)}
+    assert found == {
+        (name, order, search): n_hat for name, order, search, n_hat, _ in (*EVERY_MODEL, *DESCENT)
+    }
 
 
 EVERY_MODEL = [
@@ -208,13 +216,14 @@ DESCENT = [
 ]
 
 
-@pytest.mark.parametrize(("name", "max_order", "search", "n_hat", "printed"), [EVERY_MODEL[4], EVERY_MODEL[6]])
-def test_table_6_every_model_of_three_and_four_lists(name, max_order, search, n_hat, printed):
+@pytest.mark.parametrize(("name", "max_order", "search", "n_hat", "printed"), [EVERY_MODEL[6]])
+def test_table_6_every_model_of_three_lists(name, max_order, search, n_hat, printed):
     assert_within_error(printed, 0.5, name, 0.95, max_order=max_order, search=search)
 
 
 @pytest.mark.slow
-def test_table_6_every_model_of_order_two_for_kosovo():
+def test_table_6_every_model_of_four_lists():
+    assert_within_error((6947, 18010), 0.5, "kosovo", 0.95)
     assert_within_error((12451, 16273), 0.5, "kosovo", 0.95, max_order=2)
 
 

@@ -196,6 +196,15 @@ class AveragedLogLinear:
         mixture = _mixture(tried, weights)
         return self._estimate(table, data, mixture, lost, rng, extra)
 
+    def median(self, data: ListCounts) -> float:
+        """Give the median of the mixture alone, nan where there is none: what a resample needs."""
+        rule = Rule(self.criterion, self.count, self.admissible)
+        tried, found = self._search(data, rule)
+        weights, _ = _weights(tried, data, rule)
+        if not weights.any() or found.get("outside") == math.inf:
+            return math.nan
+        return data.n_observed + _mixture(tried, weights).quantile(0.5)
+
     def _search(self, data: ListCounts, rule: Rule) -> tuple[Tried, dict[str, Any]]:
         if self.search == "exhaustive":
             tried, n_models = exhaustive(data, rule, self.max_order)

@@ -92,9 +92,11 @@ def check_whole(setting: str, value: int, *, least: int = 1) -> None:
 
 
 def check_exact(search: str, count: str) -> None:
-    """Refuse the exact search together with a penalty that counts only what the data determine."""
-    if search == "exact" and count != "all":
-        raise SettingError('search="exact" bounds the penalty by every nominal parameter; leave count="all"')
+    """Refuse the exact and the stochastic search together with a penalty that counts only what the data determine."""
+    if search in ("exact", "mc3") and count != "all":
+        raise SettingError(
+            f'search="{search}" bounds the penalty by every nominal parameter; leave count="all"'
+        )
 
 
 def check_order(max_order: int | None) -> None:

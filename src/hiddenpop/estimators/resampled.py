@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, TableError
+from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.loglinear import LogLinear, model_for
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import Estimator
@@ -18,6 +19,7 @@ from hiddenpop.histories import project
 from hiddenpop.kernels.best_models import best_of_each
 from hiddenpop.kernels.refit import best_among, same_model
 from hiddenpop.kernels.term_sets import from_words
+from hiddenpop.model import HierarchicalModel
 from hiddenpop.table import CaptureTable
 
 __all__ = ["RefitBlock", "Resamples", "refit"]
@@ -77,9 +79,11 @@ def refit(block: RefitBlock) -> Resamples:
 def _quick(block: RefitBlock) -> Resamples | None:
     """Refit by a compiled loop, None for an estimator that has none."""
     base = block.estimator
-    if not isinstance(base, LogLinear | SelectedLogLinear):
+    if not isinstance(base, LogLinear | SelectedLogLinear | AveragedLogLinear):
         return None
     data = list_counts(block.table, estimator=base.name)
+    if isinstance(base, AveragedLogLinear):
+        return _average_again(block, base, data)
     if isinstance(base, LogLinear):
         model = model_for(base.model, block.table).restrict(data.kept)
         if model.is_saturated:
@@ -112,9 +116,18 @@ def _select_again(block: RefitBlock, base: SelectedLogLinear, data: ListCounts) 
     return Resamples(n_hat, _labels([from_words(words) for words in best.term_sets], data.n_lists))
 
 
-def _labels(term_sets: list[int], n_lists: int) -> tuple[str, ...]:
-    from hiddenpop.model import HierarchicalModel
+def _average_again(block: RefitBlock, base: AveragedLogLinear, data: ListCounts) -> Resamples:
+    """Average over the models of the original lists in every resample, without the tables of a full estimate."""
+    tables = _dense(block, data)
+    n_hat = np.array(
+        [base.median(dataclasses.replace(data, counts=row, n_observed=int(row.sum()))) for row in tables]
+    )
+    for row in np.flatnonzero(np.isnan(n_hat)):
+        n_hat[row] = _fit_one(block, int(row))[0]
+    return Resamples(n_hat, (NO_MODEL,) * len(tables))
 
+
+def _labels(term_sets: list[int], n_lists: int) -> tuple[str, ...]:
     known = {
         term_set: str(HierarchicalModel.from_term_set(term_set, n_lists)) if term_set else NO_MODEL
         for term_set in set(term_sets)

@@ -26,6 +26,7 @@ from hiddenpop.model import (
     model_space_size,
     notations,
 )
+from hiddenpop.parallel import run_blocks
 
 __all__ = [
     "Proof",
@@ -153,14 +154,15 @@ def exhaustive(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Tri
     t = data.n_lists
     if t > MAX_ENUMERATED_LISTS:
         raise CapabilityError(_refusal(t, max_order))
-    kept: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
-    values: npt.NDArray[np.float64] = np.empty(0)
-    n_models = 0
-    for block in enumerate_models(t, max_order=default_order(t, max_order)):
-        n_models += len(block)
-        fit = fit_batch(data.counts, block, t)
-        value = criteria_of(fit.deviance, fit.n_parameters, data.n_observed)[rule.criterion]
-        kept, values = _best(np.concatenate([kept, block]), np.concatenate([values, value]))
+    blocks = enumerate_models(t, max_order=default_order(t, max_order))
+    fitted = run_blocks(
+        _best_of_block,
+        [_Block(data.counts, block, t, rule.criterion, data.n_observed) for block in blocks],
+        label=f"models of {t} lists",
+    )
+    values = np.concatenate([value for _, value, _ in fitted])
+    kept, _ = _best(np.concatenate([term_sets for term_sets, _, _ in fitted]), values)
+    n_models = sum(size for _, _, size in fitted)
     return evaluate(data, kept), n_models
 
 
@@ -280,6 +282,24 @@ def weighty(
         outside = float(sizes @ np.exp(-np.maximum(above, window) / 2.0))
     tried, proof = exact(data, rule, order, window, max_fits)
     return tried, proof, outside if proof.finished else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Models to fit to one table, as a block of work."""
+
+    counts: npt.NDArray[np.float64]
+    term_sets: npt.NDArray[np.uint64]
+    n_lists: int
+    criterion: str
+    n_observed: int
+
+
+def _best_of_block(block: _Block) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], int]:
+    """Fit a block of models; give the best of them with their criterion, and how many were fitted."""
+    fit = fit_batch(block.counts, block.term_sets, block.n_lists)
+    values = criteria_of(fit.deviance, fit.n_parameters, block.n_observed)[block.criterion]
+    return *_best(block.term_sets, values), len(block.term_sets)
 
 
 def _best(

@@ -23,6 +23,7 @@ from hiddenpop.estimators.protocol import (
     spec_of,
 )
 from hiddenpop.estimators.search import Rule, Tried, downhill, exact, exhaustive, forward_pairs, stepwise_p
+from hiddenpop.estimators.stochastic import FEWEST_STEPS, stochastic
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
@@ -37,8 +38,8 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ADMISSIBLE", "COUNTS", "SelectedLogLinear", "estimate_without_model", "selection_frame"]
 
-SEARCHES = ("exhaustive", "exact", "stepwise_p", "stepwise_aic", "downhill")
-RANKED_SEARCHES = ("exhaustive", "exact")
+SEARCHES = ("exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill")
+RANKED_SEARCHES = ("exhaustive", "exact", "mc3")
 ADMISSIBLE = ("finite", "exists")
 COUNTS = ("all", "rank")
 
@@ -63,10 +64,11 @@ class SelectedLogLinear:
     max_order : int, optional
         Size of the largest term searched. By default every order up to five lists and 2 beyond. The stepwise
         searches are over two-list terms.
-    search : {"exhaustive", "exact", "stepwise_p", "stepwise_aic", "downhill"}
+    search : {"exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill"}
         Fit all models (up to six lists); prove the best of the whole space by branch and bound, every order unless
-        told otherwise; the p-value rule of Chan, Silverman & Vincent (2021); forward by AIC; or greedy descent to
-        the best neighbour. The last three can miss the best model.
+        told otherwise; walk at random over the models of two-list terms from several starts (for ten to twelve
+        lists); the p-value rule of Chan, Silverman & Vincent (2021); forward by AIC; or greedy descent to the best
+        neighbour. The last four can miss the best model.
     admissible : {"finite", "exists"}
         Which models may win: those with a finite and unique dark figure, or only those that pass the existence test
         of the extended maximum likelihood literature.
@@ -76,6 +78,8 @@ class SelectedLogLinear:
         For ``"stepwise_p"``: a pair enters while its p-value is below this.
     max_fits : int
         For ``"exact"``: give up after so many fits. ``details["proof"]`` then holds the gap that remains proven.
+    n_steps : int
+        For ``"mc3"``: steps of each walk. ``details["agreement"]`` tells whether the walks found the same.
     interval : {"profile", "lognormal", "wald"}
     level : float
 
@@ -109,11 +113,12 @@ class SelectedLogLinear:
 
     criterion: Criterion = "bic"
     max_order: int | None = None
-    search: Literal["exhaustive", "exact", "stepwise_p", "stepwise_aic", "downhill"] = "exhaustive"
+    search: Literal["exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill"] = "exhaustive"
     admissible: Literal["finite", "exists"] = "finite"
     count: Literal["all", "rank"] = "all"
     p_threshold: float = 0.02
     max_fits: int = 200_000
+    n_steps: int = 20_000
     interval: IntervalMethod = "profile"
     level: float = 0.95
 
@@ -128,7 +133,8 @@ class SelectedLogLinear:
         check_share("p_threshold", self.p_threshold)
         check_exact(self.search, self.count)
         check_whole("max_fits", self.max_fits)
-        if self.search.startswith("stepwise") and self.max_order not in (None, 2):
+        check_whole("n_steps", self.n_steps, least=FEWEST_STEPS)
+        if self.search.startswith(("stepwise", "mc3")) and self.max_order not in (None, 2):
             raise SettingError(
                 f"search={self.search!r} is over two-list terms; leave out max_order={self.max_order}"
             )
@@ -156,7 +162,8 @@ class SelectedLogLinear:
         # Forward by AIC follows AIC whatever the criterion, and so do its rankings.
         criterion = "aic" if self.search == "stepwise_aic" else self.criterion
         rule = Rule(criterion, self.count, self.admissible)
-        tried, found = self._search(data, rule)
+        tried, found = self._search(data, rule, rng)
+        told = found.pop("diagnostics", ())
         winner = int(np.argmax(tried.eligible(data, rule))) if self.search in RANKED_SEARCHES else 0
         extra: dict[str, Any] = {
             "criterion": criterion,
@@ -177,13 +184,11 @@ class SelectedLogLinear:
             interval=self.interval,
             rng=rng,
             known="selected model taken as known",
-            diagnostics=()
-            if self.search == "stepwise_p"
-            else _selection_diagnostics(tried, data, rule, winner),
+            diagnostics=() if self.search == "stepwise_p" else (*told, *_remarks(tried, data, rule, winner)),
             extra=extra,
         )
 
-    def _search(self, data: ListCounts, rule: Rule) -> tuple[Tried, dict[str, Any]]:
+    def _search(self, data: ListCounts, rule: Rule, rng: RNGLike) -> tuple[Tried, dict[str, Any]]:
         """Run the search. Where the criterion decides the models come best first, else the outcome comes first."""
         if self.search == "exhaustive":
             tried, n_models = exhaustive(data, rule, self.max_order)
@@ -191,6 +196,9 @@ class SelectedLogLinear:
         if self.search == "exact":
             tried, proof = exact(data, rule, self.max_order, SELECTION_WINDOW[rule.criterion], self.max_fits)
             return tried.ranked(data, rule), {"n_models": proof.n_fits, "path": None, "proof": proof}
+        if self.search == "mc3":
+            tried, walks = stochastic(data, rule, rng=rng, n_steps=self.n_steps)
+            return tried.ranked(data, rule), {**walks, "path": None}
         if self.search == "stepwise_p":
             tried, path = stepwise_p(data, rule, self.p_threshold)
         elif self.search == "stepwise_aic":
@@ -237,7 +245,7 @@ def _order_masks(n_lists: int) -> list[int]:
     return masks
 
 
-def _selection_diagnostics(tried: Tried, data: ListCounts, rule: Rule, winner: int) -> tuple[Diagnostic, ...]:
+def _remarks(tried: Tried, data: ListCounts, rule: Rule, winner: int) -> tuple[Diagnostic, ...]:
     values = tried.criteria(data, rule.count)[rule.criterion]
     found = [
         _better_without_answer(tried, data, rule, values, winner),

@@ -18,7 +18,7 @@ from hiddenpop.parallel import run_blocks, spawn_seeds
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import RNGLike
 
-__all__ = ["stochastic"]
+__all__ = ["FEWEST_STEPS", "stochastic"]
 
 WINDOW = {"bic": 10.0, "aic": 4.0, "aicc": 4.0}
 MODELS_KEPT, INADMISSIBLE_KEPT = 100, 20
