@@ -10,8 +10,8 @@ Kosovo with the five best models two 95 % intervals are printed, [8500, 17000] i
 Ours is about [8080, 17480]; the first lower limit is 2.7 standard deviations off, the second within one.
 Resamples in which a model has no maximum count as unknown, or, with "finite", as unbounded. With the best model
 only, Korea has 1.5 % of the first kind, which moves its upper limit to about 307 (281 with "finite", 267 with whatever
-number an unchecked fit ends at). The 248 printed is nearest to the last, but within the error of all three: 2.6 and 2.2
-standard deviations from the first two.
+number an unchecked fit ends at). The 248 printed is nearest to the last, but does not tell the readings apart: it is
+2.6 and 2.2 standard deviations from the first two.
 """
 
 from functools import cache

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.errors import CapabilityError, EmptyListWarning, SettingError
 from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.protocol import (
     Estimator,
@@ -73,7 +74,8 @@ class Bootstrapped:
     -----
     A resample without a finite estimate is counted in `Estimate.n_failed` and enters the limits: unbounded as
     infinity, unknown at the number observed for the lower and at infinity for the upper limit, so that it can only
-    widen the interval. If the base itself has no finite estimate, its own status and interval are returned.
+    widen the interval. If the base itself has no estimate away from a boundary, its own status and interval are
+    returned.
 
     References
     ----------
@@ -109,7 +111,10 @@ class Bootstrapped:
         check_boot_size(self.n_boot, self.level)
         if self.n_top is not None:
             check_whole("n_top", self.n_top)
-            if not isinstance(self.base, SelectedLogLinear) or self.base.search != "exhaustive":
+            base = self.base
+            if not (
+                isinstance(base, SelectedLogLinear) and base.search == "exhaustive" and base.count == "all"
+            ):
                 raise SettingError(
                     'n_top needs base=SelectedLogLinear(search="exhaustive"), which ranks all models'
                 )
@@ -134,7 +139,7 @@ class Bootstrapped:
         """
         rngs = spawn_seeds(rng, 2)
         estimate = self.base.fit(table, rng=rngs[0])
-        if not math.isfinite(estimate.n_hat):
+        if estimate.status != "ok":
             return self._without_bootstrap(estimate, table, rng)
         drawn_from, counts = self._resampled_counts(table, estimate, rngs[1])
         models = self._top_models(estimate)
@@ -152,9 +157,7 @@ class Bootstrapped:
         return self._with_bootstrap(estimate, table, counts, draws, limits, rng)
 
     def _without_bootstrap(self, estimate: Estimate, table: CaptureTable, rng: RNGLike) -> Estimate:
-        message = (
-            "the base has no finite estimate, so there is nothing to resample around; its own interval stands"
-        )
+        message = "the base has no estimate away from a boundary to resample around; its own interval stands"
         return dataclasses.replace(
             estimate,
             estimator=spec_of(self),
@@ -177,9 +180,7 @@ class Bootstrapped:
             )
         cells = estimate.details["cells"]
         fitted = np.concatenate([[estimate.n_hidden], cells["fitted"]])
-        every_cell = CaptureTable.from_counts(
-            cells.loc[:, :"count"].assign(count=1), name=table.name, public=table.public
-        )
+        every_cell = _one_person_each(cells, table)
         return every_cell, draw_parametric(fitted, estimate.n_hat, self.n_boot, rng)[:, 1:]
 
     def _known(self) -> str:
@@ -211,6 +212,7 @@ class Bootstrapped:
         return Resamples(
             np.concatenate([block.n_hat for block in done]),
             tuple(model for block in done for model in block.models),
+            sum(block.n_unfinished for block in done),
         )
 
     def _jackknife(self, table: CaptureTable, models: tuple[int, ...], rng: np.random.Generator) -> Floats:
@@ -249,11 +251,19 @@ class Bootstrapped:
             estimator=spec_of(self),
             n_failed=int(np.sum(~np.isfinite(draws.n_hat))),
             draws=draws.n_hat,
-            diagnostics=(*estimate.diagnostics, *notes, *_unstable(chosen, self.n_boot)),
+            diagnostics=(*estimate.diagnostics, *notes, *_unstable(chosen, self.n_boot), *_unfinished(draws)),
             provenance=make_provenance(table.summary, rng),
             details=details,
-            protected=(*estimate.protected, "bagged"),
+            protected=(*estimate.protected, "bagged", "acceleration"),
         )
+
+
+def _one_person_each(cells: pd.DataFrame, table: CaptureTable) -> CaptureTable:
+    """Make a table with every observable cell of the fitted lists; lists that caught nobody stay empty."""
+    frame = cells.reindex(columns=list(table.lists), fill_value=0).assign(count=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyListWarning)
+        return CaptureTable.from_counts(frame, lists=table.lists, name=table.name, public=table.public)
 
 
 def _choices(draws: Resamples) -> pd.DataFrame:
@@ -270,6 +280,14 @@ def _choices(draws: Resamples) -> pd.DataFrame:
         if model != NO_MODEL
     ]
     return pd.DataFrame(rows, columns=["model", "share", "median"])
+
+
+def _unfinished(draws: Resamples) -> list[Diagnostic]:
+    """Warn when some searches ran out of fits, so that a better model may have been missed."""
+    if not draws.n_unfinished:
+        return []
+    message = f"in {draws.n_unfinished} resamples the search stopped before the best model was proven; raise max_fits"
+    return [Diagnostic("search_unfinished", "warning", message, draws.n_unfinished)]
 
 
 def _unstable(chosen: pd.DataFrame, n_boot: int) -> list[Diagnostic]:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from hiddenpop.errors import SettingError
@@ -107,4 +108,4 @@ def check_order(max_order: int | None) -> None:
 
 def _as_number(value: Any) -> float:
     """Give the value as a number, nan where it is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)

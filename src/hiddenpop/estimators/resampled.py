@@ -63,10 +63,13 @@ class Resamples:
         inf where unbounded, nan where there is no number for another reason.
     models : tuple of str
         Model chosen in each, empty text where there is none or the estimator chooses none.
+    n_unfinished : int
+        Resamples in which an exact search ran out of fits.
     """
 
     n_hat: Floats
     models: tuple[str, ...]
+    n_unfinished: int = 0
 
 
 def refit(block: RefitBlock) -> Resamples:
@@ -113,7 +116,8 @@ def _select_again(block: RefitBlock, base: SelectedLogLinear, data: ListCounts) 
         np.isnan(n_hat)
     ):  # no model may be chosen: the estimator itself says what that means
         n_hat[row] = _fit_one(block, int(row))[0]
-    return Resamples(n_hat, _labels([from_words(words) for words in best.term_sets], data.n_lists))
+    labels = _labels([from_words(words) for words in best.term_sets], data.n_lists)
+    return Resamples(n_hat, labels, int(np.sum(~best.finished)))
 
 
 def _average_again(block: RefitBlock, base: AveragedLogLinear, data: ListCounts) -> Resamples:

@@ -22,7 +22,16 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
-from hiddenpop.estimators.search import Rule, Tried, downhill, exact, exhaustive, forward_pairs, stepwise_p
+from hiddenpop.estimators.search import (
+    Proof,
+    Rule,
+    Tried,
+    downhill,
+    exact,
+    exhaustive,
+    forward_pairs,
+    stepwise_p,
+)
 from hiddenpop.estimators.stochastic import FEWEST_STEPS, stochastic
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
@@ -195,7 +204,8 @@ class SelectedLogLinear:
             return tried.ranked(data, rule), {"n_models": n_models, "path": None}
         if self.search == "exact":
             tried, proof = exact(data, rule, self.max_order, SELECTION_WINDOW[rule.criterion], self.max_fits)
-            return tried.ranked(data, rule), {"n_models": proof.n_fits, "path": None, "proof": proof}
+            found = {"n_models": proof.n_fits, "path": None, "proof": proof, "diagnostics": _unproven(proof)}
+            return tried.ranked(data, rule), found
         if self.search == "mc3":
             tried, walks = stochastic(data, rule, rng=rng, n_steps=self.n_steps)
             return tried.ranked(data, rule), {**walks, "path": None}
@@ -206,6 +216,14 @@ class SelectedLogLinear:
         else:
             tried, path = downhill(data, rule, self.max_order)
         return tried, {"n_models": len(tried), "path": path}
+
+
+def _unproven(proof: Proof) -> tuple[Diagnostic, ...]:
+    """Warn when the search ran out of fits before it had proven its best model."""
+    if proof.finished:
+        return ()
+    message = f"the search stopped after {proof.n_fits:,} fits: a model up to {proof.gap:.1f} units better may exist"
+    return (Diagnostic("search_unfinished", "warning", message, proof.gap),)
 
 
 def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:

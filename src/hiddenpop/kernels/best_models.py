@@ -232,6 +232,8 @@ class ResampledBest:
         Dark figure, nan where no model is admissible.
     log_n0_variance, deviance : ndarray of float
     n_fits : ndarray of int
+    finished : ndarray of bool
+        Whether the whole space was covered.
     """
 
     term_sets: npt.NDArray[np.uint64]
@@ -239,6 +241,7 @@ class ResampledBest:
     log_n0_variance: Floats
     deviance: Floats
     n_fits: Ints
+    finished: npt.NDArray[np.bool_]
 
 
 @nb.njit(cache=True)
@@ -255,6 +258,7 @@ def _best_of_each(
     figures: Floats,
     codes: Ints,
     fits: Ints,
+    finished: npt.NDArray[np.bool_],
 ) -> None:
     size = tables.shape[1]
     use = np.ones(size, dtype=np.bool_)
@@ -285,6 +289,7 @@ def _best_of_each(
         )
         run_search(problem, smallest, largest, catch)
         fits[b] = catch.tally[FITS]
+        finished[b] = catch.state[PROVEN] == np.inf
         codes[b] = INADMISSIBLE
         fewest = size + 1
         for i in range(catch.tally[FOUND]):
@@ -330,18 +335,32 @@ def best_of_each(
     sets = np.zeros((b, len(smallest)), dtype=np.uint64)
     figures = np.full((b, 3), np.nan)
     codes, fits = np.zeros(b, dtype=np.int64), np.zeros(b, dtype=np.int64)
+    finished = np.zeros(b, dtype=np.bool_)
     kind = PENALTY_KINDS[criterion]
     _best_of_each(
-        tables, n_lists, kind, smallest, largest, exists, max_fits, TIES_KEPT, sets, figures, codes, fits
+        tables,
+        n_lists,
+        kind,
+        smallest,
+        largest,
+        exists,
+        max_fits,
+        TIES_KEPT,
+        sets,
+        figures,
+        codes,
+        fits,
+        finished,
     )
     for row in np.flatnonzero(codes == DOUBTFUL):
         found = best_models(
             tables[row], n_lists, criterion=criterion, max_order=max_order, exists=exists, max_fits=max_fits
         )
         fits[row] += found.n_fits
+        finished[row] = found.finished
         figures[row] = np.nan
         if found.admissible.any():
             first = int(np.argmax(found.admissible))
             sets[row] = to_words(found.term_sets[first], n_lists)
             figures[row] = found.deviance[first], found.n0[first], found.log_n0_variance[first]
-    return ResampledBest(sets, figures[:, 1], figures[:, 2], figures[:, 0], fits)
+    return ResampledBest(sets, figures[:, 1], figures[:, 2], figures[:, 0], fits, finished)

@@ -35,6 +35,9 @@ Words = npt.NDArray[np.uint64]
 DEVIANCE_SLACK = 1e-6
 """A converged deviance lies above its infimum by no more than Newton's stopping rule allows, 1e-8."""
 
+ROUNDING = 1e-11
+"""What rounding in the Gram matrix can hide, as a share of the persons: of a mean on its way to 0, of a deviance."""
+
 OFF_FACE_MEAN = 1e-6
 SURELY_OFF_FACE, SURELY_ON_FACE = 1e-8, 1e-5
 
@@ -144,8 +147,9 @@ def judge(problem: Problem, terms: Ints, means: Floats, live: Bools) -> int:
         return ADMISSIBLE
     on_face = live & ((counts > 0.0) | (means > OFF_FACE_MEAN))
     on_face[0] = False
+    surely_on_face = max(SURELY_ON_FACE, ROUNDING * problem.margins[0])
     for w in range(1, counts.shape[0]):
-        if live[w] and counts[w] == 0.0 and SURELY_OFF_FACE < means[w] < SURELY_ON_FACE:
+        if live[w] and counts[w] == 0.0 and SURELY_OFF_FACE < means[w] < surely_on_face:
             return DOUBTFUL
     independent = independent_terms(np.flatnonzero(on_face), active)
     if problem.exists:
@@ -162,7 +166,7 @@ def _consider(problem: Problem, catch: Catch, words: Words, terms: Ints) -> floa
     )
     catch.tally[FITS] += 1
     value = deviance + problem.penalty[p]
-    if value > catch.state[BEST] + problem.window:
+    if value == np.inf or value > catch.state[BEST] + problem.window:
         return deviance
     code = judge(problem, terms[:p], means, live)
     for e in range(problem.excluded.shape[0]):
@@ -221,7 +225,9 @@ def _raise_floor(problem: Problem, catch: Catch, stack: Stack, depth: int, terms
     fitted = _fit_terms(problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists)
     catch.tally[FITS] += 1
     if fitted[6]:
-        stack.floor[depth] = max(stack.floor[depth], fitted[3] - DEVIANCE_SLACK)
+        stack.floor[depth] = max(
+            stack.floor[depth], fitted[3] - DEVIANCE_SLACK - ROUNDING * problem.margins[0]
+        )
 
 
 @nb.njit(cache=True)
