@@ -44,6 +44,9 @@ MODELS_KEPT = 1 << 15
 """Of a larger space only the best this many models are judged; up to five lists, and order 2 of six, keep all."""
 
 
+MAX_EXACT_LISTS = 9
+"""The bound of the whole space fits its largest model: 500 parameters at nine lists."""
+
 WIDEST_WINDOW = 80.0
 
 TIE = 1e-7
@@ -205,6 +208,7 @@ def exact(
     tried : Tried
     proof : Proof
     """
+    _refuse_proof(data)
     found = best_models(
         data.counts,
         data.n_lists,
@@ -218,6 +222,15 @@ def exact(
     best = float(found.values[found.admissible].min()) if found.admissible.any() else np.inf
     gap = 0.0 if found.finished else max(0.0, best - found.proven)
     return tried, Proof(found.n_fits, found.finished, gap)
+
+
+def _refuse_proof(data: ListCounts) -> None:
+    """Refuse branch and bound where its largest model is out of reach."""
+    if data.n_lists > MAX_EXACT_LISTS:
+        raise CapabilityError(
+            f"{data.n_lists} lists are too many to prove the best model of the whole space, which takes fits of nearly "
+            f'2**{data.n_lists} parameters; use search="mc3", or merge lists down to {MAX_EXACT_LISTS}'
+        )
 
 
 @cache
@@ -265,6 +278,7 @@ def weighty(
     Beyond a distance w from the best there are at most as many models of each size as the space has, each with a
     criterion of at least its own penalty and of at least w above the best.
     """
+    _refuse_proof(data)
     order = default_order(data.n_lists, max_order)
     sizes = np.array(models_by_size(data.n_lists, order), dtype=np.float64)
     best = best_models(
