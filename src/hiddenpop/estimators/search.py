@@ -208,7 +208,7 @@ def exact(
     tried : Tried
     proof : Proof
     """
-    _refuse_proof(data)
+    _refuse_proof(data, max_order)
     found = best_models(
         data.counts,
         data.n_lists,
@@ -218,15 +218,16 @@ def exact(
         window=window,
         max_fits=max_fits,
     )
-    tried = evaluate(data, found.term_sets)
+    # Where no model has a finite criterion, the main effects stand for the space.
+    tried = evaluate(data, found.term_sets or (HierarchicalModel.independence(data.n_lists).term_set,))
     best = float(found.values[found.admissible].min()) if found.admissible.any() else np.inf
     gap = 0.0 if found.finished else max(0.0, best - found.proven)
     return tried, Proof(found.n_fits, found.finished, gap)
 
 
-def _refuse_proof(data: ListCounts) -> None:
+def _refuse_proof(data: ListCounts, max_order: int | None) -> None:
     """Refuse branch and bound where its largest model is out of reach."""
-    if data.n_lists > MAX_EXACT_LISTS:
+    if data.n_lists > MAX_EXACT_LISTS and (max_order is None or max_order > 2):
         raise CapabilityError(
             f"{data.n_lists} lists are too many to prove the best model of the whole space, which takes fits of nearly "
             f'2**{data.n_lists} parameters; use search="mc3", or merge lists down to {MAX_EXACT_LISTS}'
@@ -278,7 +279,7 @@ def weighty(
     Beyond a distance w from the best there are at most as many models of each size as the space has, each with a
     criterion of at least its own penalty and of at least w above the best.
     """
-    _refuse_proof(data)
+    _refuse_proof(data, max_order)
     order = default_order(data.n_lists, max_order)
     sizes = np.array(models_by_size(data.n_lists, order), dtype=np.float64)
     best = best_models(
