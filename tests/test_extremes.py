@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from tests.contract.cases import VARIANTS, label, make, quietly, table_of
+from tests.contract.cases import IN_TIME, VARIANTS, label, make, quietly, table_of
 
 from hiddenpop import CaptureTable, LogLinear, SelectedLogLinear
 from hiddenpop.errors import CapabilityError
@@ -52,7 +52,8 @@ def assert_sensible(estimate):
     assert n <= interval.low <= interval.high, sentence(estimate)
     if estimate.status == "ok":
         assert n <= estimate.n_hat <= largest, sentence(estimate)
-        assert interval.low <= estimate.n_hat <= interval.high, sentence(estimate)
+        outside = any(d.name == "estimate_outside_interval" for d in estimate.diagnostics)
+        assert outside != (interval.low <= estimate.n_hat <= interval.high), sentence(estimate)
     else:
         assert estimate.status in CLEAR, sentence(estimate)
         assert len(estimate.reason) > 20
@@ -61,9 +62,12 @@ def assert_sensible(estimate):
 
 
 def refuses_two_lists(case, table):
-    """Sample coverage learns dependence from a third list; nothing else here needs one."""
-    caught = table.n_lists - len(table.empty_lists)
-    return case[0] == "sample_coverage" and ("variant", "independent") not in case[1] and caught == 2
+    """Sample coverage learns dependence from a third list, and Mbh sets the first of its captures apart."""
+    if table.n_lists - len(table.empty_lists) > 2:
+        return False
+    if case[0] == "closed_population":
+        return ("model", "Mbh") in case[1]
+    return case[0] == "sample_coverage" and ("variant", "independent") not in case[1]
 
 
 # A bootstrap fits a thousand times: its extremes belong to the slow suite.
@@ -78,7 +82,7 @@ def test_an_extreme_table_gets_a_right_answer_or_a_clear_status(case, name):
     counts, lists = EXTREMES[name]
     table = table_of(counts, lists)
     if refuses_two_lists(case, table):
-        with pytest.raises(CapabilityError, match="a third list"):
+        with pytest.raises(CapabilityError, match=r"a third list|at least 3"):
             quietly(make(case, table).fit, table)
     else:
         assert_sensible(quietly(make(case, table).fit, table, rng=1))
@@ -158,22 +162,30 @@ def twelve():
     return twelve_lists(1500, np.random.default_rng(12))
 
 
+PROOFS = [case for case in VARIANTS if case[0] == "bootstrapped" or ("search", "exact") in case[1]]
 EXHAUSTIVE = [
     case
     for case in VARIANTS
-    if case[0] == "averaged" or (case[0] == "selected" and "search" not in dict(case[1]))
+    if case not in PROOFS
+    and (case[0] == "averaged" or (case[0] == "selected" and "search" not in dict(case[1])))
 ]
+TWELVE = [case for case in VARIANTS if case not in EXHAUSTIVE + PROOFS]
 
 
-@pytest.mark.parametrize("case", EXHAUSTIVE[:2], ids=label)
+@pytest.mark.parametrize("case", EXHAUSTIVE, ids=label)
 def test_twelve_lists_are_too_many_to_search_whole(case, twelve):
     with pytest.raises(CapabilityError, match="12 lists have 73,786,976,294,838,206,464 hierarchical models"):
         make(case, twelve).fit(twelve)
 
 
-PROOFS = [case for case in VARIANTS if case[0] == "bootstrapped" or ("search", "exact") in case[1]]
-WALKS = [case for case in VARIANTS if ("search", "mc3") in case[1]]
-TWELVE = [case for case in VARIANTS if case not in EXHAUSTIVE + PROOFS + WALKS]
+@pytest.mark.parametrize("case", PROOFS, ids=label)
+def test_twelve_lists_are_too_many_to_prove_a_best_model(case, twelve):
+    with pytest.raises(
+        CapabilityError, match=r'12 lists are too many to prove the best model.*use search="mc3"'
+    ):
+        make(case, twelve).fit(twelve)
+
+
 SLOW_SEARCH = ("selected", (("search", "stepwise_aic"),))
 
 
@@ -185,17 +197,14 @@ SLOW_SEARCH = ("selected", (("search", "stepwise_aic"),))
 def test_twelve_lists_get_an_answer_near_the_truth(case, twelve):
     estimate = make(case, twelve).fit(twelve)
     assert_sensible(estimate)
+    if set(case[1]) & IN_TIME:
+        # Later lists catch more here, so first captures do not become fewer.
+        assert estimate.status == "unbounded"
+        return
     assert estimate.ok
     # Chao's closed form takes the lists to be alike and is biased upwards; Petersen's uses two lists of twelve.
     assert estimate.n_hat == pytest.approx(1500, rel=0.35)
     assert len(estimate.table.lists) == 12
-
-
-def test_twelve_lists_are_too_many_to_prove_a_best_model(twelve):
-    with pytest.raises(
-        CapabilityError, match=r'12 lists are too many to prove the best model.*use search="mc3"'
-    ):
-        SelectedLogLinear(search="exact").fit(twelve)
 
 
 def test_twelve_lists_have_a_notation_that_cannot_be_misread(twelve):

@@ -179,7 +179,7 @@ def test_bias_correction_makes_an_unbounded_fit_finite_and_says_what_it_was() ->
     apart = table_of(np.array([0, 10, 20, 0, 30, 0, 0, 0], dtype=float))
     corrected = ClosedPopulation(model="Mt", bias_corrected=True, interval="lognormal").fit(apart)
     assert corrected.status == "ok"
-    assert "status unbounded" in corrected.diagnostics[-1].message
+    assert "from none (unbounded)" in corrected.diagnostics[-1].message
 
 
 def test_theta_moves_the_estimate() -> None:

@@ -10,8 +10,9 @@ from tests.support.tables import table_of
 
 from hiddenpop import SelectedLogLinear, datasets
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.exact import exact
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.estimators.search import Rule, exact, exhaustive
+from hiddenpop.estimators.search import Rule, exhaustive
 from hiddenpop.estimators.selected import SELECTION_WINDOW
 
 SMALL = [

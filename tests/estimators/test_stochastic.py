@@ -7,8 +7,9 @@ from tests.support.tables import table_of
 
 from hiddenpop import datasets
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.exact import exact
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.search import Rule, exact
+from hiddenpop.estimators.search import Rule
 from hiddenpop.estimators.stochastic import stochastic
 
 

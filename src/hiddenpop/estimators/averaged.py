@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
+from hiddenpop.estimators.exact import weighty
 from hiddenpop.estimators.loglinear import PROTECTED
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import (
@@ -22,7 +23,7 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
-from hiddenpop.estimators.search import Rule, Tried, exhaustive, weighty
+from hiddenpop.estimators.search import Rule, Tried, exhaustive
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval

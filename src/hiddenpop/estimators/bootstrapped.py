@@ -41,6 +41,9 @@ INTERVALS = ("bca", "percentile", "basic")
 BLOCK = 100
 """Resamples a block; it depends on nothing, so that any number of workers draws the same numbers."""
 
+SAME_NUMBER = 1e-9
+"""Relative difference below which two routes to one estimate differ by rounding."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrapped:
@@ -144,6 +147,7 @@ class Bootstrapped:
         drawn_from, counts = self._resampled_counts(table, estimate, rngs[1])
         models = self._top_models(estimate)
         draws = self._refit_all(drawn_from, counts, models, rngs[1], f"bootstrap of {table.name}")
+        draws = _without_rounding(draws, estimate.n_hat)
         jackknife = self._jackknife(table, models, rngs[1]) if self.interval == "bca" else None
         limits = bootstrap_limits(
             draws.n_hat,
@@ -251,7 +255,13 @@ class Bootstrapped:
             estimator=spec_of(self),
             n_failed=int(np.sum(~np.isfinite(draws.n_hat))),
             draws=draws.n_hat,
-            diagnostics=(*estimate.diagnostics, *notes, *_unstable(chosen, self.n_boot), *_unfinished(draws)),
+            diagnostics=(
+                *estimate.diagnostics,
+                *notes,
+                *_unstable(chosen, self.n_boot),
+                *_unfinished(draws),
+                *_outside(estimate.n_hat, limits),
+            ),
             provenance=make_provenance(table.summary, rng),
             details=details,
             protected=(*estimate.protected, "bagged", "acceleration"),
@@ -264,6 +274,24 @@ def _one_person_each(cells: pd.DataFrame, table: CaptureTable) -> CaptureTable:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EmptyListWarning)
         return CaptureTable.from_counts(frame, lists=table.lists, name=table.name, public=table.public)
+
+
+def _without_rounding(draws: Resamples, n_hat: float) -> Resamples:
+    """Make draws that differ from the estimate by rounding alone equal to it: two routes led to one number."""
+    same = np.isclose(draws.n_hat, n_hat, rtol=SAME_NUMBER, atol=0.0)
+    return dataclasses.replace(draws, n_hat=np.where(same, n_hat, draws.n_hat))
+
+
+def _outside(n_hat: float, limits: Limits) -> list[Diagnostic]:
+    """Warn when nearly all resamples lie on one side of the estimate."""
+    if limits.low <= n_hat <= limits.high:
+        return []
+    side = "above" if n_hat > limits.high else "below"
+    message = (
+        f"the estimate lies {side} its interval: resampling moves nearly all estimates to one side, "
+        f"so neither is a good guide"
+    )
+    return [Diagnostic("estimate_outside_interval", "warning", message)]
 
 
 def _choices(draws: Resamples) -> pd.DataFrame:

@@ -277,15 +277,17 @@ def _corrected(settings: ClosedPopulation, data: ListCounts, fit: ClosedFit) -> 
     """Take dark figure and variance from the counts with pseudo-counts; all else stays that of the data."""
     counts = bias_corrected_counts(data.counts[1:], data.n_lists)
     _, other = fit_lower_bound(closed_design(settings.model, data.lists, settings.column), counts)
-    message = (
-        f"bias correction moved the dark figure from {fit.n0:,.1f} (status {fit.status}) to {other.n0:,.1f}"
-    )
+    before = f"from {fit.n0:,.1f}" if math.isfinite(fit.n0) else f"from none ({fit.status})"
+    after = f"to {other.n0:,.1f}" if math.isfinite(other.n0) else f"to none ({other.status})"
     moved = replace(
         fit, status=other.status, n0=other.n0, log_n0_variance=other.log_n0_variance,
         converged=fit.converged and other.converged,
     )  # fmt: skip
     return moved, Diagnostic(
-        "bias_corrected", "info", message, other.n0 - fit.n0 if math.isfinite(fit.n0) else None
+        "bias_corrected",
+        "info",
+        f"bias correction moved the dark figure {before} {after}",
+        other.n0 - fit.n0 if math.isfinite(fit.n0) and math.isfinite(other.n0) else None,
     )
 
 

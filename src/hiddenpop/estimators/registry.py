@@ -18,6 +18,7 @@ ESTIMATORS: dict[str, str] = {
     "chapman": "hiddenpop.estimators.two_lists:Chapman",
     "chao": "hiddenpop.estimators.lower_bound:ChaoLowerBound",
     "bootstrapped": "hiddenpop.estimators.bootstrapped:Bootstrapped",
+    "closed_population": "hiddenpop.estimators.closed_population:ClosedPopulation",
     "sample_coverage": "hiddenpop.estimators.sample_coverage:SampleCoverage",
 }
 

@@ -29,6 +29,9 @@ Ints = npt.NDArray[np.int64]
 
 NO_MODEL = ""
 
+LARGEST_QUICK_COUNT = 10**9
+"""Beyond it one person beside so many is lost in the rounding of a compiled fit; the estimator's own `fit` is used."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefitBlock:
@@ -83,6 +86,8 @@ def _quick(block: RefitBlock) -> Resamples | None:
     """Refit by a compiled loop, None for an estimator that has none."""
     base = block.estimator
     if not isinstance(base, LogLinear | SelectedLogLinear | AveragedLogLinear):
+        return None
+    if block.counts.max(initial=0) > LARGEST_QUICK_COUNT:
         return None
     data = list_counts(block.table, estimator=base.name)
     if isinstance(base, AveragedLogLinear):
@@ -155,8 +160,16 @@ def _dense(block: RefitBlock, data: ListCounts) -> Floats:
 
 
 def _one_by_one(block: RefitBlock) -> Resamples:
+    block = dataclasses.replace(block, estimator=_without_profile(block.estimator))
     fitted = [_fit_one(block, row) for row in range(len(block.counts))]
     return Resamples(np.array([n for n, _ in fitted]), tuple(model for _, model in fitted))
+
+
+def _without_profile(estimator: Estimator) -> Estimator:
+    """Choose the quickest interval: only the number is kept of a refit."""
+    if isinstance(estimator, LogLinear | SelectedLogLinear):
+        return dataclasses.replace(estimator, interval="wald")
+    return estimator
 
 
 def _fit_one(block: RefitBlock, row: int) -> tuple[float, str]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
+from hiddenpop.estimators.exact import Proof, exact
 from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
 from hiddenpop.estimators.prepare import ListCounts, list_counts
@@ -22,16 +23,7 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
-from hiddenpop.estimators.search import (
-    Proof,
-    Rule,
-    Tried,
-    downhill,
-    exact,
-    exhaustive,
-    forward_pairs,
-    stepwise_p,
-)
+from hiddenpop.estimators.search import Rule, Tried, downhill, exhaustive, forward_pairs, stepwise_p
 from hiddenpop.estimators.stochastic import FEWEST_STEPS, stochastic
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel

@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.histories import captures, decode
+from hiddenpop.kernels.dense import DenseFit
 from hiddenpop.kernels.faces import FitStatus, direction_of_dark_figure, facial_set
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
 from hiddenpop.kernels.profile import ProfileLimits, profile_limits
+from hiddenpop.kernels.repeated import LARGEST_COUNT, RepeatedFit, repeated_fit
 from hiddenpop.kernels.steady import robust_fit, steady_fit
 
 __all__ = [
@@ -428,11 +430,8 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
             if reduced.names not in reductions:
                 reductions[reduced.names] = _reduction(reduced, supposed > 0)
             matrix, on_face, positions = reductions[reduced.names]
-            if len(matrix) > MANY_CELLS:
-                fit = steady_fit(matrix, supposed[on_face], starts.get(reduced.names))
-                starts[reduced.names] = fit.coefficients
-            else:
-                fit = robust_fit(matrix, supposed[on_face])
+            fit = _fit_again(matrix, supposed[on_face], starts.get(reduced.names))
+            starts[reduced.names] = fit.coefficients
             negative = [
                 c
                 for c, value in zip(positions, fit.coefficients, strict=True)
@@ -446,6 +445,16 @@ def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level
         return profile_limits(deviance_at, float(counts.sum()), n0_hat, level)
     except ValueError as error:  # the search for a limit finds no change of sign
         raise ArithmeticError("the profile likelihood drowns in rounding: counts differ too much") from error
+
+
+def _fit_again(matrix: Floats, counts: Floats, start: Floats | None) -> RepeatedFit | DenseFit:
+    """Fit by compiled steps from the last coefficients or from the counts, else by the exact or the steady route."""
+    if counts.max() <= LARGEST_COUNT:
+        for near in (start, None):
+            quick = repeated_fit(matrix, counts, near)
+            if quick.converged:
+                return quick
+    return steady_fit(matrix, counts, start) if len(matrix) > MANY_CELLS else robust_fit(matrix, counts)
 
 
 def _reduction(design: ClosedDesign, positive: Bools) -> tuple[Floats, Bools, list[int]]:

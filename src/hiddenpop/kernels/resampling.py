@@ -7,12 +7,20 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.errors import CapabilityError
 from hiddenpop.kernels.bootstrap_limits import type8_quantile
 
 __all__ = ["Bagged", "bagged", "draw_multinomial", "draw_parametric", "draw_semiparametric"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
+
+
+LARGEST_POPULATION = 2.0**62
+"""What whole numbers of 64 bits can count, with room."""
+
+NEGLIGIBLE_SHARE = 1e-6
+"""Where hardly anybody is caught, cell counts are Poisson up to this share of their variance."""
 
 
 def draw_multinomial(counts: npt.ArrayLike, size: int, rng: np.random.Generator) -> Ints:
@@ -55,7 +63,7 @@ def draw_semiparametric(counts: npt.ArrayLike, n_hat: float, size: int, rng: np.
 
     Notes
     -----
-    ``Mult(round(N); n_w / N, (N - n) / N)`` without its last cell, so the number observed varies.
+    ``Mult(round(N); n_w / N, (N - n) / N)`` without those missed, so the number observed varies.
 
     References
     ----------
@@ -65,13 +73,13 @@ def draw_semiparametric(counts: npt.ArrayLike, n_hat: float, size: int, rng: np.
     Examples
     --------
     >>> draw_semiparametric([0, 30, 20], 200.0, 3, np.random.default_rng(1)).sum(axis=1).tolist()
-    [57, 53, 46]
+    [44, 51, 46]
     """
     cells = np.asarray(counts, dtype=np.float64)
     missed = n_hat - cells.sum()
     if not 0.0 <= missed < math.inf:
         raise ValueError(f"n_hat={n_hat!r} must be finite and at least the number observed, {cells.sum():g}")
-    return _multinomial(round(n_hat), np.append(cells, missed), size, rng)[:, :-1]
+    return _draw_caught(missed, cells, size, rng)
 
 
 def draw_parametric(fitted: npt.ArrayLike, n_hat: float, size: int, rng: np.random.Generator) -> Ints:
@@ -103,9 +111,22 @@ def draw_parametric(fitted: npt.ArrayLike, n_hat: float, size: int, rng: np.rand
     means = np.asarray(fitted, dtype=np.float64)
     if not (math.isfinite(n_hat) and math.isclose(means.sum(), n_hat, rel_tol=1e-6)):
         raise ValueError(f"the fitted cells add up to {means.sum():g}, not to a finite n_hat={n_hat!r}")
-    drawn = _multinomial(round(n_hat), means, size, rng)
-    drawn[:, 0] = 0
+    drawn = np.zeros((size, len(means)), dtype=np.int64)
+    drawn[:, 1:] = _draw_caught(means[0], means[1:], size, rng)
     return drawn
+
+
+def _draw_caught(missed: float, cells: Floats, size: int, rng: np.random.Generator) -> Ints:
+    """Draw whole populations, the missed in front, and keep the cells of those caught."""
+    persons = missed + float(cells.sum())
+    if persons < LARGEST_POPULATION:
+        return _multinomial(round(persons), np.insert(cells, 0, missed), size, rng)[:, 1:]
+    if cells.sum() > NEGLIGIBLE_SHARE * persons:
+        raise CapabilityError(
+            f"a population of {persons:.3g} of whom {cells.sum():.3g} are caught is too large to draw; "
+            f'use scheme="multinomial", or count in thousands'
+        )
+    return rng.poisson(cells, size=(size, len(cells))).astype(np.int64)
 
 
 def _multinomial(persons: int, weights: Floats, size: int, rng: np.random.Generator) -> Ints:
