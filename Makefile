@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test slow bench notebooks picture venv clean
+.PHONY: demo test slow bench notebooks validation picture venv clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -32,6 +32,10 @@ bench: $(STAMP)
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py
 
+# How every estimator does where the answer is known: half an hour on two cores, `make validation QUICK=--quick` minutes.
+validation: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/hiddenpop validate --out docs/validation $(QUICK)
+
 picture: $(STAMP)
 	@mkdir -p docs/images
 	$(BIN)/hiddenpop estimate uk --plot docs/images/uk-estimate.png
@@ -50,3 +54,8 @@ $(STAMP): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find src tests benchmarks notebooks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The synthetic data that come along, byte for byte.
+.PHONY: data
+data: $(STAMP)
+	$(BIN)/hiddenpop simulate --all

@@ -15,6 +15,7 @@ NAMES = [
     "CaptureTable",
     "ChaoLowerBound",
     "Chapman",
+    "ClosedPopulation",
     "Comparison",
     "Coverage",
     "Diagnostic",
@@ -43,6 +44,9 @@ SIGNATURES = {
     ),
     "ChaoLowerBound": "(*, list_effects=True, interval='profile', level=0.95)",
     "Chapman": "(*, lists=None, interval='lognormal', level=0.95)",
+    "ClosedPopulation": (
+        "(*, model='Mth', heterogeneity=None, theta=None, bias_corrected=False, interval='profile', level=0.95)"
+    ),
     "Comparison": "(labels, estimates)",
     "Coverage": "(list, covariate, levels)",
     "Diagnostic": "(name, level, message, value=None)",
@@ -223,7 +227,7 @@ def test_signatures_of_methods(owner, method):
 
 
 def test_there_are_seven_estimators_among_the_public_names():
-    assert len(ESTIMATORS) == 7
+    assert len(ESTIMATORS) == 8
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
     from hiddenpop.estimators.bootstrapped import Bootstrapped
+    from hiddenpop.estimators.closed_population import ClosedPopulation
     from hiddenpop.estimators.compare import Comparison, compare, estimate, standard_panel
     from hiddenpop.estimators.loglinear import LogLinear
     from hiddenpop.estimators.lower_bound import ChaoLowerBound
@@ -35,6 +36,7 @@ __all__ = [
     "CaptureTable",
     "ChaoLowerBound",
     "Chapman",
+    "ClosedPopulation",
     "Comparison",
     "Coverage",
     "Diagnostic",
@@ -64,6 +66,7 @@ _HOMES = {
     "Bootstrapped": "hiddenpop.estimators.bootstrapped",
     "ChaoLowerBound": "hiddenpop.estimators.lower_bound",
     "Chapman": "hiddenpop.estimators.two_lists",
+    "ClosedPopulation": "hiddenpop.estimators.closed_population",
     "Comparison": "hiddenpop.estimators.compare",
     "Estimator": "hiddenpop.estimators.protocol",
     "LincolnPetersen": "hiddenpop.estimators.two_lists",

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from hiddenpop.cli.simulate import simulate
+from hiddenpop.cli.validate import validate
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -45,6 +48,7 @@ def start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
+    """Print the version, or the help where no command is named."""
     if version:
         from hiddenpop import __version__
 
@@ -153,3 +157,7 @@ def estimators() -> None:
     from hiddenpop.cli.answers import list_estimators
 
     list_estimators()
+
+
+app.command()(validate)
+app.command()(simulate)
