@@ -20,8 +20,8 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
-from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, refit
-from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.resampled import RefitBlock, Resamples, refit
+from hiddenpop.estimators.selected import NO_MODEL, SelectedLogLinear
 from hiddenpop.kernels.bootstrap_limits import Limits, bootstrap_limits, check_boot_size
 from hiddenpop.kernels.lumps import lumps
 from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_parametric, draw_semiparametric

@@ -1,5 +1,6 @@
 """`LogLinear`: one hierarchical log-linear model, taken as known."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -126,6 +127,18 @@ class LogLinear:
         return estimate_of_model(
             spec_of(self), table, data, model, fit, level=self.level, interval=self.interval, rng=rng
         )
+
+    def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
+        """Give the number and the model of `fit`, without interval and tables; inf or nan where there is none."""
+        data = list_counts(table, estimator=self.name)
+        model = model_for(self.model, table).restrict(data.kept)
+        return number_of_model(data, model), str(model)
+
+
+def number_of_model(data: ListCounts, model: HierarchicalModel) -> float:
+    """Give the population size under a model; inf where unbounded, nan where there is none for another reason."""
+    fit = fit_model(data.counts, terms_of(model), data.n_lists)
+    return data.n_observed + fit.n0 if fit.converged else math.nan
 
 
 def model_for(model: str | HierarchicalModel, table: CaptureTable) -> HierarchicalModel:

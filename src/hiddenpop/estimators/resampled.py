@@ -14,7 +14,7 @@ from hiddenpop.estimators.loglinear import LogLinear, model_for
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.search import default_order
-from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.selected import NO_MODEL, SelectedLogLinear
 from hiddenpop.histories import project
 from hiddenpop.kernels.best_models import best_of_each
 from hiddenpop.kernels.refit import best_among, same_model
@@ -26,8 +26,6 @@ __all__ = ["RefitBlock", "Resamples", "refit"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-NO_MODEL = ""
 
 LARGEST_QUICK_COUNT = 10**9
 """Beyond it one person beside so many is lost in the rounding of a compiled fit; the estimator's own `fit` is used."""
@@ -160,23 +158,17 @@ def _dense(block: RefitBlock, data: ListCounts) -> Floats:
 
 
 def _one_by_one(block: RefitBlock) -> Resamples:
-    block = dataclasses.replace(block, estimator=_without_profile(block.estimator))
     fitted = [_fit_one(block, row) for row in range(len(block.counts))]
     return Resamples(np.array([n for n, _ in fitted]), tuple(model for _, model in fitted))
 
 
-def _without_profile(estimator: Estimator) -> Estimator:
-    """Choose the quickest interval: only the number is kept of a refit."""
-    if isinstance(estimator, LogLinear | SelectedLogLinear):
-        return dataclasses.replace(estimator, interval="wald")
-    return estimator
-
-
 def _fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
-    """Estimate from one resample by `fit`; a resample that the estimator cannot treat has no number."""
+    """Estimate from one resample by the estimator itself; a resample that the estimator cannot treat has no number."""
     rng = block.rngs[row] if block.rngs else None
     try:
         resample = dataclasses.replace(block.table, counts=block.counts[row])
+        if isinstance(block.estimator, LogLinear | SelectedLogLinear):
+            return block.estimator.number(resample, rng=rng)
         found = block.estimator.fit(resample, rng=rng)
     except (CapabilityError, TableError):
         return math.nan, NO_MODEL

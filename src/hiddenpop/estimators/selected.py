@@ -11,7 +11,7 @@ import pandas as pd
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.exact import Proof, exact
-from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model
+from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model, number_of_model
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import (
@@ -25,7 +25,8 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.estimators.search import Rule, Tried, downhill, exhaustive, forward_pairs, stepwise_p
 from hiddenpop.estimators.stochastic import FEWEST_STEPS, stochastic
-from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.faces import FitStatus
+from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, fit_model
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import (
@@ -37,7 +38,14 @@ from hiddenpop.result import (
 )
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["ADMISSIBLE", "COUNTS", "SelectedLogLinear", "estimate_without_model", "selection_frame"]
+__all__ = [
+    "ADMISSIBLE",
+    "COUNTS",
+    "NO_MODEL",
+    "SelectedLogLinear",
+    "estimate_without_model",
+    "selection_frame",
+]
 
 SEARCHES = ("exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill")
 RANKED_SEARCHES = ("exhaustive", "exact", "mc3")
@@ -52,6 +60,7 @@ SELECTION_WINDOW = {"bic": 10.0, "aic": 4.0, "aicc": 4.0}
 """How far from the best the exact search lists models; AIC has very many near its best."""
 
 NAMED_MODELS = 5
+NO_MODEL = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +169,12 @@ class SelectedLogLinear:
             For an exhaustive search over more than six lists, and as for `LogLinear`.
         """
         data = list_counts(table, estimator=self.name)
-        # Forward by AIC follows AIC whatever the criterion, and so do its rankings.
-        criterion = "aic" if self.search == "stepwise_aic" else self.criterion
-        rule = Rule(criterion, self.count, self.admissible)
+        rule = self._rule()
         tried, found = self._search(data, rule, rng)
         told = found.pop("diagnostics", ())
-        winner = int(np.argmax(tried.eligible(data, rule))) if self.search in RANKED_SEARCHES else 0
+        winner = self._winner(tried, data, rule)
         extra: dict[str, Any] = {
-            "criterion": criterion,
+            "criterion": rule.criterion,
             "search": self.search,
             **found,
             "selection": selection_frame(tried, data, rule),
@@ -188,6 +195,26 @@ class SelectedLogLinear:
             diagnostics=() if self.search == "stepwise_p" else (*told, *_remarks(tried, data, rule, winner)),
             extra=extra,
         )
+
+    def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
+        """Give the number and the model of `fit`, without interval and tables; inf or nan where there is none."""
+        data = list_counts(table, estimator=self.name)
+        rule = self._rule()
+        tried, _ = self._search(data, rule, rng)
+        winner = self._winner(tried, data, rule)
+        if not tried.eligible(data, rule)[winner]:
+            agreed = status_without_model(tried)
+            return data.n_observed + NUMBER_BY_STATUS[agreed], NO_MODEL
+        model = HierarchicalModel.from_term_set(int(tried.term_sets[winner]), data.n_lists)
+        return number_of_model(data, model), str(model)
+
+    def _rule(self) -> Rule:
+        # Forward by AIC follows AIC whatever the criterion, and so do its rankings.
+        criterion = "aic" if self.search == "stepwise_aic" else self.criterion
+        return Rule(criterion, self.count, self.admissible)
+
+    def _winner(self, tried: Tried, data: ListCounts, rule: Rule) -> int:
+        return int(np.argmax(tried.eligible(data, rule))) if self.search in RANKED_SEARCHES else 0
 
     def _search(self, data: ListCounts, rule: Rule, rng: RNGLike) -> tuple[Tried, dict[str, Any]]:
         """Run the search. Where the criterion decides the models come best first, else the outcome comes first."""
@@ -310,6 +337,12 @@ def _rivals(tried: Tried, data: ListCounts, rule: Rule, values: npt.NDArray[np.f
     return Diagnostic("rivals_disagree", "warning", message, float(near.max() / near.min()))
 
 
+def status_without_model(tried: Tried) -> FitStatus:
+    """Give the status that all models agree on where none may be used, else that the data do not tell."""
+    told: set[FitStatus] = set(tried.status) - {"not_identified"}
+    return told.pop() if told in ({"boundary"}, {"unbounded"}) else "not_identified"
+
+
 def estimate_without_model(
     spec: EstimatorSpec,
     table: CaptureTable,
@@ -324,7 +357,7 @@ def estimate_without_model(
     first = HierarchicalModel.from_term_set(
         int(tried.term_sets[telling[0] if len(telling) else 0]), data.n_lists
     )
-    if set(tried.status[telling]) in ({"boundary"}, {"unbounded"}):
+    if status_without_model(tried) != "not_identified":
         fit = fit_model(data.counts, terms_of(first), data.n_lists)
         return estimate_of_model(
             spec,
