@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 LARGEST_COUNT = 1e8
 """Beyond it a Gram matrix loses one person beside so many, and the exact route of `dense` is needed."""
 
-ITERATIONS = 30
+ITERATIONS, HALVINGS = 200, 30
 TOLERANCE = 1e-10
 """Newton decrement after which one more step leaves the deviance right to the last digits."""
 
@@ -24,14 +24,14 @@ LONGEST_STEP = 5.0
 
 @dataclass(frozen=True, slots=True)
 class RepeatedFit:
-    """A fit, or the word that Newton's plain steps did not get there.
+    """A fit, or the word that Newton's method did not get there.
 
     Attributes
     ----------
     coefficients : ndarray, shape (p,)
     deviance : float
+        nan where it did not converge.
     converged : bool
-        If not, the other two mean nothing.
     """
 
     coefficients: Floats
@@ -57,8 +57,8 @@ def repeated_fit(matrix: Floats, counts: Floats, start: Floats | None = None) ->
 
     Notes
     -----
-    No step is halved: a step that is longer than 5 on the log scale, or a matrix that is nearly singular, ends the fit
-    unconverged, and the caller takes a slower route.
+    A step is cut to 5 on the log scale, and halved while the likelihood falls. A matrix that is nearly singular ends
+    the fit unconverged, and the caller takes a slower route.
 
     Examples
     --------
@@ -89,33 +89,50 @@ def _newton(matrix: Floats, counts: Floats, coefficients: Floats) -> tuple[Float
     m, p = matrix.shape
     means = np.empty(m)
     information, score = np.empty((p, p)), np.empty(p)
+    likelihood = _fill_means(matrix, counts, coefficients, means)
     for _ in range(ITERATIONS):
-        _fill_means(matrix, coefficients, means)
         _fill_information(matrix, counts, means, information, score)
         decrement = _solve(information, score)
-        longest = 0.0
-        for i in range(m):
-            change = 0.0
-            for c in range(p):
-                change += matrix[i, c] * score[c]
-            longest = max(longest, abs(change))
         # Written so that a decrement that is no number also ends here.
-        if not (decrement >= 0.0 and longest <= LONGEST_STEP):
+        if not decrement >= 0.0:
             return coefficients, np.nan, False
+        score *= min(1.0, LONGEST_STEP / max(_longest(matrix, score), LONGEST_STEP))
+        slack = 1e-9 * (1.0 + abs(likelihood))
+        for _ in range(HALVINGS):
+            proposed = _fill_means(matrix, counts, coefficients + score, means)
+            if proposed >= likelihood - slack:
+                break
+            score *= 0.5
         coefficients += score
+        likelihood = proposed
         if decrement < TOLERANCE:
-            _fill_means(matrix, coefficients, means)
             return coefficients, _deviance(counts, means), True
     return coefficients, np.nan, False
 
 
 @nb.njit(cache=True)
-def _fill_means(matrix: Floats, coefficients: Floats, means: Floats) -> None:
+def _longest(matrix: Floats, step: Floats) -> float:
+    """Largest change of a logarithm of a mean."""
+    longest = 0.0
+    for i in range(matrix.shape[0]):
+        change = 0.0
+        for c in range(matrix.shape[1]):
+            change += matrix[i, c] * step[c]
+        longest = max(longest, abs(change))
+    return longest
+
+
+@nb.njit(cache=True)
+def _fill_means(matrix: Floats, counts: Floats, coefficients: Floats, means: Floats) -> float:
+    """Fill in the means, and return the log-likelihood up to a constant."""
+    likelihood = 0.0
     for i in range(matrix.shape[0]):
         linear = 0.0
         for c in range(matrix.shape[1]):
             linear += matrix[i, c] * coefficients[c]
         means[i] = np.exp(linear)
+        likelihood += counts[i] * linear - means[i]
+    return likelihood
 
 
 @nb.njit(cache=True)
