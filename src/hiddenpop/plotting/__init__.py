@@ -7,10 +7,23 @@ writes them whole or not at all.
 """
 
 from hiddenpop.plotting.bootstrap import bootstrap_plot
+from hiddenpop.plotting.coverage import coverage_plot
+from hiddenpop.plotting.error_overlap import error_overlap_plot
 from hiddenpop.plotting.files import save_figure
 from hiddenpop.plotting.forest import forest_plot
 from hiddenpop.plotting.landscape import landscape_plot
 from hiddenpop.plotting.overlap import overlap_plot
 from hiddenpop.plotting.residuals import residual_plot
+from hiddenpop.plotting.zip import zip_plot
 
-__all__ = ["bootstrap_plot", "forest_plot", "landscape_plot", "overlap_plot", "residual_plot", "save_figure"]
+__all__ = [
+    "bootstrap_plot",
+    "coverage_plot",
+    "error_overlap_plot",
+    "forest_plot",
+    "landscape_plot",
+    "overlap_plot",
+    "residual_plot",
+    "save_figure",
+    "zip_plot",
+]

@@ -1,0 +1,202 @@
+"""The standard validation: every registered estimator in every scenario of the library."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hiddenpop.errors import CapabilityError
+from hiddenpop.estimators.averaged import AveragedLogLinear
+from hiddenpop.estimators.bootstrapped import Bootstrapped
+from hiddenpop.estimators.closed_population import ClosedPopulation
+from hiddenpop.estimators.loglinear import LogLinear
+from hiddenpop.estimators.lower_bound import ChaoLowerBound
+from hiddenpop.estimators.protocol import Estimator
+from hiddenpop.estimators.sample_coverage import SampleCoverage
+from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
+from hiddenpop.synthetic import LIBRARY, Scenario
+from hiddenpop.validation.plan import Contestant, make_plan
+from hiddenpop.validation.record import Study, join_studies
+from hiddenpop.validation.studies import study
+
+__all__ = ["STANDARD", "STANDARD_SEED", "Part", "StandardRun", "largest_pair", "run_standard", "true_model"]
+
+STANDARD_SEED = 20260117
+"""The seed is part of what makes the validation a standard; another one shows how much is chance."""
+
+MOST_LISTS, MOST_LISTS_BY_BIC = 5, 6
+"""Over more lists a search of all models takes too long to be repeated a thousand times; by BIC it is quicker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Estimators that are studied with the same number of replicates.
+
+    Attributes
+    ----------
+    name : str
+    estimators : mapping
+        By label; see `hiddenpop.validation.study`.
+    n_rep, quick : int
+        Replicates of each scenario, in full and in the quick form.
+    scenarios : tuple of str
+        All of the library by default.
+    """
+
+    name: str
+    estimators: Mapping[str, Contestant]
+    n_rep: int
+    quick: int
+    scenarios: tuple[str, ...] = ()
+
+    def worlds(self) -> list[Scenario]:
+        """Give the scenarios."""
+        return [LIBRARY[name] for name in self.scenarios or LIBRARY]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardRun:
+    """What the standard validation gave.
+
+    Attributes
+    ----------
+    study : Study
+    estimators : dict
+        The estimator of each scenario and label, None where there is none.
+    quick : bool
+    seed : int
+    """
+
+    study: Study
+    estimators: dict[tuple[str, str], Estimator | None] = field(repr=False)
+    quick: bool
+    seed: int
+
+
+def true_model(scenario: Scenario) -> Estimator:
+    """Give the log-linear estimator of the model that holds.
+
+    Raises
+    ------
+    CapabilityError
+        If none holds.
+    """
+    if scenario.model is None:
+        raise CapabilityError(
+            "no log-linear model without the interaction of all lists holds in this scenario"
+        )
+    return LogLinear(model=scenario.model)
+
+
+def largest_pair(kind: type[LincolnPetersen] | type[Chapman]) -> Callable[[Scenario], Estimator]:
+    """Give a function that takes the two lists with the largest expected overlap.
+
+    Examples
+    --------
+    >>> from hiddenpop.synthetic import scenario
+    >>> largest_pair(Chapman)(scenario("independent-three")).lists
+    ('police', 'shelter')
+    """
+
+    def choose(scenario: Scenario) -> Estimator:
+        first, second = np.triu_indices(len(scenario.lists), k=1)
+        best = int(scenario.expected_overlaps().to_numpy()[first, second].argmax())
+        return kind(lists=(scenario.lists[first[best]], scenario.lists[second[best]]))
+
+    return choose
+
+
+def _searched(estimator: Estimator, most_lists: int = MOST_LISTS) -> Callable[[Scenario], Estimator]:
+    """Leave out scenarios with too many lists to search all models a thousand times."""
+
+    def choose(scenario: Scenario) -> Estimator:
+        if len(scenario.lists) > most_lists:
+            raise CapabilityError(
+                f"a search of all models of {len(scenario.lists)} lists takes too long to be repeated here"
+            )
+        return estimator
+
+    return choose
+
+
+BEST = SelectedLogLinear(search="exact")
+
+STANDARD: tuple[Part, ...] = (
+    Part(
+        name="single",
+        n_rep=1000,
+        quick=40,
+        estimators={
+            "true model": true_model,
+            "independence": LogLinear(),
+            "all pairs": LogLinear(model="all-pairs"),
+            "best BIC model": _searched(BEST, MOST_LISTS_BY_BIC),
+            "best AIC model": _searched(SelectedLogLinear(criterion="aic", search="exact")),
+            "stepwise": SelectedLogLinear(search="stepwise_p"),
+            "model-averaged": _searched(AveragedLogLinear(search="exact")),
+            "lower bound": ChaoLowerBound(),
+            "Chao, closed form": ChaoLowerBound(list_effects=False),
+            "sample coverage, high": SampleCoverage(),
+            "sample coverage, low": SampleCoverage(variant="low"),
+            "Lincoln-Petersen, pair of largest overlap": largest_pair(LincolnPetersen),
+            "Chapman, pair of largest overlap": largest_pair(Chapman),
+            "Darroch heterogeneity": ClosedPopulation(model="Mth", heterogeneity="darroch"),
+            "Poisson heterogeneity": ClosedPopulation(model="Mth", heterogeneity="poisson"),
+            "behaviour": ClosedPopulation(model="Mb"),
+        },
+    ),
+    Part(
+        name="bootstrap",
+        n_rep=200,
+        quick=8,
+        estimators={
+            "best BIC model, percentile bootstrap": _searched(
+                Bootstrapped(base=BEST, n_boot=200, interval="percentile")
+            ),
+            "best BIC model, BCa bootstrap": _searched(Bootstrapped(base=BEST, n_boot=200, interval="bca")),
+        },
+    ),
+)
+"""What is run: 1,000 replicates of single fits, and 200 of bootstraps, each of 200 resamples, the fewest that their
+level allows."""
+
+
+def run_standard(
+    *,
+    quick: bool = False,
+    rng: int = STANDARD_SEED,
+    workers: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> StandardRun:
+    """Run the standard validation.
+
+    Parameters
+    ----------
+    quick : bool
+        With so few replicates that it takes minutes and shows gross faults only.
+    rng : int
+        Seed.
+    workers : int, optional
+        As for `hiddenpop.parallel`.
+    store : path, optional
+        Folder that keeps finished blocks, so that an interrupted run goes on.
+    progress : bool, optional
+
+    Returns
+    -------
+    StandardRun
+    """
+    studies, chosen = [], {}
+    for part in STANDARD:
+        n_rep, worlds = part.quick if quick else part.n_rep, part.worlds()
+        plan = make_plan(part.estimators, worlds, n_rep=n_rep, rng=rng)
+        chosen.update({pair: estimator for pair, (estimator, _) in plan.entries.items()})
+        out = None if store is None else Path(store) / part.name
+        studies.append(
+            study(part.estimators, worlds, n_rep=n_rep, rng=rng, workers=workers, out=out, progress=progress)
+        )
+    return StandardRun(study=join_studies(studies), estimators=chosen, quick=quick, seed=rng)

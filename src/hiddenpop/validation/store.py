@@ -1,0 +1,89 @@
+"""The folder of a study: a file a block, and a manifest that says which of them belong to it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hiddenpop.errors import SettingError, TableError
+from hiddenpop.validation.blocks import TIMES
+
+__all__ = ["BLOCKS", "MANIFEST", "open_folder", "read_block", "read_manifest", "write_manifest", "write_text"]
+
+MANIFEST = "manifest.json"
+BLOCKS = "blocks"
+SCHEMA_VERSION = 1
+
+
+def open_folder(out: str | os.PathLike[str]) -> Path:
+    """Make the folders of a study and give the one of its blocks.
+
+    Raises
+    ------
+    SettingError
+        If they cannot be made.
+    """
+    folder = Path(out) / BLOCKS
+    try:
+        (folder / TIMES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"cannot use {out} for a study: {error.strerror}; choose another folder"
+        ) from error
+    return folder
+
+
+def read_block(folder: Path, file: str, n_rows: int) -> pd.DataFrame | None:
+    """Read one block with its run times; None where it is not there, or not whole."""
+    try:
+        frame = pd.read_parquet(folder / file)
+        seconds = pd.read_parquet(folder / TIMES / file)["seconds"]
+    except (OSError, ValueError, LookupError):
+        return None
+    return frame.assign(seconds=seconds.to_numpy()) if len(frame) == len(seconds) == n_rows else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text under a passing name first.
+
+    Raises
+    ------
+    SettingError
+        If it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise SettingError(f"cannot write {path}: {error.strerror}; choose a folder you can write") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_manifest(out: str | os.PathLike[str], manifest: dict[str, Any]) -> None:
+    """Write the manifest of a study."""
+    write_text(Path(out) / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+
+
+def read_manifest(out: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the manifest of a study.
+
+    Raises
+    ------
+    TableError
+        If the folder holds no study, or one of another version.
+    """
+    path = Path(out) / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TableError(f"{out} holds no study that can be read: there is no whole {MANIFEST}") from error
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise TableError(
+            f"the study in {out} has schema version {manifest.get('schema_version')!r}; this version reads "
+            f"{SCHEMA_VERSION}, so run the study again"
+        )
+    return manifest
