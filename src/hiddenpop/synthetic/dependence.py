@@ -133,9 +133,8 @@ class ReferralLaw:
         caught = dict(zip(self.lists, history_bits(self.n_lists).T, strict=True))
         alone = dict(zip(self.lists, self.probabilities, strict=True))
         cells: Floats = np.ones(1 << self.n_lists)
-        for (
-            name
-        ) in self.lists:  # a product of conditional chances; the order decides only what may depend on what
+        # A product of conditional chances; the order decides only what may depend on what.
+        for name in self.lists:
             chances = np.full(len(cells), alone[name])
             for referral in self.referrals:
                 if referral.target == name:

@@ -101,9 +101,8 @@ def _run(plan: Plan, out: str | os.PathLike[str] | None) -> Study:
     for task, results in zip(tasks, run_blocks(run_block, tasks, label="study"), strict=True):
         for cell in task.cells:
             frames[cell] = block_frame(cell, task.scenario.truth, results[cell.label])
-            if (
-                folder is not None and not (folder / cell.file).exists()
-            ):  # a worker elsewhere had no such folder
+            # A worker elsewhere had no such folder.
+            if folder is not None and not (folder / cell.file).exists():
                 write_block(folder, cell, task.scenario.truth, results[cell.label])
     return Study.from_frames([frames[cell] for cell in cells], plan.manifest())
 
