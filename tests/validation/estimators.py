@@ -1,7 +1,6 @@
 """Estimators made for these tests: some that know the answer, some that are broken on purpose."""
 
 import dataclasses
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -103,9 +102,3 @@ class ForgetsThoseOnAllLists:
         kept = table.histories != (1 << table.n_lists) - 1
         frame = table.to_frame()[kept]
         return self.base.fit(CaptureTable.from_counts(frame, lists=table.lists, public=True), rng=rng)
-
-
-def unbounded(estimator: Any, table: CaptureTable) -> Estimate:
-    return answer(
-        estimator, table, math.inf, table.n_observed, math.inf, status="unbounded", reason="no overlap"
-    )

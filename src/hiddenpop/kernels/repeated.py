@@ -10,7 +10,7 @@ __all__ = ["LARGEST_COUNT", "RepeatedFit", "repeated_fit"]
 
 Floats = npt.NDArray[np.float64]
 
-LARGEST_COUNT = 1e8
+LARGEST_COUNT = 1e10
 """Beyond it a Gram matrix loses one person beside so many, and the exact route of `dense` is needed."""
 
 ITERATIONS, HALVINGS = 200, 30
