@@ -18,6 +18,7 @@ NAMES = [
     "ClosedPopulation",
     "Comparison",
     "Coverage",
+    "DecomposableAveraging",
     "Diagnostic",
     "Estimate",
     "Estimator",
@@ -49,6 +50,10 @@ SIGNATURES = {
     ),
     "Comparison": "(labels, estimates)",
     "Coverage": "(list, covariate, levels)",
+    "DecomposableAveraging": (
+        "(*, delta='2^-K', prior='reciprocal', log_prior=None, link_weight=1.0, graph_prior=None, n_missing=None, "
+        "max_missing=None, n_draws=4000, level=0.95)"
+    ),
     "Diagnostic": "(name, level, message, value=None)",
     "Estimate": (
         "(*, n_hat, n_observed, interval, status, estimator, table, reason='', n_failed=0, diagnostics=(), draws=None, "
@@ -226,8 +231,8 @@ def test_signatures_of_methods(owner, method):
     assert bare(getattr(getattr(hiddenpop, owner), method)) == METHODS[owner, method]
 
 
-def test_there_are_seven_estimators_among_the_public_names():
-    assert len(ESTIMATORS) == 8
+def test_estimators_have_their_signatures_pinned():
+    assert len(ESTIMATORS) == 9
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

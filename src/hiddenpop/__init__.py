@@ -18,6 +18,7 @@ from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
+    from hiddenpop.bayes.decomposable import DecomposableAveraging
     from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
     from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -39,6 +40,7 @@ __all__ = [
     "ClosedPopulation",
     "Comparison",
     "Coverage",
+    "DecomposableAveraging",
     "Diagnostic",
     "Estimate",
     "Estimator",
@@ -68,6 +70,7 @@ _HOMES = {
     "Chapman": "hiddenpop.estimators.two_lists",
     "ClosedPopulation": "hiddenpop.estimators.closed_population",
     "Comparison": "hiddenpop.estimators.compare",
+    "DecomposableAveraging": "hiddenpop.bayes.decomposable",
     "Estimator": "hiddenpop.estimators.protocol",
     "LincolnPetersen": "hiddenpop.estimators.two_lists",
     "LogLinear": "hiddenpop.estimators.loglinear",

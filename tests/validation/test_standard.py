@@ -47,8 +47,16 @@ def test_every_registered_estimator_is_in_the_standard() -> None:
 
 
 def test_single_fits_have_a_thousand_replicates_and_every_scenario() -> None:
-    assert {part.name: part.n_rep for part in STANDARD} == {"single": 1000, "bootstrap": 200}
-    assert all(part.worlds() == list(LIBRARY.values()) for part in STANDARD)
+    assert {part.name: part.n_rep for part in STANDARD} == {
+        "single": 1000,
+        "posterior": 100,
+        "bootstrap": 200,
+    }
+    assert {part.name: len(part.worlds()) for part in STANDARD} == {
+        "single": len(LIBRARY),
+        "posterior": 6,
+        "bootstrap": len(LIBRARY),
+    }
 
 
 @pytest.mark.parametrize("world", LIBRARY.values(), ids=lambda world: world.name)

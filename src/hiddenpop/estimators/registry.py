@@ -19,6 +19,7 @@ ESTIMATORS: dict[str, str] = {
     "chao": "hiddenpop.estimators.lower_bound:ChaoLowerBound",
     "bootstrapped": "hiddenpop.estimators.bootstrapped:Bootstrapped",
     "closed_population": "hiddenpop.estimators.closed_population:ClosedPopulation",
+    "decomposable": "hiddenpop.bayes.decomposable:DecomposableAveraging",
     "sample_coverage": "hiddenpop.estimators.sample_coverage:SampleCoverage",
 }
 

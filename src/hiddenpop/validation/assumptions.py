@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -209,5 +210,6 @@ _RULES: dict[type, Callable[[Any, Scenario], Reasons]] = {
     ClosedPopulation: _closed_population,
     SelectedLogLinear: _Never("the interval takes a model that was chosen on the same data as known"),
     AveragedLogLinear: _Never("weights of models are no probabilities that could be held to a level"),
+    DecomposableAveraging: _Never("posterior intervals keep their level on average over the prior only"),
     Bootstrapped: _Never("the limits are right in large samples and with many resamples only"),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -124,6 +125,16 @@ def _searched(estimator: Estimator, most_lists: int = MOST_LISTS) -> Callable[[S
 
 BEST = SelectedLogLinear(search="exact")
 
+SIX_WORLDS = (
+    "independent-four",
+    "one-pair-three",
+    "two-pairs-four",
+    "like-kosovo",
+    "rasch-three",
+    "tiny-overlaps-three",
+)
+"""Where posteriors are looked at, which take longer: sound worlds, dependence, heterogeneity, few overlaps."""
+
 STANDARD: tuple[Part, ...] = (
     Part(
         name="single",
@@ -149,6 +160,13 @@ STANDARD: tuple[Part, ...] = (
         },
     ),
     Part(
+        name="posterior",
+        n_rep=100,
+        quick=8,
+        scenarios=SIX_WORLDS,
+        estimators={"average over decomposable graphs": DecomposableAveraging(n_draws=0)},
+    ),
+    Part(
         name="bootstrap",
         n_rep=200,
         quick=8,
@@ -160,8 +178,8 @@ STANDARD: tuple[Part, ...] = (
         },
     ),
 )
-"""What is run: 1,000 replicates of single fits, and 200 of bootstraps, each of 200 resamples, the fewest that their
-level allows."""
+"""What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, and 200 of bootstraps, each of 200
+resamples, the fewest that their level allows."""
 
 
 def run_standard(

@@ -1,0 +1,1 @@
+"""Bayesian estimators; imported only when used."""
