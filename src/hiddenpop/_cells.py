@@ -96,12 +96,18 @@ def level_text(level: object) -> str:
     return str(level)
 
 
+MOST_NAMES = 20
+"""Of more names an error shows only the one that may have been meant."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Make the error for a name that does not exist: what exists, and what may have been meant."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    exists = ", ".join(map(repr, names)) or "none"
+    shown = names if len(names) <= MOST_NAMES or not close else close
+    more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+    exists = (", ".join(map(repr, shown)) or "none") + more
     return UnknownNameError(f"no {kind} {name!r}: there is {exists}{meant}")
 
 
