@@ -46,6 +46,9 @@ REASONS = {
     "not_converged": "the fit did not converge",
 }
 
+RESIDUAL_ROUNDING = 1e-9
+"""A smaller Pearson residual is the rounding of a fit that meets the count, whose sign depends on the machine."""
+
 LARGE_ENOUGH = 5.0
 SHARE_LARGE_ENOUGH = 0.8
 IMPLAUSIBLE_RATIO = 1e6
@@ -192,6 +195,7 @@ def cell_frame(data: ListCounts, fitted: Floats, on_face: Bools) -> pd.DataFrame
     counts = data.counts[1:]
     residual = np.zeros(len(counts))
     residual[on_face] = (counts[on_face] - fitted[on_face]) / np.sqrt(fitted[on_face])
+    residual[np.abs(residual) < RESIDUAL_ROUNDING] = 0.0
     bits = decode(np.arange(1, len(data.counts)), data.n_lists)
     return pd.DataFrame(
         {
