@@ -37,18 +37,20 @@ FOR_ALL = ("closed", "linked", "in_scope", "operating")
 SMALLEST_POPULATION, FEWEST_ON_TWO_LISTS = 2_000, 50.0
 """Above these the intervals, which are right in large samples, are held to their level."""
 
+NO_MODEL = "no log-linear model without the interaction of all lists holds"
+
 ROUNDING = 1e-9
 """Log odds ratio of a pair of lists that counts as 0: cell probabilities carry rounding of about 1e-15."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Never:
-    """An estimator whose coverage is reported and never held to its level."""
+    """An estimator that chooses among models: its coverage is reported and never held to its level."""
 
     why: str
 
     def __call__(self, estimator: Any, world: Scenario) -> Reasons:
-        return (self.why,)
+        return (*(() if _has_model(world) else (NO_MODEL,)), self.why)
 
 
 def assumptions_hold(estimator: Estimator, scenario: Scenario) -> bool:
@@ -143,6 +145,10 @@ def _missing(world: Scenario, *needed: str) -> Reasons:
     return tuple(f"Not so here: {ASSUMPTIONS[name]}" for name in needed if name not in world.assumptions)
 
 
+def _has_model(world: Scenario) -> bool:
+    return world.model is not None or "independent" in world.assumptions
+
+
 def _model_holds(estimator: LogLinear, world: Scenario) -> Reasons:
     """Compare the model with the one that holds: every term of the true one must be in it."""
     try:
@@ -156,7 +162,7 @@ def _model_holds(estimator: LogLinear, world: Scenario) -> Reasons:
     if "independent" in world.assumptions:
         return ()
     if world.model is None:
-        return ("no log-linear model without the interaction of all lists holds",)
+        return (NO_MODEL,)
     lacking = set(_parsed(world.model, world).terms) - set(model.terms)
     return (f"the model {model} lacks terms of {world.model}, which holds",) if lacking else ()
 
