@@ -236,7 +236,7 @@ def _failures(rows: Sequence[dict[str, Any]]) -> str:
         [
             row["scenario"],
             *(in_words(row[name]) for name in measures),
-            " ".join(row["broken"]) or _unexplained(row),
+            "; ".join(reason.rstrip(".") for reason in row["broken"]) or _unexplained(row),
         ]
         for row in ordered
     ]
