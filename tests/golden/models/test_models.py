@@ -243,11 +243,12 @@ def test_unbounded_models_explode_when_the_table_is_perturbed(name):
     "name", ["rome_hiv_order3", "uk_5_order4", "netherlands_5_order4", "congenital_anomalies_order4"]
 )
 def test_boundary_models_fall_to_the_observed_when_the_table_is_perturbed(name):
-    # At 1e-12 the weights of one table span 16 digits, and a few of these fits drown in rounding: 1e-10 is the last.
-    for n, n0, (_, eighth, tenth, _) in perturbed(name, "boundary"):
+    # The dark figure falls at least in proportion to the perturbation. Beyond 1e-8 the weights of a table span so many digits that on
+    # some machines a few of these fits drown in rounding.
+    for n, n0, (fourth, eighth, _, _) in perturbed(name, "boundary"):
         assert n0 == 0.0
         assert eighth < 1e-4 * n
-        assert tenth < 0.1 * eighth
+        assert eighth < 1.2e-4 * fourth
 
 
 @pytest.mark.parametrize(("name", "every"), [("uk_5_order4", 6), ("congenital_anomalies_order4", 30)])
