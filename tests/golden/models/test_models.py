@@ -243,8 +243,8 @@ def test_unbounded_models_explode_when_the_table_is_perturbed(name):
     "name", ["rome_hiv_order3", "uk_5_order4", "netherlands_5_order4", "congenital_anomalies_order4"]
 )
 def test_boundary_models_fall_to_the_observed_when_the_table_is_perturbed(name):
-    # The dark figure falls at least in proportion to the perturbation. Beyond 1e-8 the weights of a table span so many digits that on
-    # some machines a few of these fits drown in rounding.
+    # The dark figure falls at least in proportion to the perturbation. Beyond 1e-8 the weights of a table span so many
+    # digits that on some machines a few of these fits drown in rounding.
     for n, n0, (fourth, eighth, _, _) in perturbed(name, "boundary"):
         assert n0 == 0.0
         assert eighth < 1e-4 * n
