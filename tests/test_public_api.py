@@ -23,6 +23,7 @@ NAMES = [
     "Estimate",
     "Estimator",
     "HierarchicalModel",
+    "IdentifiedPosterior",
     "Interval",
     "LincolnPetersen",
     "LogLinear",
@@ -60,6 +61,9 @@ SIGNATURES = {
         "stratum_draws=None, by_stratum=<factory>, provenance=<factory>, details=<factory>, protected=())"
     ),
     "HierarchicalModel": "(n_lists, generators)",
+    "IdentifiedPosterior": (
+        "(*, assumption='no_highest_order', lists=None, xi=1.0, prior_count=0.5, n_draws=10000, level=0.95)"
+    ),
     "Interval": "(low, high, level, method)",
     "LincolnPetersen": "(*, lists=None, interval='profile', level=0.95)",
     "LogLinear": "(*, model='independence', interval='profile', level=0.95)",
@@ -232,7 +236,7 @@ def test_signatures_of_methods(owner, method):
 
 
 def test_estimators_have_their_signatures_pinned():
-    assert len(ESTIMATORS) == 9
+    assert len(ESTIMATORS) == 10
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -19,6 +19,7 @@ from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
     from hiddenpop.bayes.decomposable import DecomposableAveraging
+    from hiddenpop.bayes.identifying import IdentifiedPosterior
     from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
     from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -45,6 +46,7 @@ __all__ = [
     "Estimate",
     "Estimator",
     "HierarchicalModel",
+    "IdentifiedPosterior",
     "Interval",
     "LincolnPetersen",
     "LogLinear",
@@ -72,6 +74,7 @@ _HOMES = {
     "Comparison": "hiddenpop.estimators.compare",
     "DecomposableAveraging": "hiddenpop.bayes.decomposable",
     "Estimator": "hiddenpop.estimators.protocol",
+    "IdentifiedPosterior": "hiddenpop.bayes.identifying",
     "LincolnPetersen": "hiddenpop.estimators.two_lists",
     "LogLinear": "hiddenpop.estimators.loglinear",
     "SampleCoverage": "hiddenpop.estimators.sample_coverage",

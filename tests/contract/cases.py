@@ -63,8 +63,12 @@ def label(case):
     return "-".join([name, *(f"{key}={value}" for key, value in settings)])
 
 
-def takes_lists(kind):
-    return any(field.name == "lists" for field in dataclasses.fields(kind))
+def takes_lists(case):
+    """Whether an estimator needs to be told its pair of lists on a table of more than two."""
+    name, settings = case
+    if name == "identified":
+        return ("assumption", "marginal") in settings
+    return any(field.name == "lists" for field in dataclasses.fields(estimator_class(name)))
 
 
 def pair_by_name(table):
@@ -83,7 +87,7 @@ def make(case, table):
     """The estimator of a case, with the pair of lists it needs on a table of more than two, and few resamples."""
     name, settings = case
     kind = estimator_class(name)
-    named = {"lists": pair_by_name(table)} if takes_lists(kind) and table.n_lists > 2 else {}
+    named = {"lists": pair_by_name(table)} if takes_lists(case) and table.n_lists > 2 else {}
     few = {"n_boot": RESAMPLES} if draws_numbers(case) else {}
     return kind(**dict(settings), **named, **few)
 

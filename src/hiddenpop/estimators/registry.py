@@ -20,6 +20,7 @@ ESTIMATORS: dict[str, str] = {
     "bootstrapped": "hiddenpop.estimators.bootstrapped:Bootstrapped",
     "closed_population": "hiddenpop.estimators.closed_population:ClosedPopulation",
     "decomposable": "hiddenpop.bayes.decomposable:DecomposableAveraging",
+    "identified": "hiddenpop.bayes.identifying:IdentifiedPosterior",
     "sample_coverage": "hiddenpop.estimators.sample_coverage:SampleCoverage",
 }
 

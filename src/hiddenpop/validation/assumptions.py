@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hiddenpop.bayes.decomposable import DecomposableAveraging
+from hiddenpop.bayes.identifying import IdentifiedPosterior
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -38,6 +39,8 @@ SMALLEST_POPULATION, FEWEST_ON_TWO_LISTS = 2_000, 50.0
 """Above these the intervals, which are right in large samples, are held to their level."""
 
 NO_MODEL = "no log-linear model without the interaction of all lists holds"
+
+POSTERIOR = "posterior intervals keep their level on average over the prior only"
 
 ROUNDING = 1e-9
 """Log odds ratio of a pair of lists that counts as 0: cell probabilities carry rounding of about 1e-15."""
@@ -216,6 +219,7 @@ _RULES: dict[type, Callable[[Any, Scenario], Reasons]] = {
     ClosedPopulation: _closed_population,
     SelectedLogLinear: _Never("the interval takes a model that was chosen on the same data as known"),
     AveragedLogLinear: _Never("weights of models are no probabilities that could be held to a level"),
-    DecomposableAveraging: _Never("posterior intervals keep their level on average over the prior only"),
+    DecomposableAveraging: _Never(POSTERIOR),
+    IdentifiedPosterior: _Never(POSTERIOR),
     Bootstrapped: _Never("the limits are right in large samples and with many resamples only"),
 }

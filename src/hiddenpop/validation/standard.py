@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hiddenpop.bayes.decomposable import DecomposableAveraging
+from hiddenpop.bayes.identifying import IdentifiedPosterior
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -164,7 +165,10 @@ STANDARD: tuple[Part, ...] = (
         n_rep=100,
         quick=8,
         scenarios=SIX_WORLDS,
-        estimators={"average over decomposable graphs": DecomposableAveraging(n_draws=0)},
+        estimators={
+            "average over decomposable graphs": DecomposableAveraging(n_draws=0),
+            "no highest-order interaction": IdentifiedPosterior(),
+        },
     ),
     Part(
         name="bootstrap",

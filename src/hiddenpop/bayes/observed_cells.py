@@ -1,0 +1,251 @@
+"""Draws of the observed cells of a table, and the population sizes that an assumption makes of them."""
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.errors import CapabilityError, UnknownNameError
+from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.histories import project
+from hiddenpop.kernels.odds import CellShapes, RatioDraws, cell_shapes, empty_share, missing, ratio_draws
+from hiddenpop.result import Status
+from hiddenpop.table import CaptureTable
+
+__all__ = ["MOST_LISTS", "ObservedCells", "Sizes", "Xi", "draw_cells", "median_xi", "quantiles"]
+
+Floats = npt.NDArray[np.float64]
+Xi = float | tuple[str, float, float]
+
+MOST_LISTS = 8
+"""On nine lists the ratio is a product over 511 cells, of which no real table fills more than a part."""
+
+FAR = 100.0
+"""Limits that differ by more than this factor are no answer when the prior makes most of their distance. An upper limit
+beyond so many times (n + 1)^t is no figure that n persons on t lists can tell."""
+
+MOST = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObservedCells:
+    """Posterior draws of the observed cells, with what they were made from.
+
+    Attributes
+    ----------
+    data : ListCounts
+        Counts over all lists that caught somebody.
+    lists : tuple of str
+        The t lists that the assumption is about.
+    counts : ndarray, shape (2**t,)
+        Counts over these; element 0 holds those observed on other lists only.
+    prior_count : float
+        Persons a cell.
+    shapes : CellShapes
+    draws : RatioDraws
+    """
+
+    data: ListCounts
+    lists: tuple[str, ...]
+    counts: Floats
+    prior_count: float
+    shapes: CellShapes
+    draws: RatioDraws
+
+    @property
+    def are_all(self) -> bool:
+        """Whether the assumption is about all lists that caught somebody."""
+        return len(self.lists) == self.data.n_lists
+
+    @property
+    def n_empty(self) -> int:
+        """Number of cells of the ratio that hold nobody."""
+        return int((self.counts[1:] == 0.0).sum())
+
+    @property
+    def empty_share(self) -> float:
+        """Share of the variance of the log ratio that comes from cells without a person."""
+        return empty_share(self.shapes, self.prior_count)
+
+    def sizes(self, xi: Xi, level: float) -> "Sizes":
+        """Draw population sizes under an assumption."""
+        log_xi = _log_xi(xi, self.draws.normal)
+        odds, n_missing = missing(self.draws, log_xi)
+        n, agrees = self.data.n_observed, ~np.isnan(n_missing)
+        return Sizes(
+            n_observed=n,
+            reach=(n + 1.0) ** len(self.lists),
+            level=level,
+            drawn=n_missing[agrees] + n,
+            odds=odds[agrees],
+            log_xi=log_xi[agrees],
+            contradicted=1.0 - float(agrees.mean()),
+            empty_share=self.empty_share,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sizes:
+    """Population sizes drawn under an assumption, from the draws of the cells that agree with it.
+
+    Attributes
+    ----------
+    n_observed : int
+    reach : float
+        The largest number that so many persons on so many lists can tell.
+    level : float
+    drawn : ndarray
+        Persons.
+    odds, log_xi : ndarray
+        Odds of being hidden and logarithm of xi, one a draw of `drawn`.
+    contradicted : float
+        Share of the draws that agree with no population size.
+    empty_share : float
+        Share of the variance of the log ratio that comes from cells without a person.
+    """
+
+    n_observed: int
+    reach: float
+    level: float
+    drawn: Floats
+    odds: Floats
+    log_xi: Floats
+    contradicted: float
+    empty_share: float
+
+    @property
+    def as_drawn(self) -> tuple[float, float, float]:
+        """Median and equal-tailed limits."""
+        tail = (1.0 - self.level) / 2.0
+        median, low, high = quantiles(self.drawn, [0.5, tail, 1.0 - tail]).tolist()
+        return median, low, high
+
+    @property
+    def hidden_share(self) -> Floats:
+        """Probability of being hidden."""
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.asarray(1.0 / (1.0 + 1.0 / self.odds))
+
+    def outcome(self) -> tuple[float, Status, str]:
+        """Give the estimate, its status and the reason."""
+        median, low, high = self.as_drawn
+        if self.contradicted > MOST:
+            return math.nan, "not_identified", CONTRADICTION
+        if self.empty_share > MOST and high > FAR * low:
+            return math.nan, "not_identified", PRIOR_DRIVEN
+        if median > self.reach:
+            reason = f"the posterior median lies beyond {self.reach:.3g}: {self.n_observed:,} persons cannot tell it"
+            return math.inf, "unbounded", reason
+        if median == self.n_observed:
+            return median, "boundary", NOBODY_HIDDEN
+        return median, "ok", ""
+
+    def limits(self) -> tuple[float, float]:
+        """Give equal-tailed limits; what lies too far for data to tell is infinite above, and cut off below."""
+        if not len(self.drawn):
+            return float(self.n_observed), math.inf
+        median, low, high = self.as_drawn
+        beyond = high > FAR * self.reach or median > self.reach
+        return min(low, self.reach), math.inf if beyond else high
+
+
+CONTRADICTION = (
+    "the table contradicts the assumption: in more than half of the posterior more persons were observed on other "
+    "lists only than it allows to be on none of these, seen or unseen"
+)
+PRIOR_DRIVEN = (
+    "the empty cells leave the answer to the prior: more than half of the spread comes from its count of persons a "
+    "cell, and the limits differ by more than a factor 100; details['quantiles'] has the posterior as drawn"
+)
+NOBODY_HIDDEN = "the posterior median is the number observed: half of the posterior or more has nobody hidden"
+
+
+def quantiles(drawn: Floats, shares: Sequence[float]) -> Floats:
+    """Quantiles that are among the numbers drawn, nan when there are none.
+
+    Examples
+    --------
+    >>> quantiles(np.array([4.0, 9.0, 7.0]), [0.5, 0.9]).tolist()
+    [7.0, 9.0]
+    """
+    if not len(drawn):
+        return np.full(len(shares), np.nan)
+    return np.asarray(np.quantile(drawn, shares, method="inverted_cdf"))
+
+
+def median_xi(xi: Xi) -> float:
+    """Give `xi` itself, or the median of its prior.
+
+    Examples
+    --------
+    >>> median_xi(("lognormal", 2.0, 0.3))
+    2.0
+    """
+    return xi[1] if isinstance(xi, tuple) else xi
+
+
+def draw_cells(
+    table: CaptureTable,
+    lists: tuple[str, ...] | None,
+    prior_count: float | None,
+    n_draws: int,
+    *,
+    estimator: str,
+    rng: np.random.Generator,
+) -> ObservedCells:
+    """Draw the cells of some lists from their Dirichlet posterior.
+
+    Parameters
+    ----------
+    table : CaptureTable
+    lists : tuple of str or None
+        None for all that caught somebody.
+    prior_count : float or None
+        Persons a cell; None for one person over all cells.
+    n_draws : int
+    estimator : str
+        Name for the messages.
+    rng : Generator
+
+    Returns
+    -------
+    ObservedCells
+    """
+    data = list_counts(table, estimator=estimator)
+    lists = lists or data.lists
+    _refuse_lists(lists, data, table, estimator)
+    at = [data.lists.index(name) for name in lists]
+    counts = np.zeros(1 << len(at))
+    np.add.at(counts, project(np.arange(len(data.counts)), at), data.counts)
+    prior = 1.0 / (len(counts) - 1) if prior_count is None else prior_count
+    shapes = cell_shapes(counts, prior, others=len(lists) < data.n_lists)
+    return ObservedCells(
+        data, lists, counts, prior, shapes, ratio_draws(shapes, data.n_observed, n_draws, rng)
+    )
+
+
+def _refuse_lists(lists: tuple[str, ...], data: ListCounts, table: CaptureTable, estimator: str) -> None:
+    for name in lists:
+        if name in data.dropped:
+            raise CapabilityError(f"lists names {name!r}, which caught nobody in {table.name}; leave it out")
+        if name not in data.lists:
+            near = difflib.get_close_matches(name, data.lists, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UnknownNameError(
+                f"lists names {name!r}, and {table.name} has no such list; {hint}it has {', '.join(data.lists)}"
+            )
+    if len(lists) > MOST_LISTS:
+        raise CapabilityError(
+            f"{estimator} multiplies the shares of all {2 ** len(lists) - 1:,} cells of {len(lists)} lists, most of "
+            f"them empty, so that the prior would set the answer; take at most {MOST_LISTS} lists of {table.name}: "
+            f'name them under assumption="marginal", or merge lists with merge_lists'
+        )
+
+
+def _log_xi(xi: Xi, normal: Floats) -> Floats:
+    if isinstance(xi, tuple):
+        return math.log(xi[1]) + xi[2] * normal
+    return np.full(len(normal), math.log(xi))
