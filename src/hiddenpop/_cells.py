@@ -36,6 +36,9 @@ __all__ = [
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 COUNT, CENSORED = "count", "censored"
+MOST_NAMES = 20
+"""Of more names an error shows only the one that may have been meant."""
+
 FORMULA_SIGNS = frozenset("+*:,[]")
 _Limits = dict[str, frozenset[str]]  # covariate -> levels where a list operates
 
@@ -94,10 +97,6 @@ def level_text(level: object) -> str:
     if isinstance(level, float | np.floating) and float(level).is_integer():
         return str(int(level))
     return str(level)
-
-
-MOST_NAMES = 20
-"""Of more names an error shows only the one that may have been meant."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
