@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.contract.cases import PRIVATE, split_into_strata
+from tests.contract.cases import PRIVATE, quietly, split_into_strata
 from tests.contract.cases import table_of as named_table
 from tests.support.tables import table_of
 
@@ -474,3 +474,22 @@ class Seen:
             warnings.simplefilter("ignore")
             fitted = LogLinear().fit(table, rng=rng)
         return dataclasses.replace(fitted, n_hat=2.0 * table.n_observed, status="ok", reason="", details={})
+
+
+def test_an_estimate_outside_its_interval_is_told():
+    # Lists of one size at their largest estimate: every unequal resample gives a smaller one.
+    table = table_of((0, 0, 0, 5, 0, 5, 5, 0))
+    found = quietly(Bootstrapped(n_boot=200, interval="percentile").fit, table, rng=1)
+    assert found.interval.high < found.n_hat
+    told = [d for d in found.diagnostics if d.name == "estimate_outside_interval"]
+    assert [d.level for d in told] == ["warning"]
+    assert told[0].message.startswith("the estimate lies above its interval")
+
+
+def test_a_draw_that_differs_by_rounding_is_the_estimate():
+    table = table_of((0, 0, 0, 5, 0, 5, 5, 0))
+    found = quietly(Bootstrapped(n_boot=200).fit, table, rng=1)
+    near = np.abs(found.draws / found.n_hat - 1.0) < 1e-9
+    assert near.any()
+    assert (found.draws[near] == found.n_hat).all()
+    assert found.interval.high == found.n_hat

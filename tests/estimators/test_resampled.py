@@ -226,3 +226,40 @@ class Lottery:
     def fit(self, table, *, rng=None):
         fitted = LogLinear().fit(table)
         return dataclasses.replace(fitted, n_hat=10.0 + float(rng.random()))
+
+
+NUMBERED = [
+    LogLinear(),
+    LogLinear(model="[12,3]"),
+    SelectedLogLinear(),
+    SelectedLogLinear(search="exact", criterion="aic"),
+    SelectedLogLinear(search="stepwise_p"),
+    SelectedLogLinear(search="downhill", admissible="exists"),
+]
+
+
+@pytest.mark.parametrize("base", NUMBERED, ids=repr)
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (0, 41, 30, 6, 20, 1, 3, 0),
+        (0, 10, 20, 0, 15, 0, 0, 0),
+        (0, 0, 0, 0, 0, 0, 0, 50),
+        (0, 1, 0, 0, 0, 0, 1, 0),
+    ],
+    ids=["sparse", "unbounded", "boundary", "nearly nothing"],
+)
+def test_the_number_alone_is_that_of_the_whole_fit(base, cells):
+    table = table_of(cells)
+    n_hat, _ = quietly(base.number, table)
+    whole = quietly(base.fit, table)
+    assert n_hat == pytest.approx(whole.n_hat, rel=1e-12, nan_ok=True)
+
+
+def test_one_person_beside_million_millions_is_not_lost_in_a_compiled_fit():
+    big = 10**12
+    table = table_of((0, big, big, 1))
+    resamples = np.array([[big, big + 1, 0], [big, big, 1], [big, big - 1, 2]])
+    found = quietly(refit, RefitBlock(LogLinear(), table, resamples)).n_hat
+    assert found[0] == math.inf
+    np.testing.assert_allclose(found[1:], [1e24, 5e23], rtol=1e-9)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from hiddenpop.errors import CapabilityError
 from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_parametric, draw_semiparametric
 
 COUNTS = np.array([0, 40, 25, 0, 15])
@@ -49,6 +50,33 @@ def test_parametric_draws_from_the_fitted_cells_and_drops_the_unobserved():
     everybody = drawn.copy()
     everybody[:, 0] = 120 - drawn.sum(axis=1)
     assert_multinomial(everybody, FITTED / 120, 120)
+
+
+HUGE = 1e24
+"""More persons than whole numbers of 64 bits can count."""
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: draw_semiparametric(COUNTS, HUGE, SIZE, rng()),
+        lambda: draw_parametric(np.concatenate([[HUGE], COUNTS]), HUGE, SIZE, rng())[:, 1:],
+    ],
+    ids=["semiparametric", "parametric"],
+)
+def test_of_a_population_beyond_counting_every_cell_is_poisson(draw):
+    drawn = draw()
+    for cell, mean in enumerate(COUNTS):
+        assert drawn[:, cell].mean() == pytest.approx(mean, abs=4 * math.sqrt(mean / SIZE))
+        assert drawn[:, cell].var() == pytest.approx(mean, rel=0.04, abs=1e-9)
+    assert np.corrcoef(drawn[:, 1], drawn[:, 2])[0, 1] == pytest.approx(0.0, abs=4 / math.sqrt(SIZE))
+
+
+def test_a_population_beyond_counting_of_whom_many_are_caught_is_refused():
+    with pytest.raises(
+        CapabilityError, match=r"a population of 1e\+24 of whom 1e\+22 are caught is too large"
+    ):
+        draw_semiparametric([0, 1e22], HUGE, SIZE, rng())
 
 
 @pytest.mark.parametrize("last", [COUNTS[::-1], np.array([7, 3, 0])])
