@@ -1,8 +1,9 @@
-"""Tables in csv and parquet files: read without surprises, written whole or not at all."""
+"""Tables in csv and parquet files, and texts: read without surprises, written whole or not at all."""
 
 import csv
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from hiddenpop.errors import TableError
 
-__all__ = ["WRITTEN_TRUTHS", "read_file", "write_file"]
+__all__ = ["WRITTEN_TRUTHS", "passing_name", "read_file", "write_file", "write_text"]
 
 WRITTEN_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
@@ -77,16 +78,35 @@ def write_file(frame: pd.DataFrame, path: Path) -> None:
     writer = writers.get(path.suffix.lower())
     if writer is None:
         raise TableError(f"cannot write {path}: its suffix is {path.suffix!r}; choose .csv or .parquet")
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with _whole(path) as draft:
         writer(frame, draft)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, the same bytes on every system, under a passing name first."""
+    with _whole(path) as draft:
+        draft.write_bytes(text.encode("utf-8"))
+
+
+def passing_name(path: Path) -> Path:
+    """Name the file that stands for `path` while it is being written."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a file its name when it is whole, and leave nothing behind when it is not."""
+    draft = passing_name(path)
+    try:
+        yield draft
         draft.replace(path)
     except OSError as error:
         raise TableError(
             f"cannot write {path}: {error.strerror or error}; choose a folder you can write"
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:

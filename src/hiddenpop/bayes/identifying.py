@@ -1,9 +1,7 @@
 """`IdentifiedPosterior`: a model of the observed cells, and beside it the assumption that fixes the dark figure."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,6 +9,7 @@ import pandas as pd
 
 from hiddenpop.bayes.identifying_details import PROTECTED, assumption_in_words, details_of, diagnostics_of
 from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, draw_cells, median_xi
+from hiddenpop.bayes.priors import check_count, number
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
 from hiddenpop.provenance import make_provenance
@@ -121,7 +120,8 @@ class IdentifiedPosterior:
         check_choice("assumption", self.assumption, ASSUMPTIONS)
         object.__setattr__(self, "lists", _checked_lists(self.lists, self.assumption))
         object.__setattr__(self, "xi", _checked_xi(self.xi))
-        object.__setattr__(self, "prior_count", _checked_count(self.prior_count))
+        count = check_count("prior_count", self.prior_count, SMALLEST_COUNT, LARGEST_COUNT, ONE_IN_ALL)
+        object.__setattr__(self, "prior_count", count)
         check_whole("n_draws", self.n_draws, least=FEWEST_DRAWS)
         check_level(self.level)
 
@@ -313,23 +313,7 @@ def _checked_xi(xi: Any) -> Xi:
 
 
 def _checked_number(what: str, value: Any, hint: str) -> float:
-    number = _number(value)
-    if not SMALLEST <= number <= LARGEST:
+    checked = number(value)
+    if not SMALLEST <= checked <= LARGEST:
         raise SettingError(f"{what}={value!r} must be a number above 0; {hint}")
-    return number
-
-
-def _checked_count(prior_count: Any) -> float | str:
-    if isinstance(prior_count, str) and prior_count == ONE_IN_ALL:
-        return prior_count
-    number = _number(prior_count)
-    if not SMALLEST_COUNT <= number <= LARGEST_COUNT:
-        raise SettingError(
-            f"prior_count={prior_count!r} must be a number from {SMALLEST_COUNT:g} to {LARGEST_COUNT:g}, the prior "
-            f'persons of a cell, or "{ONE_IN_ALL}" for one person over all cells'
-        )
-    return number
-
-
-def _number(value: Any) -> float:
-    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    return checked

@@ -42,15 +42,20 @@ PRIOR_HELP = '"reciprocal", "uniform" or ("negative_binomial", mean, shape), bot
 
 def check_delta(delta: Any) -> float | str:
     """Refuse a prior count that is neither ``"2^-K"`` nor a positive number."""
-    if isinstance(delta, str) and delta == DEFAULT_DELTA:
-        return delta
-    number = _number(delta)
-    if not SMALLEST_DELTA <= number <= LARGEST_DELTA:
+    return check_count("delta", delta, SMALLEST_DELTA, LARGEST_DELTA, DEFAULT_DELTA)
+
+
+def check_count(setting: str, count: Any, least: float, most: float, word: str) -> float | str:
+    """Refuse a prior count of a cell that is neither a number within its limits nor the word for one person in all."""
+    if isinstance(count, str) and count == word:
+        return count
+    checked = number(count)
+    if not least <= checked <= most:
         raise SettingError(
-            f"delta={delta!r} must be a number from {SMALLEST_DELTA:g} to {LARGEST_DELTA:g}, the prior count of a "
-            f'cell, or "{DEFAULT_DELTA}" for one over the number of cells of K lists'
+            f"{setting}={count!r} must be a number from {least:g} to {most:g}, the prior persons of a cell, or "
+            f'"{word}" for one person over all cells'
         )
-    return number
+    return checked
 
 
 def check_prior(prior: Any) -> Prior:
@@ -58,7 +63,7 @@ def check_prior(prior: Any) -> Prior:
     if isinstance(prior, str) and prior in NAMED:
         return prior
     if isinstance(prior, tuple | list) and len(prior) == 3 and prior[0] == NEGATIVE_BINOMIAL:
-        mean, shape = _number(prior[1]), _number(prior[2])
+        mean, shape = number(prior[1]), number(prior[2])
         if 0.0 < mean < math.inf and 0.0 < shape < math.inf:
             return NEGATIVE_BINOMIAL, mean, shape
     raise SettingError(f"prior={prior!r} is not one of {PRIOR_HELP}")
@@ -122,7 +127,7 @@ def check_log_prior(
             "log_prior takes the place of prior and needs n_missing, the dark figures it stands for"
         )
     numbers = tuple(
-        -math.inf if x is None else _number(x) for x in np.asarray(log_prior, dtype=object).tolist()
+        -math.inf if x is None else number(x) for x in np.asarray(log_prior, dtype=object).tolist()
     )
     expected = limits[1] - limits[0] + 1
     if len(numbers) != expected:
@@ -144,11 +149,11 @@ def check_graph_prior(graph_prior: Any) -> GraphPrior | None:
         graph_prior = tuple(graph_prior.items())
     entries = tuple(graph_prior) if isinstance(graph_prior, Sequence | np.ndarray) else ()
     if entries and all(isinstance(entry, tuple | list) and len(entry) == 2 for entry in entries):
-        pairs = tuple((str(name), _number(weight)) for name, weight in entries)
+        pairs = tuple((str(name), number(weight)) for name, weight in entries)
         weights: tuple[float, ...] = tuple(weight for _, weight in pairs)
         result: GraphPrior = pairs
     else:
-        result = weights = tuple(_number(weight) for weight in entries)
+        result = weights = tuple(number(weight) for weight in entries)
     if not weights or not all(0.0 <= weight < math.inf for weight in weights) or not any(weights):
         raise SettingError(
             "graph_prior must give weights of at least 0, not all 0: a mapping such as {'[12,3]': 2.0, '[13,2]': 1.0} "
@@ -216,10 +221,10 @@ def _position(name: str, known: dict[tuple[int, ...], int], lists: tuple[str, ..
 
 
 def _is_whole(value: Any) -> bool:
-    number = _number(value)
-    return 0.0 <= number < math.inf and number == int(number)
+    count = number(value)
+    return 0.0 <= count < math.inf and count == int(count)
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
     """Give the value as a number, nan where it is none."""
     return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)

@@ -73,17 +73,16 @@ def _folders(out: Path) -> Path:
 
 
 def _write(run: "StandardRun", out: Path, command: str) -> None:
-    from hiddenpop._files import write_file
+    from hiddenpop._files import write_file, write_text
     from hiddenpop.plotting import coverage_plot, error_overlap_plot
     from hiddenpop.validation.page import performance_table, validation_page
-    from hiddenpop.validation.store import write_text
 
     write_file(performance_table(run).round({"value": 6, "mcse": 6}), out / "performance.csv")
     height = HEAD + ROW * run.study.replicates["scenario"].nunique()
     _draw_panels(coverage_plot, run.study, height, out / "coverage.png")
     _draw_panels(error_overlap_plot, run.study, ERROR_HEIGHT, out / "error-overlap.png")
     _draw_zip(run.study, out / "zip.png")
-    write_text(out.with_suffix(".md"), validation_page(run, command=command, folder=out.name))
+    write_text(validation_page(run, command=command, folder=out.name), out.with_suffix(".md"))
 
 
 def _draw_panels(plot: "Callable[..., Axes]", study: "Study", height: float, path: Path) -> None:

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._files import write_text
 from hiddenpop.errors import SettingError, TableError
 
-__all__ = ["SUMS", "read_sums", "sha256", "toml_text", "write_sums", "write_text"]
+__all__ = ["SUMS", "read_sums", "sha256", "toml_text", "write_sums"]
 
 SUMS = "SHA256SUMS"
 """Name of the file of checksums, in the form that ``sha256sum --check`` reads."""
@@ -82,21 +81,6 @@ def _value(value: Any) -> str:
     raise SettingError(
         f"{value!r} ({type(value).__name__}) has no form in a card; give text, numbers or lists"
     )
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a text file under a passing name first: a reader never sees half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(text.encode("utf-8"))
-        draft.replace(path)
-    except OSError as error:
-        raise TableError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder you can write"
-        ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def sha256(path: Path) -> str:

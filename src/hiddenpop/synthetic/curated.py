@@ -6,9 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._files import write_text
 from hiddenpop.errors import TableError
 from hiddenpop.estimators.protocol import check_whole
-from hiddenpop.synthetic.cards import read_sums, sha256, toml_text, write_sums, write_text
+from hiddenpop.synthetic.cards import read_sums, sha256, toml_text, write_sums
 from hiddenpop.synthetic.library import scenario
 from hiddenpop.synthetic.scenario import Scenario
 from hiddenpop.synthetic.world import WorldSettings, read_settings, write_world

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from hiddenpop._files import write_text
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.validation.blocks import TIMES
 
-__all__ = ["BLOCKS", "MANIFEST", "open_folder", "read_block", "read_manifest", "write_manifest", "write_text"]
+__all__ = ["BLOCKS", "MANIFEST", "open_folder", "read_block", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 BLOCKS = "blocks"
@@ -45,27 +46,9 @@ def read_block(folder: Path, file: str, n_rows: int) -> pd.DataFrame | None:
     return frame.assign(seconds=seconds.to_numpy()) if len(frame) == len(seconds) == n_rows else None
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text under a passing name first.
-
-    Raises
-    ------
-    SettingError
-        If it cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise SettingError(f"cannot write {path}: {error.strerror}; choose a folder you can write") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def write_manifest(out: str | os.PathLike[str], manifest: dict[str, Any]) -> None:
     """Write the manifest of a study."""
-    write_text(Path(out) / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    write_text(json.dumps(manifest, indent=1) + "\n", Path(out) / MANIFEST)
 
 
 def read_manifest(out: str | os.PathLike[str]) -> dict[str, Any]:

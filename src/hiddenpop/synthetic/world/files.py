@@ -1,6 +1,5 @@
 """The files of a world: written under passing names, and named when all of them are whole."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from hiddenpop._files import passing_name
 from hiddenpop.errors import TableError
 
 __all__ = ["WorldFiles", "open_files"]
@@ -46,17 +46,17 @@ class WorldFiles:
     def add(self, name: str, table: Any) -> None:
         """Add the rows of a block to a file, as a row group of their own."""
         if name not in self.writers:
-            draft = _draft(self.places(self.folder)[name])
+            draft = passing_name(self.places(self.folder)[name])
             self.writers[name] = pq.ParquetWriter(draft, table.schema, compression="zstd", version="2.6")
         self.writers[name].write_table(table, row_group_size=max(len(table), 1))
 
     def finish(self, frames: dict[str, pd.DataFrame]) -> None:
         """Write the small tables, close the files and give all of them their names."""
         for name, frame in frames.items():
-            frame.to_csv(_draft(self.places(self.folder)[name]), index=False, lineterminator="\n")
+            frame.to_csv(passing_name(self.places(self.folder)[name]), index=False, lineterminator="\n")
         self.close()
         for path in self.paths:
-            _draft(path).replace(path)
+            passing_name(path).replace(path)
 
     def close(self) -> None:
         """Close what is open."""
@@ -80,8 +80,4 @@ def open_files(folder: Path) -> Iterator[WorldFiles]:
         files.close()
         for path in files.paths:
             with suppress(OSError):
-                _draft(path).unlink()
-
-
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+                passing_name(path).unlink()
