@@ -395,3 +395,12 @@ def test_a_list_name_that_a_formula_could_not_read_back_is_refused(name: str) ->
     frame = pd.DataFrame({name: [1, 0], "other": [1, 1], "count": [3, 4]})
     with pytest.raises(TableError, match="cannot be read back from a model's formula; rename it"):
         CaptureTable.from_counts(frame)
+
+
+def test_of_many_names_an_error_shows_the_one_that_may_have_been_meant():
+    names = [f"list{i}" for i in range(30)]
+    table = CaptureTable.from_memberships([names[1:], names[:1]], lists=names)
+    with pytest.raises(
+        UnknownNameError, match=r"no list 'list03': there is 'list\d+' and 29 more; did you mean 'list"
+    ):
+        table.drop_list("list03")

@@ -456,3 +456,14 @@ def test_the_bootstrap_p_value_is_uniform_under_the_model():
     bootstrapped = [v["p_deviance"] for v in values if v["p_method"].startswith("parametric bootstrap")]
     assert len(bootstrapped) > 0.9 * trials
     assert kstest(bootstrapped, "uniform").pvalue > 1e-3
+
+
+def test_a_residual_of_a_count_that_the_model_meets_is_zero_without_a_sign():
+    table = table_of((0, 61, 84, 18, 39, 7, 14, 4), "abc")
+    cells = LogLinear(model="[12,3]").fit(table).details["cells"]
+    met = np.isclose(cells["fitted"], cells["count"], rtol=1e-12)
+    assert met.any()
+    assert not met.all()
+    assert (cells["residual"][met] == 0.0).all()
+    assert not np.signbit(cells["residual"][met]).any()
+    assert (cells["residual"][~met].abs() > 1e-3).all()
