@@ -27,7 +27,7 @@ import numpy as np
 
 from hiddenpop.errors import SettingError
 
-__all__ = ["block_slices", "parallel", "run_blocks", "spawn_seeds"]
+__all__ = ["block_slices", "parallel", "run_blocks", "spawn_seeds", "threads"]
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -133,6 +133,28 @@ def _joblib_workers(workers: int | None) -> contextlib.AbstractContextManager[An
 
     config: contextlib.AbstractContextManager[Any] = joblib.parallel_config(n_jobs=number)
     return config
+
+
+def threads(most: int) -> int:
+    """Give the number of threads for a compiled loop: a core each, and a single one inside a block of other work.
+
+    Parameters
+    ----------
+    most : int
+        What there is to do at the same time.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> threads(1)
+    1
+    """
+    from joblib import cpu_count
+
+    return 1 if _SETUP.get().inside_block else max(1, min(most, cpu_count()))
 
 
 def spawn_seeds(rng: int | np.random.Generator | None, n: int) -> list[np.random.Generator]:

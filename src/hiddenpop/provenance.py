@@ -1,6 +1,7 @@
 """What a result depends on: versions, the fingerprint of its table, the random number generator."""
 
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from numbers import Integral
@@ -21,7 +22,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in RECORDED_PACKAGES}}
 
 
-def make_provenance(table: TableSummary, rng: RNGLike) -> dict[str, Any]:
+def make_provenance(table: TableSummary, rng: RNGLike, packages: Sequence[str] = ()) -> dict[str, Any]:
     """Record what a result depends on: versions, the table's fingerprint, the random number generator.
 
     Parameters
@@ -29,6 +30,8 @@ def make_provenance(table: TableSummary, rng: RNGLike) -> dict[str, Any]:
     table : TableSummary
     rng : int, Generator or None
         As given to `fit`.
+    packages : sequence of str
+        Other packages that the numbers depend on.
 
     Returns
     -------
@@ -52,4 +55,5 @@ def make_provenance(table: TableSummary, rng: RNGLike) -> dict[str, Any]:
         described: Any = {"bit_generator": type(rng.bit_generator).__name__}
     else:
         described = None if rng is None else {"seed": int(rng)}
-    return {"versions": _versions(), "fingerprint": table.fingerprint, "rng": described}
+    versions = {**_versions(), **{name: version(name) for name in packages}}
+    return {"versions": versions, "fingerprint": table.fingerprint, "rng": described}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
-from scipy.stats import binom
 from tests.support.tables import table_of
 
 import hiddenpop as hp
@@ -20,6 +19,7 @@ from hiddenpop.kernels.graph_density import SizePrior, graph_density
 from hiddenpop.kernels.graphs import decomposable_graphs
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
+from hiddenpop.validation import Calibration
 
 THREE = (0, 41, 30, 6, 20, 4, 3, 5)
 NO_OVERLAP = (0, 10, 20, 0)
@@ -440,7 +440,7 @@ def test_a_sweep_keeps_other_settings_and_refuses_before_the_first_sum():
 
 # --- calibration ------------------------------------------------------------------------------------------------------
 
-REPLICATES, BINS = 300, 10
+REPLICATES = 300
 # Few persons and many nearly empty cells, so that the priors matter and a fault in one of them shows.
 MEAN, SHAPE, DELTA, LAST = 40.0, 4.0, 0.25, 1000
 RIGHT = SizePrior(0.0, SHAPE, math.log1p(SHAPE / MEAN))
@@ -470,8 +470,8 @@ def draw_cells(graphs, graph, rng):
     return p
 
 
-def ranks(n_lists, posterior_density, rng):
-    """Where the true N lies in its posterior, as a uniform number when the posterior is right."""
+def calibration(n_lists, posterior_density, rng):
+    """Where the true N lies in its posterior."""
     graphs = decomposable_graphs(n_lists)
     found = np.empty(REPLICATES)
     for i in range(REPLICATES):
@@ -480,14 +480,7 @@ def ranks(n_lists, posterior_density, rng):
         missing = posterior_of(posterior_density(drawn, graphs), 0, LAST).missing
         truth = drawn[0]
         found[i] = missing.below(truth - 1)[0] + rng.random() * missing.probability(truth)[0]
-    return found
-
-
-def outside_bands(found):
-    """Whether a bar of the histogram leaves bands that all bars together leave at most once in a hundred."""
-    bars = np.histogram(found, bins=BINS, range=(0.0, 1.0))[0]
-    low, high = binom.ppf([0.005 / BINS, 1 - 0.005 / BINS], REPLICATES, 1 / BINS)
-    return bool((bars < low).any() or (bars > high).any())
+    return Calibration(positions=found)
 
 
 def right(counts, graphs, prior=RIGHT, delta=DELTA):
@@ -524,7 +517,7 @@ def with_another_prior_mean(counts, graphs):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_lists", [2, 3, 4])
 def test_the_posterior_is_calibrated(n_lists):
-    assert not outside_bands(ranks(n_lists, right, np.random.default_rng([2024, n_lists])))
+    assert calibration(n_lists, right, np.random.default_rng([2024, n_lists])).calibrated
 
 
 # How sharp the check is, in trials with other seeds: the right posterior left the bands in none of 20. Of these faults
@@ -542,4 +535,4 @@ def test_the_posterior_is_calibrated(n_lists):
     ],
 )
 def test_a_wrong_posterior_is_not_calibrated(wrong):
-    assert outside_bands(ranks(3, wrong, np.random.default_rng([2024, 3])))
+    assert not calibration(3, wrong, np.random.default_rng([2024, 3])).calibrated

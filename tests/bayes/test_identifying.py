@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom, kstest, loggamma, norm, poisson
+from scipy.stats import kstest, loggamma, norm, poisson
 from tests.support.tables import table_of
 
 import hiddenpop as hp
@@ -22,6 +22,8 @@ from hiddenpop.kernels import odds
 from hiddenpop.kernels.odds import CellShapes, cell_shapes, log_gamma_draws, missing, ratio_draws
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, Coverage
+from hiddenpop.validation import Calibration
+from hiddenpop.validation.calibration import position
 
 TWO = (0, 400_000_000, 300_000_000, 200_000_000)
 THREE = (0, 62_000, 45_000, 21_000, 38_000, 14_000, 11_000, 9_000)
@@ -531,7 +533,7 @@ def test_the_prior_count_decides_where_cells_are_empty_and_nowhere_else():
 # The prior 1/N is improper, but given n observed persons everything is proper: cell shares from the Dirichlet prior, n
 # persons into the cells, and a negative binomial number of hidden. The true number must then rank evenly among draws.
 
-REPLICATES, BINS, DRAWS = 400, 10, 199
+REPLICATES, DRAWS = 400, 199
 PRIOR_COUNT = 1.0
 
 
@@ -549,7 +551,7 @@ def one_truth(n, log_xi, others, rng):
     return np.array([counts[3] if others else 0, *counts[:3]]), hidden
 
 
-def ranks(posterior, others, seed):
+def calibration(posterior, others, seed):
     rng = np.random.default_rng(seed)
     found = np.empty(REPLICATES)
     for i in range(REPLICATES):
@@ -557,17 +559,8 @@ def ranks(posterior, others, seed):
         log_xi = rng.normal(0.3, 0.8)
         counts, hidden = one_truth(n, log_xi, others, rng)
         drawn = posterior(counts, n, log_xi, others, rng)
-        drawn = drawn[~np.isnan(drawn)]
-        below, ties = (drawn < hidden).sum(), (drawn == hidden).sum()
-        found[i] = (below + rng.random() * (ties + 1)) / (len(drawn) + 1)
-    return found
-
-
-def outside_bands(found):
-    """Whether a bar of the histogram leaves bands that all bars together leave at most once in a hundred."""
-    bars = np.histogram(found, bins=BINS, range=(0.0, 1.0))[0]
-    low, high = binom.ppf([0.005 / BINS, 1 - 0.005 / BINS], REPLICATES, 1 / BINS)
-    return bool((bars < low).any() or (bars > high).any())
+        found[i] = position(hidden, drawn[~np.isnan(drawn)], rng)
+    return Calibration(positions=found)
 
 
 def right(counts, n, log_xi, others, rng, prior=PRIOR_COUNT):
@@ -602,7 +595,7 @@ def with_draws_floored(counts, n, log_xi, others, rng):
 
 @pytest.mark.parametrize("others", [False, True])
 def test_the_posterior_is_calibrated(others):
-    assert not outside_bands(ranks(right, others, [2024, others]))
+    assert calibration(right, others, [2024, others]).calibrated
 
 
 @pytest.mark.parametrize(
@@ -617,7 +610,7 @@ def test_the_posterior_is_calibrated(others):
     ],
 )
 def test_a_wrong_posterior_is_not_calibrated(wrong, others):
-    assert outside_bands(ranks(wrong, others, [2024, others]))
+    assert not calibration(wrong, others, [2024, others]).calibrated
 
 
 def test_sorted_shapes_are_those_of_the_record():

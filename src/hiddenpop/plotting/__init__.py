@@ -7,6 +7,7 @@ writes them whole or not at all.
 """
 
 from hiddenpop.plotting.bootstrap import bootstrap_plot
+from hiddenpop.plotting.calibration import calibration_plot
 from hiddenpop.plotting.coverage import coverage_plot
 from hiddenpop.plotting.error_overlap import error_overlap_plot
 from hiddenpop.plotting.files import save_figure
@@ -18,6 +19,7 @@ from hiddenpop.plotting.zip import zip_plot
 
 __all__ = [
     "bootstrap_plot",
+    "calibration_plot",
     "coverage_plot",
     "error_overlap_plot",
     "forest_plot",
