@@ -18,8 +18,12 @@ from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
+    from hiddenpop.bayes.averaged import BayesianModelAveraging
     from hiddenpop.bayes.decomposable import DecomposableAveraging
     from hiddenpop.bayes.identifying import IdentifiedPosterior
+    from hiddenpop.bayes.latent_class import LatentClass
+    from hiddenpop.bayes.loglinear import BayesianLogLinear
+    from hiddenpop.bayes.thresholded import ThresholdedLogLinear
     from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
     from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AveragedLogLinear",
+    "BayesianLogLinear",
+    "BayesianModelAveraging",
     "Bootstrapped",
     "CaptureTable",
     "ChaoLowerBound",
@@ -48,11 +54,13 @@ __all__ = [
     "HierarchicalModel",
     "IdentifiedPosterior",
     "Interval",
+    "LatentClass",
     "LincolnPetersen",
     "LogLinear",
     "SampleCoverage",
     "SelectedLogLinear",
     "TableDescription",
+    "ThresholdedLogLinear",
     "compare",
     "datasets",
     "describe",
@@ -67,6 +75,8 @@ __version__ = "0.1.0"
 # Estimators bring compiled kernels; they are imported when first asked for, so that importing the package stays quick.
 _HOMES = {
     "AveragedLogLinear": "hiddenpop.estimators.averaged",
+    "BayesianLogLinear": "hiddenpop.bayes.loglinear",
+    "BayesianModelAveraging": "hiddenpop.bayes.averaged",
     "Bootstrapped": "hiddenpop.estimators.bootstrapped",
     "ChaoLowerBound": "hiddenpop.estimators.lower_bound",
     "Chapman": "hiddenpop.estimators.two_lists",
@@ -75,11 +85,13 @@ _HOMES = {
     "DecomposableAveraging": "hiddenpop.bayes.decomposable",
     "Estimator": "hiddenpop.estimators.protocol",
     "IdentifiedPosterior": "hiddenpop.bayes.identifying",
+    "LatentClass": "hiddenpop.bayes.latent_class",
     "LincolnPetersen": "hiddenpop.estimators.two_lists",
     "LogLinear": "hiddenpop.estimators.loglinear",
     "SampleCoverage": "hiddenpop.estimators.sample_coverage",
     "SelectedLogLinear": "hiddenpop.estimators.selected",
     "TableDescription": "hiddenpop.description",
+    "ThresholdedLogLinear": "hiddenpop.bayes.thresholded",
     "compare": "hiddenpop.estimators.compare",
     "describe": "hiddenpop.description",
     "estimate": "hiddenpop.estimators.compare",

@@ -123,7 +123,7 @@ class EstimatorSpec:
         shown = [
             f"{key}={_short(value)}"
             for place, (key, value) in enumerate(self.settings.items())
-            if place == 0 or key not in defaults or value != defaults[key]
+            if place == 0 or key not in defaults or to_jsonable(value) != to_jsonable(defaults[key])
         ]
         return f"{self.name} ({', '.join(shown)})" if shown else self.name
 

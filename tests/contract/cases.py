@@ -20,6 +20,15 @@ RESAMPLES = 200
 COMPANIONS = {
     ("closed_population", "bias_corrected", True): {"interval": "lognormal"},
     ("selected", "search", "mc3"): {"n_steps": 500},
+    ("latent_class", "backend", "pymc"): {"sampler": "nuts"},
+}
+# Draws that follow the places of the lists: another order gives other draws of the same posterior.
+SAMPLED = {"latent_class", "bayesian_loglinear", "bayesian_averaged", "thresholded"}
+# Chains long enough to pass through every line, and too short to converge: the suite is about forms, not figures.
+SHORT = {
+    "latent_class": {"n_draws": 100, "n_tune": 100, "n_chains": 2, "n_temperatures": 4},
+    "bayesian_loglinear": {"n_draws": 100, "n_tune": 100, "n_chains": 2},
+    "thresholded": {"n_draws": 300, "n_tune": 200, "n_chains": 2},
 }
 # Behavioural response takes the order of the lists as time: only these may change with it.
 IN_TIME = {("model", "Mb"), ("model", "Mbh")}
@@ -88,7 +97,7 @@ def make(case, table):
     name, settings = case
     kind = estimator_class(name)
     named = {"lists": pair_by_name(table)} if takes_lists(case) and table.n_lists > 2 else {}
-    few = {"n_boot": RESAMPLES} if draws_numbers(case) else {}
+    few = {"n_boot": RESAMPLES} if draws_numbers(case) else SHORT.get(name, {})
     return kind(**dict(settings), **named, **few)
 
 

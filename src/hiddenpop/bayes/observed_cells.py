@@ -2,12 +2,12 @@
 
 import difflib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.bayes.outcome import limits_of, outcome_of, quantiles, reach_of
 from hiddenpop.errors import CapabilityError, UnknownNameError
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.histories import project
@@ -24,8 +24,7 @@ MOST_LISTS = 8
 """On nine lists the ratio is a product over 511 cells, of which no real table fills more than a part."""
 
 FAR = 100.0
-"""Limits that differ by more than this factor are no answer when the prior makes most of their distance. An upper limit
-beyond so many times (n + 1)^t is no figure that n persons on t lists can tell."""
+"""Limits that differ by more than this factor are no answer when the prior makes most of their distance."""
 
 MOST = 0.5
 
@@ -77,7 +76,7 @@ class ObservedCells:
         n, agrees = self.data.n_observed, ~np.isnan(n_missing)
         return Sizes(
             n_observed=n,
-            reach=(n + 1.0) ** len(self.lists),
+            reach=reach_of(n, len(self.lists)),
             level=level,
             drawn=n_missing[agrees] + n,
             odds=odds[agrees],
@@ -136,20 +135,13 @@ class Sizes:
             return math.nan, "not_identified", CONTRADICTION
         if self.empty_share > MOST and high > FAR * low:
             return math.nan, "not_identified", PRIOR_DRIVEN
-        if median > self.reach:
-            reason = f"the posterior median lies beyond {self.reach:.3g}: {self.n_observed:,} persons cannot tell it"
-            return math.inf, "unbounded", reason
-        if median == self.n_observed:
-            return median, "boundary", NOBODY_HIDDEN
-        return median, "ok", ""
+        return outcome_of(median, self.n_observed, self.reach)
 
     def limits(self) -> tuple[float, float]:
         """Give equal-tailed limits; what lies too far for data to tell is infinite above, and cut off below."""
         if not len(self.drawn):
             return float(self.n_observed), math.inf
-        median, low, high = self.as_drawn
-        beyond = high > FAR * self.reach or median > self.reach
-        return min(low, self.reach), math.inf if beyond else high
+        return limits_of(*self.as_drawn, self.reach)
 
 
 CONTRADICTION = (
@@ -160,20 +152,6 @@ PRIOR_DRIVEN = (
     "the empty cells leave the answer to the prior: more than half of the spread comes from its count of persons a "
     "cell, and the limits differ by more than a factor 100; details['quantiles'] has the posterior as drawn"
 )
-NOBODY_HIDDEN = "the posterior median is the number observed: half of the posterior or more has nobody hidden"
-
-
-def quantiles(drawn: Floats, shares: Sequence[float]) -> Floats:
-    """Quantiles that are among the numbers drawn, nan when there are none.
-
-    Examples
-    --------
-    >>> quantiles(np.array([4.0, 9.0, 7.0]), [0.5, 0.9]).tolist()
-    [7.0, 9.0]
-    """
-    if not len(drawn):
-        return np.full(len(shares), np.nan)
-    return np.asarray(np.quantile(drawn, shares, method="inverted_cdf"))
 
 
 def median_xi(xi: Xi) -> float:

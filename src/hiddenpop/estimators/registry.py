@@ -21,6 +21,10 @@ ESTIMATORS: dict[str, str] = {
     "closed_population": "hiddenpop.estimators.closed_population:ClosedPopulation",
     "decomposable": "hiddenpop.bayes.decomposable:DecomposableAveraging",
     "identified": "hiddenpop.bayes.identifying:IdentifiedPosterior",
+    "latent_class": "hiddenpop.bayes.latent_class:LatentClass",
+    "bayesian_loglinear": "hiddenpop.bayes.loglinear:BayesianLogLinear",
+    "bayesian_averaged": "hiddenpop.bayes.averaged:BayesianModelAveraging",
+    "thresholded": "hiddenpop.bayes.thresholded:ThresholdedLogLinear",
     "sample_coverage": "hiddenpop.estimators.sample_coverage:SampleCoverage",
 }
 

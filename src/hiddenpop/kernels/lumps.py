@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-__all__ = ["Lump", "lumps"]
+__all__ = ["Lump", "divide", "lumps"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -88,25 +88,59 @@ def lumps(draws: npt.ArrayLike, n_observed: float) -> tuple[Lump, ...]:
 
 def _modes(values: Floats) -> list[tuple[float, int]]:
     """Modes of sorted values, with the number of values between the valleys on either side."""
-    size = len(values)
-    bandwidth = _silverman(values) if size else 0.0
+    if not len(values):
+        return []
+    peaks, valleys = divide(values, len(values))
+    sizes = np.diff([0, *np.searchsorted(values, valleys), len(values)])
+    return [(float(peak), int(number)) for peak, number in zip(peaks, sizes, strict=True)]
+
+
+def divide(values: Floats, effective: float, smallest: float = 0.0) -> tuple[Floats, Floats]:
+    """Peaks of the density of some values, and the valleys between them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (B,)
+        Sorted; at least one.
+    effective : float
+        How many independent values they are worth; bandwidth and error of the density follow from it.
+    smallest : float
+        A peak with a smaller share of the values between its valleys is no peak of its own.
+
+    Returns
+    -------
+    peaks : ndarray, shape (k,)
+    valleys : ndarray, shape (k - 1,)
+
+    Examples
+    --------
+    >>> values = np.sort(np.random.default_rng(1).normal([0.0, 5.0], 1.0, (1000, 2)).ravel())
+    >>> peaks, valleys = divide(values, len(values))
+    >>> np.abs(peaks - [0, 5]).max() < 0.3, len(valleys)
+    (np.True_, 1)
+    """
+    bandwidth = _silverman(values, effective)
     if not bandwidth > 0.0:
-        return [(float(np.median(values)), size)] if size else []
+        return np.array([np.median(values)]), np.empty(0)
     grid, density = _density(values, bandwidth)
-    error = math.sqrt(KERNEL_ROUGHNESS / (2.0 * size * bandwidth))
+    error = math.sqrt(KERNEL_ROUGHNESS / (2.0 * effective * bandwidth))
     peaks, _ = find_peaks(np.sqrt(density), prominence=LUMP_ERRORS * error)
     if not len(peaks):
         peaks = np.array([int(np.argmax(density))])
-    between = pairwise(peaks)
-    valleys = [grid[left + int(np.argmin(density[left:right]))] for left, right in between]
-    sizes = np.diff([0, *np.searchsorted(values, valleys), size])
-    return [(float(grid[peak]), int(number)) for peak, number in zip(peaks, sizes, strict=True)]
+    while True:
+        valleys = np.array(
+            [left + int(np.argmin(density[left:right])) for left, right in pairwise(peaks)], int
+        )
+        shares = np.diff([0, *np.searchsorted(values, grid[valleys]), len(values)]) / len(values)
+        if len(peaks) == 1 or shares.min() >= smallest:
+            return grid[peaks], grid[valleys]
+        peaks = np.delete(peaks, int(np.argmin(shares)))
 
 
-def _silverman(values: Floats) -> float:
+def _silverman(values: Floats, effective: float) -> float:
     first, third = np.quantile(values, [0.25, 0.75])
     spreads = [spread for spread in (float(values.std()), float(third - first) / 1.34) if spread > NO_SPREAD]
-    return 0.9 * min(spreads, default=0.0) * len(values) ** -0.2
+    return 0.9 * min(spreads, default=0.0) * effective**-0.2
 
 
 def _density(values: Floats, bandwidth: float) -> tuple[Floats, Floats]:

@@ -14,6 +14,8 @@ from hiddenpop.plotting.files import save_figure
 from hiddenpop.plotting.forest import forest_plot
 from hiddenpop.plotting.landscape import landscape_plot
 from hiddenpop.plotting.overlap import overlap_plot
+from hiddenpop.plotting.posterior import rank_plot, trace_plot
+from hiddenpop.plotting.predictive import predictive_plot
 from hiddenpop.plotting.residuals import residual_plot
 from hiddenpop.plotting.zip import zip_plot
 
@@ -25,7 +27,10 @@ __all__ = [
     "forest_plot",
     "landscape_plot",
     "overlap_plot",
+    "predictive_plot",
+    "rank_plot",
     "residual_plot",
     "save_figure",
+    "trace_plot",
     "zip_plot",
 ]

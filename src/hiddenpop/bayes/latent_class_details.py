@@ -1,0 +1,122 @@
+"""What a reader of a latent class posterior asks for: classes in use, hidden share, how the ladder was climbed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop.bayes.inference_data import inference_data
+from hiddenpop.bayes.outcome import quantiles
+from hiddenpop.estimators.prepare import ListCounts
+from hiddenpop.kernels.hamiltonian import Tempered
+from hiddenpop.kernels.latent_class import LatentClassData, class_weights, hidden_share
+from hiddenpop.result import Diagnostic
+
+__all__ = ["PROTECTED", "Posterior", "details_of", "diagnostics_of"]
+
+Floats = npt.NDArray[np.float64]
+
+PROTECTED = ("classes", "hidden_share")
+"""Details from which the counts of small cells could be worked out."""
+
+ALL_IN_USE = 0.9
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Posterior:
+    """All that was drawn, and what from.
+
+    Attributes
+    ----------
+    counts : ListCounts
+    data : LatentClassData
+    parameters : ndarray, shape (chains, draws, p)
+    sizes : ndarray, shape (chains, draws)
+        Persons.
+    n_divergent : int
+        At power 1.
+    n_sweeps : int or None
+        Sweeps a draw; None without tempering.
+    betas : ndarray, shape (temps,), or None
+        Powers of the likelihood; None without tempering.
+    climb : Tempered or None
+    """
+
+    counts: ListCounts
+    data: LatentClassData
+    parameters: Floats
+    sizes: Floats
+    n_divergent: int
+    n_sweeps: int | None = None
+    betas: Floats | None = None
+    climb: Tempered | None = None
+
+    @property
+    def round_trips(self) -> int | None:
+        """Round trips of all chains; None without tempering."""
+        return None if self.climb is None else int(self.climb.round_trips.sum())
+
+    @property
+    def classes(self) -> float:
+        """Average number of classes to which a person of the population belongs."""
+        with np.errstate(all="ignore"):
+            weights = class_weights(self.parameters, self.data.n_classes)
+            empty = np.exp(self.sizes[..., None] * np.log1p(-np.minimum(weights, 1.0)))
+        return float((1.0 - empty).sum(axis=-1).mean())
+
+
+def details_of(found: Posterior, level: float) -> dict[str, Any]:
+    """Put together the details of an estimate.
+
+    Parameters
+    ----------
+    found : Posterior
+    level : float
+
+    Returns
+    -------
+    dict
+    """
+    with np.errstate(all="ignore"):
+        hidden, _ = hidden_share(found.parameters, found.data.n_classes)
+    tail = (1.0 - level) / 2.0
+    limits = quantiles(hidden.ravel(), [0.5, tail, 1.0 - tail]).tolist()
+    details: dict[str, Any] = {
+        "dropped_lists": list(found.counts.dropped),
+        "classes": found.classes,
+        "hidden_share": dict(zip(("median", "low", "high"), limits, strict=True)),
+        "idata": inference_data({"N": found.sizes, "hidden_share": hidden}),
+    }
+    if found.climb is None or found.betas is None:
+        return details
+    return details | {
+        "powers": found.betas.tolist(),
+        "swap_rates": found.climb.swap_rates.tolist(),
+        "acceptance": found.climb.accept.tolist(),
+        "n_sweeps": found.n_sweeps,
+        "n_divergent": found.n_divergent,
+        "round_trips": found.climb.round_trips.tolist(),
+    }
+
+
+def diagnostics_of(found: Posterior) -> list[Diagnostic]:
+    """Say what to beware of.
+
+    Parameters
+    ----------
+    found : Posterior
+
+    Returns
+    -------
+    list of Diagnostic
+    """
+    remarks = list(found.counts.diagnostics)
+    n_classes = found.data.n_classes
+    if n_classes > 1 and found.classes > ALL_IN_USE * n_classes:
+        message = (
+            f"{found.classes:.1f} of {n_classes} classes are in use on average: a larger n_classes could change the "
+            f"answer"
+        )
+        remarks.append(Diagnostic("classes_used_up", "warning", message, round(found.classes, 2)))
+    return remarks

@@ -1,0 +1,223 @@
+"""From draws of the parameters of a log-linear model to persons, cells and replicated tables."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, gammaln
+
+from hiddenpop.bayes.convergence import Convergence, convergence
+from hiddenpop.bayes.thresholding import Problem, Stage
+from hiddenpop.kernels.loglinear_density import predictors
+
+__all__ = ["PriorTables", "Sampled", "cell_groups", "poisson", "prior_tables", "sampled", "table_likelihood"]
+
+Floats = npt.NDArray[np.float64]
+
+LARGEST_POISSON = 1e15
+"""Above, the spread of a Poisson variable is below the digits of its mean that count."""
+
+LARGEST_LOG = 690.0
+
+
+BLOCK = 2_000_000
+"""Cells times draws that are worked on at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sampled:
+    """Draws of the size of the population and what belongs to them; all of shape (chains, draws).
+
+    Attributes
+    ----------
+    sizes : ndarray
+        Persons: those observed and a drawn number of hidden ones.
+    log_hidden : ndarray
+        Log of the expected number of hidden persons.
+    log_odds : ndarray
+        Log odds of being observed.
+    measured : Convergence
+    """
+
+    sizes: Floats
+    log_hidden: Floats
+    log_odds: Floats
+    measured: Convergence
+
+    @property
+    def hidden(self) -> Floats:
+        """Expected number of hidden persons."""
+        return np.asarray(np.exp(np.minimum(self.log_hidden, LARGEST_LOG)))
+
+    @property
+    def hidden_share(self) -> Floats:
+        """Probability of being hidden."""
+        return np.asarray(expit(-self.log_odds))
+
+    @property
+    def log_rate(self) -> Floats:
+        """Log of the expected size of the population."""
+        return self.log_hidden + np.logaddexp(self.log_odds, 0.0)
+
+
+def sampled(problem: Problem, last: Stage, rng: np.random.Generator) -> Sampled:
+    """Draw the hidden persons that go with draws of the parameters.
+
+    Parameters
+    ----------
+    problem : Problem
+    last : Stage
+    rng : Generator
+
+    Returns
+    -------
+    Sampled
+    """
+    n, log_odds = problem.data.n_observed, _log_odds(problem, last)
+    exposure = log_odds
+    if problem.rate > 0.0:
+        exposure = np.logaddexp(math.log(problem.rate), math.log1p(problem.rate) + log_odds)
+    log_hidden = np.log(rng.standard_gamma(n + problem.shape, log_odds.shape)) - exposure
+    sizes = n + poisson(np.exp(np.minimum(log_hidden, LARGEST_LOG)), rng)
+    measured = convergence(sizes, n_divergent=last.n_divergent)
+    return Sampled(sizes=sizes, log_hidden=log_hidden, log_odds=log_odds, measured=measured)
+
+
+def _log_odds(problem: Problem, last: Stage) -> Floats:
+    """Log odds of being observed, in blocks of draws, as twelve lists have 4,095 cells."""
+    chains, draws, p = last.theta.shape
+    flat = last.theta.reshape(-1, p)
+    step = max(BLOCK >> problem.data.n_lists, 1)
+    found = [_cells(problem, last, flat[start : start + step]) for start in range(0, len(flat), step)]
+    return np.concatenate([np.logaddexp.reduce(eta, axis=-1) for eta in found]).reshape(chains, draws)
+
+
+def _cells(problem: Problem, last: Stage, theta: Floats) -> Floats:
+    """Log means of the observed cells relative to the unobserved one; minus infinity in cells ruled out."""
+    eta = predictors(theta, np.array(last.terms, dtype=np.int64), problem.data.n_lists)
+    return np.where(problem.live(last.dead), eta, -np.inf)[..., 1:]
+
+
+def cell_groups(problem: Problem, last: Stage, drawn: Sampled, rng: np.random.Generator) -> dict[str, Any]:
+    """Log likelihood and replicates of each cell, with what was observed, as groups of ArviZ.
+
+    Parameters
+    ----------
+    problem : Problem
+    last : Stage
+    drawn : Sampled
+    rng : Generator
+
+    Returns
+    -------
+    dict
+    """
+    seen = problem.data.counts[1:]
+    log_means = _cells(problem, last, last.theta) + drawn.log_hidden[..., None]
+    means = np.exp(np.minimum(log_means, LARGEST_LOG))
+    ruled_out = np.isneginf(log_means)  # such cells hold nobody, for certain
+    finite = np.where(ruled_out, 0.0, log_means)
+    likelihood = np.where(ruled_out, 0.0, seen * finite - means - gammaln(seen + 1.0))
+    return {
+        "log_likelihood": {"cells": likelihood},
+        "posterior_predictive": {"cells": poisson(means, rng)},
+        "observed_data": {"cells": seen},
+    }
+
+
+def table_likelihood(problem: Problem, last: Stage, drawn: Sampled) -> Floats:
+    """Log likelihood of the whole table.
+
+    Parameters
+    ----------
+    problem : Problem
+    last : Stage
+    drawn : Sampled
+
+    Returns
+    -------
+    ndarray, shape (chains, draws)
+    """
+    seen = problem.data.counts[1:]
+    margins = problem.task(last.terms, last.dead).margins
+    observed = np.exp(np.minimum(drawn.log_hidden + drawn.log_odds, LARGEST_LOG))
+    constant = float(gammaln(seen + 1.0).sum())
+    return np.asarray(last.theta @ margins + seen.sum() * drawn.log_hidden - observed - constant)
+
+
+def poisson(mean: Floats, rng: np.random.Generator) -> Floats:
+    """Draw Poisson variables, also of means that no integer can hold.
+
+    Examples
+    --------
+    >>> poisson(np.array([0.0, 1e200]), np.random.default_rng(1)).tolist()
+    [0.0, 1e+200]
+    """
+    drawn = rng.poisson(np.minimum(mean, LARGEST_POISSON)).astype(np.float64)
+    return np.where(mean <= LARGEST_POISSON, drawn, mean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PriorTables:
+    """Populations and tables drawn from the prior.
+
+    Attributes
+    ----------
+    sizes : ndarray, shape (draws,)
+        Persons N.
+    counts : ndarray, shape (draws, 2**K)
+        Persons by history; element 0, the unobserved cell, is 0 as in any table.
+    theta : ndarray, shape (draws, p)
+        Parameters, in the order of `terms`.
+    terms : tuple of int
+    """
+
+    sizes: Floats
+    counts: npt.NDArray[np.int64]
+    theta: Floats
+    terms: tuple[int, ...]
+
+
+def prior_tables(
+    terms: tuple[int, ...],
+    sds: Floats,
+    n_lists: int,
+    size_prior: tuple[float, float],
+    n_tables: int,
+    rng: np.random.Generator,
+) -> PriorTables:
+    """Draw populations and their tables from proper priors, those left out in which nobody is observed.
+
+    Parameters
+    ----------
+    terms : tuple of int
+        Without the intercept.
+    sds : ndarray, shape (p,)
+        Standard deviations of their normal priors.
+    n_lists : int
+    size_prior : (float, float)
+        Mean and shape of the negative binomial prior of N.
+    n_tables : int
+    rng : Generator
+
+    Returns
+    -------
+    PriorTables
+    """
+    mean, shape = size_prior
+    found: list[tuple[Any, ...]] = []
+    while len(found) < n_tables:
+        theta = sds * rng.standard_normal(len(sds))
+        eta = predictors(theta, np.array(terms, dtype=np.int64), n_lists)
+        shares = np.exp(eta - np.logaddexp.reduce(eta))
+        size = rng.poisson(rng.gamma(shape, mean / shape))
+        counts = rng.multinomial(size, shares / math.fsum(shares))
+        if size > counts[0]:
+            counts[0] = 0
+            found.append((size, counts, theta))
+    sizes, tables, thetas = zip(*found, strict=True)
+    return PriorTables(
+        sizes=np.array(sizes, dtype=np.float64), counts=np.array(tables), theta=np.array(thetas), terms=terms
+    )
