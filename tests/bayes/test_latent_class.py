@@ -18,30 +18,32 @@ from hiddenpop.kernels.latent_class import evaluate, latent_class_data, starts
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
 
-QUICK = LatentClass(n_classes=5, n_draws=500, n_tune=300, n_temperatures=8)
+QUICK = LatentClass(n_classes=5, n_draws=800, n_tune=300, n_temperatures=6)
 SMALL = (0, 40, 60, 15, 50, 14, 18, 8)
 
 
 @cache
-def quick(name: str) -> Estimate:
-    return QUICK.fit(hp.datasets.load(name), rng=1)
+def quick() -> Estimate:
+    return QUICK.fit(table_of(SMALL), rng=1)
 
 
 def test_the_details_hold_no_labels_and_say_how_the_ladder_was_climbed() -> None:
-    details = quick("western_us").details
-    assert {"classes", "hidden_share", "powers", "swap_rates", "round_trips", "modes", "convergence"} <= set(details)
-    assert len(details["powers"]) == 8
-    assert len(details["swap_rates"]) == 7
+    details = quick().details
+    assert {"classes", "hidden_share", "powers", "swap_rates", "round_trips", "modes", "convergence"} <= set(
+        details
+    )
+    assert len(details["powers"]) == 6
+    assert len(details["swap_rates"]) == 5
     assert len(details["round_trips"]) == 4
     assert set(details["idata"].posterior.data_vars) == {"N", "hidden_share"}
-    assert details["idata"].posterior["N"].shape == (4, 500)
+    assert details["idata"].posterior["N"].shape == (4, 800)
     assert 1.0 <= details["classes"] <= 5.0
 
 
 def test_draws_are_whole_numbers_of_at_least_the_observed() -> None:
-    estimate = quick("western_us")
+    estimate = quick()
     assert estimate.draws is not None
-    assert estimate.draws.min() >= 345
+    assert estimate.draws.min() >= sum(SMALL)
     assert np.all(estimate.draws == np.round(estimate.draws))
     assert estimate.n_hat in estimate.draws
     assert estimate.interval.method == "equal-tailed posterior, latent classes"
@@ -143,13 +145,10 @@ def test_classes_that_are_all_in_use_are_remarked_on() -> None:
     assert any(remark.name == "classes_used_up" for remark in estimate.diagnostics)
 
 
-def test_a_second_run_follows_too_few_round_trips(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hiddenpop.bayes import latent_class
-
-    setting = replace(QUICK, n_draws=300, n_tune=100, n_temperatures=4)
-    assert setting.fit(table_of(SMALL), rng=1).details["n_sweeps"] == 1
-    monkeypatch.setattr(latent_class, "FEWEST_ROUND_TRIPS", 10**6)
-    assert setting.fit(table_of(SMALL), rng=1).details["n_sweeps"] == 8
+def test_a_second_run_follows_one_that_has_not_converged() -> None:
+    setting = LatentClass(n_classes=2, n_draws=100, n_tune=100, n_temperatures=3)
+    assert setting.fit(hp.datasets.load("netherlands"), rng=1).details["n_sweeps"] == 8
+    assert quick().details["n_sweeps"] == 1
 
 
 # --- two routes -------------------------------------------------------------------------------------------------------
@@ -172,7 +171,7 @@ def test_the_pymc_model_has_the_density_of_the_kernel(n_classes: int) -> None:
 @pytest.mark.slow
 def test_nuts_and_tempering_agree_on_kosovo() -> None:
     table = hp.datasets.load("kosovo")
-    nuts = LatentClass(sampler="nuts", n_draws=1500, n_tune=1000).fit(table, rng=1)
+    nuts = LatentClass(sampler="nuts", n_draws=2500, n_tune=1000).fit(table, rng=1)
     ladder = LatentClass().fit(table, rng=1)
     assert nuts.ok
     assert ladder.ok
@@ -190,7 +189,8 @@ def test_the_netherlands_table_is_honest() -> None:
         assert len(estimate.details["modes"]) > 1
     else:
         assert estimate.status == "not_converged"
-        assert estimate.interval.low < 60_000 < 140_000 < estimate.interval.high
+        assert estimate.interval.low < 120_000
+        assert estimate.interval.high > 160_000
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -18,17 +18,18 @@ from hiddenpop.bayes.loglinear import (
     BayesianLogLinear,
     prior_tables,
     replicated_tables,
-    sweep_priors,
 )
 from hiddenpop.bayes.loglinear_draws import draw_prior, log_likelihood, truncated_poisson
 from hiddenpop.bayes.loglinear_model import (
     CoefficientPrior,
     SizeGamma,
     _build,
+    _coefficients,
     _data,
     log_poisson_cdf,
 )
 from hiddenpop.bayes.loglinear_start import information_scale, posterior_mode, whitening
+from hiddenpop.bayes.loglinear_sweep import sweep_priors
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.table import CaptureTable, Coverage
@@ -93,7 +94,7 @@ def model_of(made, prior, size, *, shrinks=False):
     data = _data(made, prior, size, coordinates)
     shrunk = int(inner.sum()) if prior.family == "horseshoe" else 0
     model = _build(data, shrunk=shrunk)
-    return model.compile_fn(model.logp(), mode="FAST_COMPILE", inputs=model.value_vars), coordinates
+    return model.compile_fn(model.logp(), mode="FAST_COMPILE", inputs=model.value_vars), coordinates, data
 
 
 NORMAL = CoefficientPrior(family="normal", main_sd=10.0, slab_sd=LOG_TEN)
@@ -111,7 +112,7 @@ NORMAL = CoefficientPrior(family="normal", main_sd=10.0, slab_sd=LOG_TEN)
 )
 def test_the_model_is_the_poisson_model_of_every_cell(table, zeros, size):
     made = cells_design(table, order=2, strata="model", structural_zeros=zeros, estimator="test")
-    log_density, coordinates = model_of(made, NORMAL, size)
+    log_density, coordinates, _ = model_of(made, NORMAL, size)
     rng = np.random.default_rng(5)
     found, expected = [], []
     for _ in range(4):
@@ -136,7 +137,7 @@ def test_the_horseshoe_in_its_coordinates_is_the_horseshoe():
     prior = CoefficientPrior(family="horseshoe", main_sd=10.0, slab_sd=LOG_TEN, global_scale=0.2)
     counts = (0, 620, 450, 800, 380, 140, 110, 60)
     made = cells_design(table_of(counts), order=2, estimator="test")
-    log_density, coordinates = model_of(made, prior, SizeGamma(), shrinks=True)
+    log_density, coordinates, data = model_of(made, prior, SizeGamma(), shrinks=True)
     loose = coordinates.loose > 0
     assert 0 < loose.sum() < made.is_interaction.sum()
     rng, found, expected = np.random.default_rng(6), [], []
@@ -147,6 +148,8 @@ def test_the_horseshoe_in_its_coordinates_is_the_horseshoe():
             [np.full(3, 10.0), tau * lam * LOG_TEN / np.sqrt(LOG_TEN**2 + (tau * lam) ** 2)]
         )
         theta = coordinates.centre + coordinates.spread @ z + coordinates.follow @ (loose * scale * z)
+        drawn = {"z": z, "raw_tau": np.float64(math.exp(log_tau)), "lam": lam}
+        assert _coefficients(drawn, data, prior)["theta"] == pytest.approx(theta)
         values = {"z": z, "raw_tau_log__": log_tau, "lam_log__": log_lam}
         found.append(float(log_density(values)))
         rows = made.log_rows(theta)[:7]

@@ -32,7 +32,9 @@ def _normals(data, x, prior_gradient, likelihood_gradient):
         log_likelihood -= 0.5 * data.precision[i] * off * off
         prior_gradient[i] = -x[i]
         likelihood_gradient[i] = -data.precision[i] * off
-    if data.fault == 1:  # a wrong sign: still a correct chain, as acceptance repairs it, but one that hardly moves
+    if (
+        data.fault == 1
+    ):  # a wrong sign: still a correct chain, as acceptance repairs it, but one that hardly moves
         likelihood_gradient[:] = -likelihood_gradient
     if data.fault == 2:  # a wrong prior
         log_prior *= 0.5
@@ -89,7 +91,9 @@ POINTS = np.array([3.0, -1.0, 0.5])
 PRECISION = np.array([4.0, 0.25, 100.0])
 
 
-def draw_normals(*, fault: int = 0, betas: Floats | None = None, seed: int = 1, n_draws: int = 4000) -> Tempered:
+def draw_normals(
+    *, fault: int = 0, betas: Floats | None = None, seed: int = 1, n_draws: int = 4000
+) -> Tempered:
     betas = np.ones(1) if betas is None else betas
     rng = np.random.default_rng(seed)
     starts = rng.normal(0.0, 3.0, (4, len(betas), 3))

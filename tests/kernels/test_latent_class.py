@@ -32,7 +32,9 @@ def data_of(name: str, n_classes: int = 4, size_prior: tuple[float, float] = (0.
     return latent_class_data(counts, n_classes=n_classes, size_prior=size_prior)
 
 
-def plain(counts: Floats, x: Floats, n_classes: int, gamma: tuple[float, float], a: float, b: float) -> Floats:
+def plain(
+    counts: Floats, x: Floats, n_classes: int, gamma: tuple[float, float], a: float, b: float
+) -> Floats:
     """Log prior and log likelihood, by the definition, cell by cell."""
     V = np.append(1.0 - np.exp(-np.exp(x[: n_classes - 1])), 1.0)
     nu = V * np.cumprod(np.append(1.0, 1.0 - V[:-1]))
@@ -166,7 +168,9 @@ def test_one_class_has_the_exact_posterior_of_independent_lists(
     drawn = draw_sizes(data, sample(data), np.random.default_rng(2))
     cumulative = np.cumsum(probability)
     rank = cumulative[np.searchsorted(sizes, drawn)]
-    batches = np.array([(rank < share).reshape(40, -1).mean(axis=1) for share in (0.025, 0.25, 0.5, 0.75, 0.975)])
+    batches = np.array(
+        [(rank < share).reshape(40, -1).mean(axis=1) for share in (0.025, 0.25, 0.5, 0.75, 0.975)]
+    )
     error = batches.std(axis=1, ddof=1) / math.sqrt(40)
     z = (batches.mean(axis=1) - np.array([0.025, 0.25, 0.5, 0.75, 0.975])) / error
     assert np.abs(z).max() < 4.0
@@ -223,7 +227,8 @@ def test_weights_add_up_to_one() -> None:
 def test_prior_tables_follow_their_size_and_their_parameters() -> None:
     rng = np.random.default_rng(3)
     drawn = [
-        draw_prior(3, n_classes=3, size_prior=(5.0, 0.02), concentration=(1.0, 1.0), rng=rng) for _ in range(3000)
+        draw_prior(3, n_classes=3, size_prior=(5.0, 0.02), concentration=(1.0, 1.0), rng=rng)
+        for _ in range(3000)
     ]
     sizes = np.array([draw.size for draw in drawn])
     # Somebody is observed in nearly all: the mean is that of the prior, 250, and the variance 250 + 250^2 / 5.

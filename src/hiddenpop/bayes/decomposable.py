@@ -13,6 +13,7 @@ from hiddenpop.bayes.graph_details import (
     diagnostics_of,
     graph_frame,
     link_frame,
+    modes_frame,
     posterior_frame,
     tail_details,
 )
@@ -214,7 +215,7 @@ class DecomposableAveraging:
             "dropped_lists": list(data.dropped),
             "mean": mean,
             "mean_note": "" if math.isfinite(mean) else "the tail of the posterior is too heavy for a mean",
-            "modes": [{"n": data.n_observed + mode.position, "weight": mode.weight} for mode in found.modes],
+            "modes": modes_frame(found.modes, data.n_observed),
             "p_saturated": found.p_saturated,
             "tail": tail_details(posterior, data.n_observed),
             "prior": self._prior_in_words(found),

@@ -1,6 +1,7 @@
 """What a reader of a posterior over graphs and dark figures asks for: frames, and remarks on what to beware of."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hiddenpop.kernels.decomposable import GraphPosterior
 from hiddenpop.kernels.graphs import DecomposableGraphs
 from hiddenpop.result import Diagnostic
 
-__all__ = ["diagnostics_of", "graph_frame", "link_frame", "posterior_frame", "tail_details"]
+__all__ = ["diagnostics_of", "graph_frame", "link_frame", "modes_frame", "posterior_frame", "tail_details"]
 
 SATURATED_WARNING = 0.5
 LIMIT_WARNING = 0.01
@@ -23,6 +24,20 @@ WHOLE_RANGE = 400
 """A posterior on at most so many numbers is shown whole."""
 
 CENTRE = (0.001, 0.995)
+
+
+def modes_frame(modes: Sequence[Mode], n_observed: int) -> pd.DataFrame:
+    """Modes of the posterior of N with their weights, by size.
+
+    Examples
+    --------
+    >>> modes_frame([Mode(50.0, 0.7), Mode(20.0, 0.3)], 100).to_numpy().tolist()
+    [[120.0, 0.3], [150.0, 0.7]]
+    """
+    rows = [
+        (n_observed + mode.position, mode.weight) for mode in sorted(modes, key=lambda mode: mode.position)
+    ]
+    return pd.DataFrame(rows, columns=["location", "weight"])
 
 
 def posterior_frame(missing: CountPosterior, n_observed: int, summits: tuple[Mode, ...]) -> pd.DataFrame:

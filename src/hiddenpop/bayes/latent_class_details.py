@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import quantiles
 from hiddenpop.estimators.prepare import ListCounts
@@ -13,7 +14,7 @@ from hiddenpop.kernels.hamiltonian import Tempered
 from hiddenpop.kernels.latent_class import LatentClassData, class_weights, hidden_share
 from hiddenpop.result import Diagnostic
 
-__all__ = ["PROTECTED", "Posterior", "details_of", "diagnostics_of"]
+__all__ = ["PROTECTED", "Posterior", "details_of", "diagnostics_of", "measured"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,6 +65,24 @@ class Posterior:
             weights = class_weights(self.parameters, self.data.n_classes)
             empty = np.exp(self.sizes[..., None] * np.log1p(-np.minimum(weights, 1.0)))
         return float((1.0 - empty).sum(axis=-1).mean())
+
+
+def measured(found: Posterior) -> Convergence:
+    """Measure how well the chains agree.
+
+    What a failed trajectory could not reach, exchanges with lower powers can: tempering is judged by its round trips,
+    not by divergences.
+
+    Parameters
+    ----------
+    found : Posterior
+
+    Returns
+    -------
+    Convergence
+    """
+    divergent = None if found.climb else found.n_divergent
+    return convergence(found.sizes, n_divergent=divergent, round_trips=found.round_trips)
 
 
 def details_of(found: Posterior, level: float) -> dict[str, Any]:

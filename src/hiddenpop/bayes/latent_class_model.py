@@ -82,7 +82,9 @@ def build(data: Arrays, *, n_classes: int) -> Any:
     pymc.Model
     """
     import pymc as pm
-    import pytensor.tensor as pt
+    from pytensor import tensor
+
+    pt: Any = tensor  # a part of its functions has no types
 
     with pm.Model() as model:
         d = {name: pm.Data(name, values) for name, values in data.items()}

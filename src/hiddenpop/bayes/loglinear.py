@@ -1,13 +1,12 @@
 """`BayesianLogLinear`: a log-linear model of lists and strata under priors stated as odds ratios."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.stats import norm
 
 from hiddenpop.bayes.cells_design import CellsDesign, Strata, cells_design, check_structural_zeros
@@ -23,7 +22,7 @@ from hiddenpop.bayes.loglinear_details import (
 from hiddenpop.bayes.loglinear_draws import PriorDraws, draw_counts, draw_prior, draw_sizes
 from hiddenpop.bayes.loglinear_model import CoefficientPrior, PriorFamily, SizeGamma, Steps, draw_chains
 from hiddenpop.bayes.loglinear_start import information_scale, posterior_mode, whitening
-from hiddenpop.bayes.outcome import quantiles, sampled_estimate
+from hiddenpop.bayes.outcome import sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_prior, number
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains
 from hiddenpop.errors import SettingError
@@ -32,7 +31,7 @@ from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["STANDARD_PRIORS", "BayesianLogLinear", "prior_tables", "replicated_tables", "sweep_priors"]
+__all__ = ["BayesianLogLinear", "prior_tables", "replicated_tables"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,15 +42,6 @@ FEWEST_DRAWS, FEWEST_TUNE = 100, 100
 LARGEST_SD = 100.0
 LARGEST_ODDS = 1e6
 NOT_DRAWN = "the sampler gave no draws: {}"
-
-STANDARD_PRIORS: tuple[Mapping[str, Any], ...] = (
-    {"prior_family": "normal", "odds_ratio": 3.0},
-    {"prior_family": "normal", "odds_ratio": 10.0},
-    {"prior_family": "normal", "odds_ratio": 100.0},
-    {"prior_family": "horseshoe", "odds_ratio": 10.0},
-    {"prior_family": "horseshoe", "odds_ratio": 100.0},
-)
-"""What `sweep_priors` compares when it is not told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,60 +216,6 @@ class BayesianLogLinear:
         drawn = draw_sizes(design, size, chains.draws["theta"], chains.draws.get("log_certain"), generator)
         posterior = Posterior(design=design, prior=prior, size=size, chains=chains, drawn=drawn)
         return _estimate(self, table, posterior, provenance)
-
-
-def sweep_priors(
-    table: CaptureTable,
-    priors: Iterable[Mapping[str, Any]] = STANDARD_PRIORS,
-    *,
-    base: BayesianLogLinear | None = None,
-    rng: RNGLike = None,
-) -> pd.DataFrame:
-    """Show how the answer moves with the prior of the interactions.
-
-    Parameters
-    ----------
-    table : CaptureTable
-    priors : iterable of mapping
-        Settings of `BayesianLogLinear` that differ from `base`, such as ``{"odds_ratio": 3.0}``; `STANDARD_PRIORS` when
-        left out.
-    base : BayesianLogLinear, optional
-        The other settings; the defaults when left out.
-    rng : int, Generator or None
-        All priors start from the same seed.
-
-    Returns
-    -------
-    DataFrame
-        One row a prior: ``prior_family``, ``odds_ratio``, ``n_active``, ``median``, ``low``, ``high`` as drawn, and the
-        ``status`` of the estimate.
-
-    Raises
-    ------
-    SettingError, CapabilityError, TableError, UnknownNameError
-        As for `BayesianLogLinear`.
-
-    Notes
-    -----
-    How to report it. Give the estimate under the prior chosen before the data were seen. Beside it give the lowest and
-    the highest median over all priors that a reader could hold, with the lowest lower and the highest upper limit:
-    "14,000 (9,000 to 22,000); medians between 12,000 and 15,000 under other priors". Do not choose the prior by the
-    answer, and do not average over the rows: they are no sample from anything. A row whose status is not "ok" stays in
-    the report with its status. If the medians lie further apart than half of the width of one interval, say that the
-    data do not decide between the priors.
-
-    Examples
-    --------
-    >>> import hiddenpop as hp
-    >>> sweep = sweep_priors(hp.datasets.load("uk_5"), [{"odds_ratio": 3.0}, {"odds_ratio": 10.0}], rng=1)
-    >>> sweep["median"].round(-3).tolist(), sweep["status"].tolist()
-    ([12000.0, 14000.0], ['ok', 'ok'])
-    """
-    base = base or BayesianLogLinear()
-    seed = int(np.random.default_rng(rng).integers(2**63))
-    rows = [_sweep_row(_changed(base, changes), table, seed) for changes in priors]
-    columns = ["prior_family", "odds_ratio", "n_active", "median", "low", "high", "status"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def replicated_tables(
@@ -475,31 +411,6 @@ def _without_draws(
         provenance=provenance,
         details={"dropped_lists": list(design.dropped)},
     )
-
-
-def _changed(base: BayesianLogLinear, changes: Mapping[str, Any]) -> BayesianLogLinear:
-    known = BayesianLogLinear.__dataclass_fields__
-    for setting in changes:
-        if setting not in known:
-            raise SettingError(f"a prior of the sweep has {setting!r}; settings: {', '.join(known)}")
-    return replace(base, **changes)
-
-
-def _sweep_row(setting: BayesianLogLinear, table: CaptureTable, seed: int) -> dict[str, Any]:
-    estimate = setting.fit(table, rng=seed)
-    tail = (1.0 - setting.level) / 2.0
-    drawn = np.array([]) if estimate.draws is None else estimate.draws
-    median, low, high = quantiles(drawn, [0.5, tail, 1.0 - tail]).tolist()
-    shrinks = setting.prior_family == "horseshoe"
-    return {
-        "prior_family": setting.prior_family,
-        "odds_ratio": setting.odds_ratio,
-        "n_active": estimate.details.get("prior", {}).get("n_active", math.nan) if shrinks else math.nan,
-        "median": median,
-        "low": low,
-        "high": high,
-        "status": estimate.status,
-    }
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

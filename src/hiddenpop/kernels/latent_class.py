@@ -1,8 +1,8 @@
 """Latent classes with class labels and population size summed out: log density, its gradient, draws.
 
-A person of class k is on list j with probability ``lambda_jk``, on each list apart. The weights of the classes come from
-a stick that is broken: ``nu_k = V_k prod_{l<k} (1 - V_l)`` with ``V_K = 1``. Parameters are ``z_k = log E_k`` for the
-K - 1 sticks, ``E_k = -log(1 - V_k)``, then ``x_kj = logit lambda_jk`` class by class.
+A person of class k is on list j with probability ``lambda_jk``, on each list apart. The weights of the classes come
+from a stick that is broken: ``nu_k = V_k prod_{l<k} (1 - V_l)`` with ``V_K = 1``. Parameters are ``z_k = log E_k`` for
+the K - 1 sticks, ``E_k = -log(1 - V_k)``, then ``x_kj = logit lambda_jk`` class by class.
 """
 
 import math

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from hiddenpop.bayes.averaged import BayesianModelAveraging
 from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.bayes.identifying import IdentifiedPosterior
+from hiddenpop.bayes.latent_class import LatentClass
+from hiddenpop.bayes.loglinear import BayesianLogLinear
+from hiddenpop.bayes.thresholded import ThresholdedLogLinear
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -221,5 +225,11 @@ _RULES: dict[type, Callable[[Any, Scenario], Reasons]] = {
     AveragedLogLinear: _Never("weights of models are no probabilities that could be held to a level"),
     DecomposableAveraging: _Never(POSTERIOR),
     IdentifiedPosterior: _Never(POSTERIOR),
+    BayesianLogLinear: _Never(POSTERIOR),
+    BayesianModelAveraging: _Never(POSTERIOR),
+    LatentClass: _Never(POSTERIOR),
+    ThresholdedLogLinear: _Never(
+        "the interval takes interactions that were chosen on the same data as known"
+    ),
     Bootstrapped: _Never("the limits are right in large samples and with many resamples only"),
 }

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hiddenpop.bayes.averaged import BayesianModelAveraging
 from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.bayes.identifying import IdentifiedPosterior
+from hiddenpop.bayes.latent_class import LatentClass
+from hiddenpop.bayes.loglinear import BayesianLogLinear
+from hiddenpop.bayes.thresholded import ThresholdedLogLinear
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
@@ -168,6 +172,11 @@ STANDARD: tuple[Part, ...] = (
         estimators={
             "average over decomposable graphs": DecomposableAveraging(n_draws=0),
             "no highest-order interaction": IdentifiedPosterior(),
+            "average by marginal likelihood": BayesianModelAveraging(),
+            "all pairs, normal priors": BayesianLogLinear(n_draws=500, n_tune=500),
+            "all pairs, horseshoe": BayesianLogLinear(prior_family="horseshoe", n_draws=500, n_tune=500),
+            "pairs that stand out": ThresholdedLogLinear(n_draws=1000),
+            "latent classes": LatentClass(n_draws=1000, n_sweeps=1),
         },
     ),
     Part(
@@ -182,8 +191,8 @@ STANDARD: tuple[Part, ...] = (
         },
     ),
 )
-"""What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, and 200 of bootstraps, each of 200
-resamples, the fewest that their level allows."""
+"""What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, with chains shorter than by default,
+and 200 of bootstraps, each of 200 resamples, the fewest that their level allows."""
 
 
 def run_standard(
