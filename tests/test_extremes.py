@@ -5,7 +5,17 @@ import math
 
 import numpy as np
 import pytest
-from tests.contract.cases import IN_TIME, SAMPLED, SHORT, VARIANTS, label, make, quietly, table_of
+from tests.contract.cases import (
+    IN_TIME,
+    SAMPLED,
+    SHORT,
+    VARIANTS,
+    compiles_long,
+    label,
+    make,
+    quietly,
+    table_of,
+)
 
 from hiddenpop import CaptureTable, LogLinear, SelectedLogLinear
 from hiddenpop.errors import CapabilityError
@@ -75,7 +85,8 @@ def refuses_two_lists(case, table):
 
 # A bootstrap fits a thousand times: its extremes belong to the slow suite.
 AT_ONCE = [
-    pytest.param(c, marks=pytest.mark.slow if c[0] == "bootstrapped" else (), id=label(c)) for c in VARIANTS
+    pytest.param(c, marks=pytest.mark.slow if c[0] == "bootstrapped" or compiles_long(c) else (), id=label(c))
+    for c in VARIANTS
 ]
 
 
@@ -173,7 +184,9 @@ EXHAUSTIVE = [
     and (case[0] == "averaged" or (case[0] == "selected" and "search" not in dict(case[1])))
 ]
 TOO_MANY = [case for case in VARIANTS if case[0] == "decomposable" or case == ("identified", ())]
-TWELVE = [case for case in VARIANTS if case not in EXHAUSTIVE + PROOFS + TOO_MANY]
+MANY_MODELS = [case for case in VARIANTS if case[0] == "bayesian_averaged"]
+CHAINS = [case for case in VARIANTS if case[0] in SHORT]
+TWELVE = [case for case in VARIANTS if case not in EXHAUSTIVE + PROOFS + TOO_MANY + MANY_MODELS + CHAINS]
 
 
 @pytest.mark.parametrize("case", EXHAUSTIVE, ids=label)
@@ -215,6 +228,21 @@ def test_twelve_lists_get_an_answer_near_the_truth(case, twelve):
 def test_twelve_lists_are_too_many_to_add_up(case, twelve):
     with pytest.raises(CapabilityError, match=r"at most [68]"):
         make(case, twelve).fit(twelve)
+
+
+@pytest.mark.parametrize("case", MANY_MODELS, ids=label)
+def test_twelve_lists_have_too_many_models_to_average(case, twelve):
+    with pytest.raises(CapabilityError, match=r"12 lists"):
+        make(case, twelve).fit(twelve)
+
+
+# Thousands of cells: a minute and more than a gigabyte each.
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in CHAINS if not compiles_long(case)], ids=label)
+def test_twelve_lists_keep_chains_busy_and_honest(case, twelve):
+    estimate = make(case, twelve).fit(twelve, rng=1)
+    assert_sensible(estimate)
+    assert np.median(estimate.draws) == pytest.approx(1500, rel=0.35)
 
 
 def test_twelve_lists_have_a_notation_that_cannot_be_misread(twelve):

@@ -11,6 +11,8 @@ import hiddenpop
 
 NAMES = [
     "AveragedLogLinear",
+    "BayesianLogLinear",
+    "BayesianModelAveraging",
     "Bootstrapped",
     "CaptureTable",
     "ChaoLowerBound",
@@ -25,11 +27,13 @@ NAMES = [
     "HierarchicalModel",
     "IdentifiedPosterior",
     "Interval",
+    "LatentClass",
     "LincolnPetersen",
     "LogLinear",
     "SampleCoverage",
     "SelectedLogLinear",
     "TableDescription",
+    "ThresholdedLogLinear",
     "compare",
     "datasets",
     "describe",
@@ -43,6 +47,15 @@ SIGNATURES = {
     "AveragedLogLinear": (
         "(*, criterion='bic', max_order=None, admissible='finite', count='all', search='exhaustive', outside=0.001, "
         "max_fits=200000, level=0.95)"
+    ),
+    "BayesianLogLinear": (
+        "(*, order=2, prior_family='normal', odds_ratio=10.0, n_active=None, global_scale=None, main_effect_sd=10.0, "
+        "prior='reciprocal', strata='collapse', structural_zeros=(), n_draws=1000, n_tune=1000, n_chains=4, "
+        "target_accept=0.95, backend='nutpie', level=0.95)"
+    ),
+    "BayesianModelAveraging": (
+        "(*, odds_ratio=10.0, main_effect_sd=10.0, max_order=None, prior='reciprocal', inclusion=None, n_draws=10000,"
+        " level=0.95)"
     ),
     "ChaoLowerBound": "(*, list_effects=True, interval='profile', level=0.95)",
     "Chapman": "(*, lists=None, interval='lognormal', level=0.95)",
@@ -65,12 +78,21 @@ SIGNATURES = {
         "(*, assumption='no_highest_order', lists=None, xi=1.0, prior_count=0.5, n_draws=10000, level=0.95)"
     ),
     "Interval": "(low, high, level, method)",
+    "LatentClass": (
+        "(*, n_classes=10, sampler='tempering', prior='reciprocal', concentration_prior=(0.25, 0.25), n_draws=2000, "
+        "n_tune=500, n_chains=4, n_temperatures=14, lowest_power=0.08, n_sweeps=None, target_accept=None, "
+        "backend='nutpie', level=0.95)"
+    ),
     "LincolnPetersen": "(*, lists=None, interval='profile', level=0.95)",
     "LogLinear": "(*, model='independence', interval='profile', level=0.95)",
     "SampleCoverage": "(*, variant='high', level=0.95)",
     "SelectedLogLinear": (
         "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
         "max_fits=200000, n_steps=20000, interval='profile', level=0.95)"
+    ),
+    "ThresholdedLogLinear": (
+        "(*, threshold=2.0, order=2, prior_variance=1.0, main_effect_sd=None, prior='reciprocal', n_draws=4000, "
+        "n_tune=500, n_chains=4, level=0.95)"
     ),
     "compare": "(table, estimators, *, rng=None)",
     "estimate": "(table, estimator='selected', *, rng=None, **settings)",
@@ -236,7 +258,7 @@ def test_signatures_of_methods(owner, method):
 
 
 def test_estimators_have_their_signatures_pinned():
-    assert len(ESTIMATORS) == 10
+    assert len(ESTIMATORS) == 14
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

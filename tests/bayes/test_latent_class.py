@@ -11,8 +11,9 @@ import pytest
 from tests.support.tables import table_of
 
 import hiddenpop as hp
-from hiddenpop.bayes.latent_class import LatentClass, size_gamma
+from hiddenpop.bayes.latent_class import LatentClass
 from hiddenpop.bayes.latent_class_model import build, data_of
+from hiddenpop.bayes.priors import size_gamma
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
 from hiddenpop.kernels.latent_class import evaluate, latent_class_data, starts
 from hiddenpop.result import Estimate

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import poisson
 from tests.support.tables import table_of
 
 import hiddenpop as hp
@@ -10,6 +11,8 @@ from hiddenpop.bayes.diagnostics import (
     predictive_check,
     prior_predictive,
 )
+from hiddenpop.bayes.latent_class import LatentClass
+from hiddenpop.bayes.loglinear import BayesianLogLinear
 from hiddenpop.bayes.thresholded import ThresholdedLogLinear, draw_from_prior
 from hiddenpop.errors import SettingError
 
@@ -157,9 +160,57 @@ def test_leaving_a_cell_out_is_the_density_of_the_cell_by_the_others():
 
 
 def test_without_a_likelihood_of_cells_nothing_can_be_left_out(monkeypatch):
-    monkeypatch.setattr("hiddenpop.bayes.thresholded_details.MOST_ELEMENTS", 0)
+    monkeypatch.setattr("hiddenpop.bayes.thresholded_details.MOST_VALUES", 0)
     estimate = ThresholdedLogLinear(n_draws=200).fit(table_of(COUNTS), rng=1)
     with pytest.raises(SettingError, match="holds no log likelihood of each cell"):
         leave_one_out(estimate)
     with pytest.raises(SettingError, match="holds no replicated tables"):
         posterior_predictive(estimate, table_of(COUNTS))
+
+
+# --- estimators that keep what a check needs --------------------------------------------------------------------------
+
+KEEPERS = {
+    "latent_class": LatentClass(n_draws=200, n_tune=100, n_chains=2, n_temperatures=4, n_sweeps=1),
+    "bayesian_loglinear": BayesianLogLinear(n_draws=200, n_tune=200, n_chains=2),
+    "thresholded": ThresholdedLogLinear(n_draws=200, n_tune=200, n_chains=2),
+}
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+def test_replicates_of_an_estimate_look_like_its_table(name):
+    table = hp.datasets.load("kosovo")
+    estimate = KEEPERS[name].fit(table, rng=1)
+    check = posterior_predictive(estimate, table)
+    cells = check.cells
+    assert cells["observed"].tolist() == table.to_dense()[1:].tolist()
+    assert np.corrcoef(cells["median"], cells["observed"])[0, 1] > 0.98
+    assert cells["observed"].between(cells["low"], cells["high"]).mean() > 0.5
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+def test_log_likelihood_of_cells_is_that_of_counts_around_the_replicates(name):
+    table = hp.datasets.load("kosovo")
+    held = KEEPERS[name].fit(table, rng=1).details["idata"]
+    mean = held.posterior_predictive["cells"].to_numpy().mean(axis=(0, 1))
+    found = held.log_likelihood["cells"].to_numpy().mean(axis=(0, 1))
+    expected = poisson.logpmf(table.to_dense()[1:], mean)
+    assert found == pytest.approx(expected, abs=1.5)
+
+
+def test_strata_are_added_up_in_replicates():
+    table = split_by_region(hp.datasets.load("kosovo"))
+    setting = BayesianLogLinear(strata="model", n_draws=200, n_tune=200, n_chains=2)
+    check = posterior_predictive(setting.fit(table, rng=1), table)
+    assert check.cells["observed"].sum() == 4400
+    assert np.corrcoef(check.cells["median"], check.cells["observed"])[0, 1] > 0.98
+
+
+def split_by_region(table):
+    frame = table.to_frame()
+    north = frame.assign(region="north", count=frame["count"] // 3)
+    south = frame.assign(region="south", count=frame["count"] - north["count"])
+    both = pd.concat([north, south])
+    return hp.CaptureTable.from_counts(
+        both[both["count"] > 0], lists=list(table.lists), strata=["region"], public=True, name="split"
+    )

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from hiddenpop import CaptureTable, datasets
 from hiddenpop.errors import HiddenpopWarning
@@ -24,6 +25,8 @@ COMPANIONS = {
 }
 # Draws that follow the places of the lists: another order gives other draws of the same posterior.
 SAMPLED = {"latent_class", "bayesian_loglinear", "bayesian_averaged", "thresholded"}
+# These model cells that have only an upper bound, which others refuse.
+TAKES_BOUNDS = {"bayesian_loglinear"}
 # Chains long enough to pass through every line, and too short to converge: the suite is about forms, not figures.
 SHORT = {
     "latent_class": {"n_draws": 100, "n_tune": 100, "n_chains": 2, "n_temperatures": 4},
@@ -65,6 +68,19 @@ def variants(name):
 
 NAMES = tuple(ESTIMATORS)
 VARIANTS = [(name, tuple(settings.items())) for name in NAMES for settings in variants(name)]
+
+
+def compiles_long(case):
+    """Whether it compiles for seconds for each table of another shape; a cheaper variant is in the quick suite."""
+    return {("sampler", "nuts"), ("backend", "pymc")} & set(case[1]) != set()
+
+
+def marked(cases):
+    """Cases as parameters, those that compile long in the slow suite."""
+    return [
+        pytest.param(case, marks=pytest.mark.slow if compiles_long(case) else (), id=label(case))
+        for case in cases
+    ]
 
 
 def label(case):

@@ -165,7 +165,7 @@ def test_one_class_has_the_exact_posterior_of_independent_lists(
 ) -> None:
     data = data_of("western_us", 1, size_prior)
     sizes, probability = exact_independence(data, power)
-    drawn = draw_sizes(data, sample(data), np.random.default_rng(2))
+    drawn = draw_sizes(data, sample(data), np.random.default_rng(2)).sizes
     cumulative = np.cumsum(probability)
     rank = cumulative[np.searchsorted(sizes, drawn)]
     batches = np.array(
@@ -202,7 +202,7 @@ def test_sizes_are_negative_binomial_and_never_below_the_observed() -> None:
     data = latent_class_data(SMALL, n_classes=2)
     x = starts(data, (1,), np.random.default_rng(1))[0]
     hidden, observed = hidden_share(x, 2)
-    drawn = draw_sizes(data, np.broadcast_to(x, (200_000, len(x))), np.random.default_rng(2))
+    drawn = draw_sizes(data, np.broadcast_to(x, (200_000, len(x))), np.random.default_rng(2)).sizes
     n = SMALL.sum()
     mean, variance = n * hidden / observed, n * hidden / observed**2
     assert drawn.min() >= n

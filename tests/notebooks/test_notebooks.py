@@ -16,7 +16,8 @@ LARGEST = 700_000  # bytes; a notebook is read in a browser
 
 # 01: what the literature prints for the same table and model (published_figures of the catalogue), and counts of
 # models. 02: bootstraps with their seeds; the notebook compares what is printed for them, within the error of a run.
-# 03: estimates and simulation studies of invented populations, with their seeds.
+# 03: estimates and simulation studies of invented populations, with their seeds. 04: medians of chains, whose draws
+# depend on the processor and on what was compiled when: within two or three Monte Carlo errors of a run.
 KEY_NUMBERS = {
     "01-first-estimate": {
         "uk, best BIC model": 12349.59,
@@ -69,17 +70,44 @@ KEY_NUMBERS = {
         "countries, independence by person": 2333.8,
         "countries, independence by key": 2953.3,
     },
+    "04-bayesian-estimates": {
+        "kosovo, averaged": 11750,
+        "kosovo, decomposable": 12600,
+        "kosovo, normal priors": 14200,
+        "kosovo, horseshoe": 14000,
+        "kosovo, thresholded": 14050,
+        "kosovo, latent classes": 10430,
+        "kosovo, xi = 1": 17000,
+        "uk_5, decomposable": 23000,
+        "uk_5, averaged": 13330,
+        "uk_5, normal priors": 13800,
+        "uk_5, horseshoe": 13800,
+        "uk_5, thresholded": 12370,
+        "uk_5, latent classes": 22200,
+        "uk_5, delta = 1": 2806,
+        "scotland, bounded": 23400,
+    },
 }
 TOLERANCES = {
     "01-first-estimate": {"rel": 0, "abs": 0.0051},
     "02-model-uncertainty": {"rel": 0.01, "abs": 0},
     "03-how-far-can-we-trust-it": {"rel": 0.01, "abs": 0},
+    "04-bayesian-estimates": {"rel": 0.04, "abs": 0},
 }
 STATUSES = {
     "01-first-estimate": {"without_limit": "unbounded", "australia": "ok", "one_model": "ok"},
     "02-model-uncertainty": {"chosen": "ok", "honest": "ok", "six": "ok", "open_ended": "ok"},
     "03-how-far-can-we-trust-it": {"first": "ok", "one_table": "ok", "together": "ok"},
+    "04-bayesian-estimates": {
+        "first": "ok",
+        "stuck": "not_converged",
+        "refused": "not_identified",
+        "bounded": "ok",
+    },
 }
+
+# A number that is off by this factor must be noticed by the notebook itself.
+FAULT = {"04-bayesian-estimates": 1.1}
 
 STRICT = 'import warnings\nwarnings.simplefilter("error")'
 LOOK = """
@@ -148,11 +176,12 @@ def test_namespace_holds_the_key_numbers(executed):
 
 
 def test_stored_outputs_are_those_of_the_code(executed):
+    """Those of cells tagged "sampled" differ from processor to processor; the key numbers stand for them."""
     _, stored, fresh = executed
     texts = {
         cell.id: (shown_text(cell), shown_text(again))
         for cell, again in zip(stored.cells, fresh.cells[1:-1], strict=True)
-        if cell.cell_type == "code"
+        if cell.cell_type == "code" and "sampled" not in cell.metadata.get("tags", [])
     }
     stale = {name: pair for name, pair in texts.items() if pair[0] != pair[1]}
     assert not stale, "run `make notebooks`"
@@ -184,7 +213,7 @@ def test_check_cell_guards_each_number(stem, number):
     (check,) = [cell for cell in notebook.cells if "check" in cell.metadata.get("tags", [])]
     right = KEY_NUMBERS[stem]
     assert assertions_hold(check, right)
-    assert not assertions_hold(check, {**right, number: 1.02 * right[number]})
+    assert not assertions_hold(check, {**right, number: FAULT.get(stem, 1.02) * right[number]})
 
 
 def test_a_warning_in_a_notebook_is_an_error(tmp_path):

@@ -291,8 +291,8 @@ def _warn(name: str, message: str, category: type[Warning]) -> Diagnostic:
 def _refuse_size(table: CaptureTable, n_strata: int, estimator: str) -> None:
     if table.n_lists < FEWEST_LISTS:
         raise CapabilityError(
-            f"{estimator} needs at least {FEWEST_LISTS} lists that caught somebody, as two leave their odds ratio to "
-            f"the prior; {table.name} has {table.n_lists}"
+            f"{estimator} needs at least {FEWEST_LISTS} lists that caught somebody; {table.name} has {table.n_lists}, "
+            f"which leaves the odds ratio of two lists to the prior"
         )
     if n_strata << table.n_lists > MOST_CELLS:
         raise CapabilityError(

@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 from hiddenpop.bayes.latent_class_details import PROTECTED, Posterior, details_of, diagnostics_of, measured
 from hiddenpop.bayes.latent_class_model import draw_by_nuts
-from hiddenpop.bayes.outcome import sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior, number
+from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
+from hiddenpop.bayes.priors import Prior, check_prior, number, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
+from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
 from hiddenpop.kernels.hamiltonian import Tempered, tempered, tuned_ladder
 from hiddenpop.kernels.latent_class import LatentClassData, draw_sizes, latent_class_data, starts
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate, Interval
+from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["LatentClass", "size_gamma"]
+__all__ = ["LatentClass"]
 
 Floats = npt.NDArray[np.float64]
 Sampler = Literal["tempering", "nuts"]
@@ -37,8 +37,6 @@ SWEEPS = (1, 8)
 
 TEMPERING_ACCEPT, NUTS_ACCEPT = 0.8, 0.98
 """Below .98 the divergences of NUTS come and go with the seed."""
-
-NAMED_GAMMAS = {"reciprocal": (0.0, 0.0), "uniform": (1.0, 0.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +173,9 @@ class LatentClass:
         -------
         Estimate
             ``details`` holds ``classes`` (in use, on average), ``hidden_share`` (median and limits), ``convergence``,
-            ``modes``, ``quantiles`` and ``idata`` (N and hidden_share, chain by chain); for tempering also ``powers``,
-            ``swap_rates``, ``acceptance``, ``n_sweeps``, ``round_trips`` (of each chain) and ``n_divergent``.
+            ``modes``, ``quantiles`` and ``idata`` (N, hidden_share and cells, chain by chain); for tempering also
+            ``powers``, ``swap_rates``, ``acceptance``, ``n_sweeps``, ``round_trips`` (of each chain) and
+            ``n_divergent``.
 
         Raises
         ------
@@ -199,30 +198,16 @@ class LatentClass:
         draw = _by_tempering if self.sampler == "tempering" else _by_nuts
         found = draw(self, counts, data, generator)
         if isinstance(found, str):
-            return _without_draws(self, table, counts, found, provenance)
-        return _estimate(self, table, found, provenance)
-
-
-def size_gamma(prior: Prior) -> tuple[float, float]:
-    """Shape and rate of the gamma prior of the expected population size; 0 and 0 for the prior 1/N.
-
-    Parameters
-    ----------
-    prior : {"reciprocal", "uniform"} or ("negative_binomial", mean, shape)
-
-    Returns
-    -------
-    (float, float)
-
-    Examples
-    --------
-    >>> size_gamma("reciprocal"), size_gamma(("negative_binomial", 1000.0, 2.0))
-    ((0.0, 0.0), (2.0, 0.002))
-    """
-    if isinstance(prior, str):
-        return NAMED_GAMMAS[prior]
-    _, mean, shape = prior
-    return shape, shape / mean
+            return estimate_without_draws(
+                self,
+                table,
+                n_observed=counts.n_observed,
+                why=found,
+                provenance=provenance,
+                diagnostics=counts.diagnostics,
+                dropped=counts.dropped,
+            )
+        return _estimate(self, table, found, provenance, generator)
 
 
 def _by_tempering(
@@ -238,7 +223,7 @@ def _by_tempering(
             counts=counts,
             data=data,
             parameters=climb.draws,
-            sizes=draw_sizes(data, climb.draws, rng),
+            drawn=draw_sizes(data, climb.draws, rng),
             n_divergent=climb.n_divergent,
             n_sweeps=n_sweeps,
             betas=betas,
@@ -284,13 +269,17 @@ def _by_nuts(
         counts=counts,
         data=data,
         parameters=x,
-        sizes=draw_sizes(data, x, rng),
+        drawn=draw_sizes(data, x, rng),
         n_divergent=chains.n_divergent,
     )
 
 
 def _estimate(
-    setting: LatentClass, table: CaptureTable, found: Posterior, provenance: Mapping[str, Any]
+    setting: LatentClass,
+    table: CaptureTable,
+    found: Posterior,
+    provenance: Mapping[str, Any],
+    rng: np.random.Generator,
 ) -> Estimate:
     return sampled_estimate(
         setting,
@@ -301,31 +290,9 @@ def _estimate(
         convergence=measured(found),
         method=METHOD,
         provenance=provenance,
-        details=details_of(found, setting.level),
+        details=details_of(found, setting.level, rng),
         diagnostics=diagnostics_of(found),
         protected=PROTECTED if found.counts.has_small else (),
-    )
-
-
-def _without_draws(
-    setting: LatentClass,
-    table: CaptureTable,
-    counts: ListCounts,
-    failure: str,
-    provenance: Mapping[str, Any],
-) -> Estimate:
-    return Estimate(
-        n_hat=math.nan,
-        n_observed=counts.n_observed,
-        interval=Interval(float(counts.n_observed), math.inf, setting.level, "none: no draws"),
-        status="not_converged",
-        reason=f"the sampler gave no draws: {failure}",
-        estimator=spec_of(setting),
-        table=table.summary,
-        n_failed=int(setting.n_chains),
-        diagnostics=counts.diagnostics,
-        provenance=provenance,
-        details={"dropped_lists": list(counts.dropped)},
     )
 
 

@@ -6,12 +6,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.bayes.cell_groups import MOST_VALUES, cell_groups
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import quantiles
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.kernels.hamiltonian import Tempered
-from hiddenpop.kernels.latent_class import LatentClassData, class_weights, hidden_share
+from hiddenpop.kernels.latent_class import (
+    LatentClassData,
+    SizeDraws,
+    cell_probabilities,
+    class_weights,
+    hidden_share,
+)
 from hiddenpop.result import Diagnostic
 
 __all__ = ["PROTECTED", "Posterior", "details_of", "diagnostics_of", "measured"]
@@ -33,8 +40,8 @@ class Posterior:
     counts : ListCounts
     data : LatentClassData
     parameters : ndarray, shape (chains, draws, p)
-    sizes : ndarray, shape (chains, draws)
-        Persons.
+    drawn : SizeDraws
+        Of shape (chains, draws).
     n_divergent : int
         At power 1.
     n_sweeps : int or None
@@ -47,11 +54,16 @@ class Posterior:
     counts: ListCounts
     data: LatentClassData
     parameters: Floats
-    sizes: Floats
+    drawn: SizeDraws
     n_divergent: int
     n_sweeps: int | None = None
     betas: Floats | None = None
     climb: Tempered | None = None
+
+    @property
+    def sizes(self) -> Floats:
+        """Draws of N, in persons; shape (chains, draws)."""
+        return self.drawn.sizes
 
     @property
     def round_trips(self) -> int | None:
@@ -85,13 +97,15 @@ def measured(found: Posterior) -> Convergence:
     return convergence(found.sizes, n_divergent=divergent, round_trips=found.round_trips)
 
 
-def details_of(found: Posterior, level: float) -> dict[str, Any]:
+def details_of(found: Posterior, level: float, rng: np.random.Generator) -> dict[str, Any]:
     """Put together the details of an estimate.
 
     Parameters
     ----------
     found : Posterior
     level : float
+    rng : Generator
+        For tables drawn again.
 
     Returns
     -------
@@ -105,7 +119,7 @@ def details_of(found: Posterior, level: float) -> dict[str, Any]:
         "dropped_lists": list(found.counts.dropped),
         "classes": found.classes,
         "hidden_share": dict(zip(("median", "low", "high"), limits, strict=True)),
-        "idata": inference_data({"N": found.sizes, "hidden_share": hidden}),
+        "idata": _idata(found, hidden, rng),
     }
     if found.climb is None or found.betas is None:
         return details
@@ -117,6 +131,15 @@ def details_of(found: Posterior, level: float) -> dict[str, Any]:
         "n_divergent": found.n_divergent,
         "round_trips": found.climb.round_trips.tolist(),
     }
+
+
+def _idata(found: Posterior, hidden: Floats, rng: np.random.Generator) -> Any:
+    seen = found.counts.counts[1:]
+    groups = {}
+    if found.sizes.size * len(seen) <= MOST_VALUES:
+        shares = [cell_probabilities(chain, found.data.n_classes)[..., 1:] for chain in found.parameters]
+        groups = cell_groups(found.drawn.expected[..., None] * np.stack(shares), seen, rng)
+    return inference_data({"N": found.sizes, "hidden_share": hidden}, groups=groups)
 
 
 def diagnostics_of(found: Posterior) -> list[Diagnostic]:

@@ -19,16 +19,16 @@ from hiddenpop.bayes.loglinear_details import (
     prior_sets_the_answer,
     strata_frame,
 )
-from hiddenpop.bayes.loglinear_draws import PriorDraws, draw_counts, draw_prior, draw_sizes
+from hiddenpop.bayes.loglinear_draws import PriorDraws, draw_prior, draw_sizes, replicates
 from hiddenpop.bayes.loglinear_model import CoefficientPrior, PriorFamily, SizeGamma, Steps, draw_chains
 from hiddenpop.bayes.loglinear_start import information_scale, posterior_mode, whitening
-from hiddenpop.bayes.outcome import sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior, number
+from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
+from hiddenpop.bayes.priors import Prior, check_prior, number, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
+from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate, Interval
+from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["BayesianLogLinear", "prior_tables", "replicated_tables"]
@@ -41,7 +41,6 @@ TWO_SIDED = float(norm.isf(0.025))
 FEWEST_DRAWS, FEWEST_TUNE = 100, 100
 LARGEST_SD = 100.0
 LARGEST_ODDS = 1e6
-NOT_DRAWN = "the sampler gave no draws: {}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +187,8 @@ class BayesianLogLinear:
             (odds ratios of pairs of lists, and the ratios of higher orders), ``hidden_share``, ``prior`` (scales in
             numbers), ``censored`` (persons drawn, cell by cell), ``prior_powers`` (medians when a part of the prior
             is raised to a power), ``convergence``, ``modes``, ``quantiles`` and ``idata``, with the groups
-            ``log_likelihood`` (a cell each) and ``log_prior``.
+            ``log_likelihood`` (a cell each), ``posterior_predictive`` (unless cells have only a bound) and
+            ``log_prior``.
 
         Raises
         ------
@@ -212,10 +212,18 @@ class BayesianLogLinear:
         prior, size = _coefficient_prior(self, design), _size_gamma(self.prior)
         chains = _chains(self, design, prior, size, generator)
         if chains.failure:
-            return _without_draws(self, table, design, chains.failure, provenance)
+            return estimate_without_draws(
+                self,
+                table,
+                n_observed=design.n_observed,
+                why=chains.failure,
+                provenance=provenance,
+                diagnostics=design.diagnostics,
+                dropped=design.dropped,
+            )
         drawn = draw_sizes(design, size, chains.draws["theta"], chains.draws.get("log_certain"), generator)
         posterior = Posterior(design=design, prior=prior, size=size, chains=chains, drawn=drawn)
-        return _estimate(self, table, posterior, provenance)
+        return _estimate(self, table, posterior, provenance, generator)
 
 
 def replicated_tables(
@@ -246,12 +254,9 @@ def replicated_tables(
     (4000, 31)
     """
     design, posterior = _design(setting, table), estimate.details["idata"].posterior
-    rows = design.log_rows(posterior["theta"].to_numpy())
-    log_all = np.logaddexp.reduce(rows, axis=-1)
-    log_mean = rows + (posterior["log_size"].to_numpy() - log_all)[..., None]
-    last = design.n_certain + design.n_censored
-    drawn = draw_counts(log_mean[..., :last], np.random.default_rng(rng))
-    return drawn.reshape(-1, last)
+    theta, log_size = posterior["theta"].to_numpy(), posterior["log_size"].to_numpy()
+    drawn = replicates(design, theta, log_size, np.random.default_rng(rng))
+    return drawn.reshape(-1, drawn.shape[-1])
 
 
 def prior_tables(
@@ -330,10 +335,8 @@ def _coefficient_prior(setting: BayesianLogLinear, design: CellsDesign) -> Coeff
 
 
 def _size_gamma(prior: Prior) -> SizeGamma:
-    if isinstance(prior, str):
-        return SizeGamma()
-    _, mean, shape = prior
-    return SizeGamma(shape=shape, rate=shape / mean)
+    shape, rate = size_gamma(prior)
+    return SizeGamma(shape=shape, rate=rate)
 
 
 def _chains(
@@ -357,7 +360,11 @@ def _chains(
 
 
 def _estimate(
-    setting: BayesianLogLinear, table: CaptureTable, posterior: Posterior, provenance: Mapping[str, Any]
+    setting: BayesianLogLinear,
+    table: CaptureTable,
+    posterior: Posterior,
+    provenance: Mapping[str, Any],
+    rng: np.random.Generator,
 ) -> Estimate:
     design, drawn = posterior.design, posterior.drawn
     modelled = setting.strata == "model" and table.has_strata
@@ -370,7 +377,7 @@ def _estimate(
         convergence=convergence(drawn.sizes, n_divergent=posterior.chains.n_divergent),
         method=f"equal-tailed posterior, all interactions up to order {setting.order} under {_in_words(setting)}",
         provenance=provenance,
-        details=details_of(posterior, setting.level),
+        details=details_of(posterior, setting.level, rng),
         diagnostics=diagnostics_of(posterior),
         protected=PROTECTED if design.has_small else (),
         stratum_draws=drawn.by_stratum.reshape(-1, design.n_strata) if modelled else None,
@@ -389,28 +396,6 @@ def _in_words(setting: BayesianLogLinear) -> str:
     if setting.prior_family == "normal":
         return f"normal priors, 95 % of an odds ratio within a factor {setting.odds_ratio:g}"
     return f"a horseshoe with a slab of a factor {setting.odds_ratio:g}"
-
-
-def _without_draws(
-    setting: BayesianLogLinear,
-    table: CaptureTable,
-    design: CellsDesign,
-    failure: str,
-    provenance: Mapping[str, Any],
-) -> Estimate:
-    return Estimate(
-        n_hat=math.nan,
-        n_observed=design.n_observed,
-        interval=Interval(float(design.n_observed), math.inf, setting.level, "none: no draws"),
-        status="not_converged",
-        reason=NOT_DRAWN.format(failure),
-        estimator=spec_of(setting),
-        table=table.summary,
-        n_failed=int(setting.n_chains),
-        diagnostics=design.diagnostics,
-        provenance=provenance,
-        details={"dropped_lists": list(design.dropped)},
-    )
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.inference_data import inference_data
-from hiddenpop.bayes.loglinear_draws import SizeDraws, log_likelihood, log_prior
+from hiddenpop.bayes.loglinear_draws import SizeDraws, log_likelihood, log_prior, replicates
 from hiddenpop.bayes.loglinear_model import CoefficientPrior, SizeGamma
 from hiddenpop.bayes.loglinear_start import information_scale
 from hiddenpop.bayes.outcome import quantiles
@@ -72,13 +72,15 @@ class Posterior:
         return log_prior(self.design, self.prior, self.size, self.theta, self.drawn.log_size, tau)
 
 
-def details_of(posterior: Posterior, level: float) -> dict[str, Any]:
+def details_of(posterior: Posterior, level: float, rng: np.random.Generator) -> dict[str, Any]:
     """Put together the details of an estimate.
 
     Parameters
     ----------
     posterior : Posterior
     level : float
+    rng : Generator
+        For tables drawn again.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def details_of(posterior: Posterior, level: float) -> dict[str, Any]:
         "prior_powers": _prior_powers(posterior),
         "censored": _censored(posterior, level),
         "backend": posterior.chains.backend,
-        "idata": _idata(posterior),
+        "idata": _idata(posterior, rng),
     }
 
 
@@ -139,7 +141,7 @@ def _median_and_limits(drawn: Floats, level: float) -> dict[str, float]:
     )
 
 
-def _idata(posterior: Posterior) -> Any:
+def _idata(posterior: Posterior, rng: np.random.Generator) -> Any:
     design, drawn, draws = posterior.design, posterior.drawn, posterior.chains.draws
     held = {
         "N": drawn.sizes,
@@ -151,7 +153,18 @@ def _idata(posterior: Posterior) -> Any:
     if design.n_certain + design.n_censored <= MOST_POINTWISE:
         cells = log_likelihood(design, posterior.theta, drawn.log_size)
         groups["log_likelihood"] = {"cells": cells}
+        if not design.n_censored:  # a bound says nothing of what to compare a replicate with
+            groups["posterior_predictive"] = {"cells": _replicates(posterior, rng)}
     return inference_data(held, groups=groups)
+
+
+def _replicates(posterior: Posterior, rng: np.random.Generator) -> Floats:
+    """Draw the observed cells again, by history 1, 2, ..., with strata added up; shape (chains, draws, cells)."""
+    design = posterior.design
+    drawn = replicates(design, posterior.theta, posterior.drawn.log_size, rng)
+    cells = np.arange(1, 1 << len(design.lists))
+    belongs = design.histories[: design.n_certain, None] == cells
+    return np.asarray(drawn @ belongs)
 
 
 # --- strata -----------------------------------------------------------------------------------------------------------

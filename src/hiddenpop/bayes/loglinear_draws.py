@@ -9,6 +9,7 @@ from scipy.stats import gamma, halfcauchy, norm
 
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.loglinear_model import FRACTION_TERMS, SWITCH, CoefficientPrior, SizeGamma
+from hiddenpop.kernels.poisson_draws import draw_poisson
 
 __all__ = [
     "PriorDraws",
@@ -18,13 +19,12 @@ __all__ = [
     "draw_sizes",
     "log_likelihood",
     "log_prior",
+    "replicates",
     "truncated_poisson",
 ]
 
 Floats = npt.NDArray[np.float64]
 
-EXACT_POISSON = 1e15
-"""Beyond, a number of persons is no longer exact in a float, and a Poisson is a normal."""
 
 LARGEST_LOG = 690.0
 SMALLEST_CDF = 1e-280
@@ -128,12 +128,7 @@ def draw_counts(log_mean: Floats, rng: np.random.Generator) -> Floats:
     >>> [f"{count:.1e}" for count in draw_counts(np.array([-800.0, 69.0]), np.random.default_rng(1))]
     ['0.0e+00', '9.3e+29']
     """
-    mean = np.exp(np.minimum(log_mean, LARGEST_LOG))
-    large = mean > EXACT_POISSON
-    drawn = rng.poisson(np.where(large, 0.0, mean)).astype(np.float64)
-    normal = rng.standard_normal(int(large.sum()))
-    drawn[large] = np.round(mean[large] + np.sqrt(mean[large]) * normal)
-    return drawn
+    return draw_poisson(np.exp(np.minimum(log_mean, LARGEST_LOG)), rng)
 
 
 def truncated_poisson(mean: Floats, bound: Floats, rng: np.random.Generator) -> Floats:
@@ -164,6 +159,25 @@ def truncated_poisson(mean: Floats, bound: Floats, rng: np.random.Generator) -> 
         steps = np.floor(np.log(uniform) / np.log(bounds / mean))
     below = np.where(bounds > 0.0, bounds - np.nan_to_num(steps), 0.0)
     return np.clip(np.where(far, below, np.nan_to_num(found)), 0.0, bounds)
+
+
+def replicates(design: CellsDesign, theta: Floats, log_size: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the observed cells again, given coefficients and expected size.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    theta : ndarray, shape (..., p)
+    log_size : ndarray, shape (...)
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, shape (..., cells)
+    """
+    rows = design.log_rows(theta)
+    log_mean = rows + (log_size - logsumexp(rows, axis=-1))[..., None]
+    return draw_counts(log_mean[..., : design.n_certain + design.n_censored], rng)
 
 
 def log_likelihood(design: CellsDesign, theta: Floats, log_size: Floats) -> Floats:

@@ -15,7 +15,7 @@ from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status
 from hiddenpop.table import CaptureTable
 
-__all__ = ["limits_of", "outcome_of", "quantiles", "reach_of", "sampled_estimate"]
+__all__ = ["estimate_without_draws", "limits_of", "outcome_of", "quantiles", "reach_of", "sampled_estimate"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -169,6 +169,50 @@ def sampled_estimate(
         provenance=provenance,
         details=_details(details, sizes, convergence, found),
         protected=(*protected, *OURS) if protected or is_small(n_observed) else (),
+    )
+
+
+def estimate_without_draws(
+    setting: Any,
+    table: CaptureTable,
+    *,
+    n_observed: int,
+    why: str,
+    provenance: Mapping[str, Any],
+    diagnostics: Sequence[Diagnostic],
+    dropped: Sequence[str],
+) -> Estimate:
+    """Make the estimate of a sampler that could not start.
+
+    Parameters
+    ----------
+    setting : estimator
+        With `level` and `n_chains`.
+    table : CaptureTable
+    n_observed : int
+    why : str
+    provenance : mapping
+    diagnostics : sequence of Diagnostic
+    dropped : sequence of str
+        Lists that caught nobody.
+
+    Returns
+    -------
+    Estimate
+        Not converged, with every chain failed.
+    """
+    return Estimate(
+        n_hat=math.nan,
+        n_observed=n_observed,
+        interval=Interval(float(n_observed), math.inf, setting.level, "none: no draws"),
+        status="not_converged",
+        reason=f"the sampler gave no draws: {why}",
+        estimator=spec_of(setting),
+        table=table.summary,
+        n_failed=int(setting.n_chains),
+        diagnostics=tuple(diagnostics),
+        provenance=provenance,
+        details={"dropped_lists": list(dropped)},
     )
 
 

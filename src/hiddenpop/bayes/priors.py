@@ -23,6 +23,7 @@ __all__ = [
     "check_prior",
     "check_range",
     "log_graph_prior",
+    "size_gamma",
     "size_prior",
 ]
 
@@ -37,6 +38,7 @@ SMALLEST_DELTA, LARGEST_DELTA = 1e-9, 1e6
 
 NAMED = {"reciprocal": SizePrior(1.0, 1.0, 0.0), "uniform": SizePrior(0.0, 1.0, 0.0)}
 NEGATIVE_BINOMIAL = "negative_binomial"
+NAMED_GAMMAS = {"reciprocal": (0.0, 0.0), "uniform": (1.0, 0.0)}
 PRIOR_HELP = '"reciprocal", "uniform" or ("negative_binomial", mean, shape), both numbers above 0'
 
 
@@ -81,6 +83,28 @@ def size_prior(prior: Prior) -> SizePrior:
         return NAMED[prior]
     _, mean, shape = prior
     return SizePrior(power=0.0, shape=shape, rate=math.log1p(shape / mean))
+
+
+def size_gamma(prior: Prior) -> tuple[float, float]:
+    """Shape and rate of the gamma prior of the expected population size; 0 and 0 for the prior 1/N.
+
+    Parameters
+    ----------
+    prior : {"reciprocal", "uniform"} or ("negative_binomial", mean, shape)
+
+    Returns
+    -------
+    (float, float)
+
+    Examples
+    --------
+    >>> size_gamma("reciprocal"), size_gamma(("negative_binomial", 1000.0, 2.0))
+    ((0.0, 0.0), (2.0, 0.002))
+    """
+    if isinstance(prior, str):
+        return NAMED_GAMMAS[prior]
+    _, mean, shape = prior
+    return shape, shape / mean
 
 
 def check_range(n_missing: Any, max_missing: Any) -> tuple[int, int] | None:

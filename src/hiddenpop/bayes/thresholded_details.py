@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop.bayes.cell_groups import MOST_VALUES, cell_groups
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import quantiles
-from hiddenpop.bayes.thresholded_draws import Sampled, cell_groups, table_likelihood
+from hiddenpop.bayes.thresholded_draws import Sampled, cell_means, table_likelihood
 from hiddenpop.bayes.thresholding import Chosen, Problem, Stage, Statistic, term_name
 from hiddenpop.histories import decode
 from hiddenpop.model import HierarchicalModel
@@ -19,8 +20,6 @@ __all__ = ["PROTECTED", "details_of", "diagnostics_of", "no_posterior"]
 Floats = npt.NDArray[np.float64]
 
 PROTECTED = ("expected", "hidden_share", "interactions")
-MOST_ELEMENTS = 5_000_000
-"""Cells times draws up to which each cell has its own log likelihood and replicates; beyond, only their sum is kept."""
 
 COLUMNS = ["interaction", "n_lists", "mean", "sd", "statistic", "error", "effective", "outcome"]
 
@@ -134,8 +133,8 @@ def _idata(problem: Problem, last: Stage, drawn: Sampled, rng: np.random.Generat
     cells = decode(np.arange(1, len(problem.data.counts)), len(lists))
     names = ["".join(map(str, row)) for row in cells.tolist()]
     groups: dict[str, Any] = {"log_prior": _log_prior(problem, last, drawn)}
-    if drawn.sizes.size * len(names) <= MOST_ELEMENTS:
-        groups |= cell_groups(problem, last, drawn, rng)
+    if drawn.sizes.size * len(names) <= MOST_VALUES:
+        groups |= cell_groups(cell_means(problem, last, drawn), problem.data.counts[1:], rng)
     else:
         groups["log_likelihood"] = {"table": table_likelihood(problem, last, drawn)}
     return inference_data(

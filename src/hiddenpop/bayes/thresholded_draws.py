@@ -11,13 +11,11 @@ from scipy.special import expit, gammaln
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.thresholding import Problem, Stage
 from hiddenpop.kernels.loglinear_density import predictors
+from hiddenpop.kernels.poisson_draws import draw_poisson
 
-__all__ = ["PriorTables", "Sampled", "cell_groups", "poisson", "prior_tables", "sampled", "table_likelihood"]
+__all__ = ["PriorTables", "Sampled", "cell_means", "prior_tables", "sampled", "table_likelihood"]
 
 Floats = npt.NDArray[np.float64]
-
-LARGEST_POISSON = 1e15
-"""Above, the spread of a Poisson variable is below the digits of its mean that count."""
 
 LARGEST_LOG = 690.0
 
@@ -80,7 +78,7 @@ def sampled(problem: Problem, last: Stage, rng: np.random.Generator) -> Sampled:
     if problem.rate > 0.0:
         exposure = np.logaddexp(math.log(problem.rate), math.log1p(problem.rate) + log_odds)
     log_hidden = np.log(rng.standard_gamma(n + problem.shape, log_odds.shape)) - exposure
-    sizes = n + poisson(np.exp(np.minimum(log_hidden, LARGEST_LOG)), rng)
+    sizes = n + draw_poisson(np.exp(np.minimum(log_hidden, LARGEST_LOG)), rng)
     measured = convergence(sizes, n_divergent=last.n_divergent)
     return Sampled(sizes=sizes, log_hidden=log_hidden, log_odds=log_odds, measured=measured)
 
@@ -100,31 +98,21 @@ def _cells(problem: Problem, last: Stage, theta: Floats) -> Floats:
     return np.where(problem.live(last.dead), eta, -np.inf)[..., 1:]
 
 
-def cell_groups(problem: Problem, last: Stage, drawn: Sampled, rng: np.random.Generator) -> dict[str, Any]:
-    """Log likelihood and replicates of each cell, with what was observed, as groups of ArviZ.
+def cell_means(problem: Problem, last: Stage, drawn: Sampled) -> Floats:
+    """Give the expected persons in each observable cell, 0 in cells ruled out.
 
     Parameters
     ----------
     problem : Problem
     last : Stage
     drawn : Sampled
-    rng : Generator
 
     Returns
     -------
-    dict
+    ndarray, shape (chains, draws, cells)
     """
-    seen = problem.data.counts[1:]
     log_means = _cells(problem, last, last.theta) + drawn.log_hidden[..., None]
-    means = np.exp(np.minimum(log_means, LARGEST_LOG))
-    ruled_out = np.isneginf(log_means)  # such cells hold nobody, for certain
-    finite = np.where(ruled_out, 0.0, log_means)
-    likelihood = np.where(ruled_out, 0.0, seen * finite - means - gammaln(seen + 1.0))
-    return {
-        "log_likelihood": {"cells": likelihood},
-        "posterior_predictive": {"cells": poisson(means, rng)},
-        "observed_data": {"cells": seen},
-    }
+    return np.asarray(np.exp(np.minimum(log_means, LARGEST_LOG)))
 
 
 def table_likelihood(problem: Problem, last: Stage, drawn: Sampled) -> Floats:
@@ -145,18 +133,6 @@ def table_likelihood(problem: Problem, last: Stage, drawn: Sampled) -> Floats:
     observed = np.exp(np.minimum(drawn.log_hidden + drawn.log_odds, LARGEST_LOG))
     constant = float(gammaln(seen + 1.0).sum())
     return np.asarray(last.theta @ margins + seen.sum() * drawn.log_hidden - observed - constant)
-
-
-def poisson(mean: Floats, rng: np.random.Generator) -> Floats:
-    """Draw Poisson variables, also of means that no integer can hold.
-
-    Examples
-    --------
-    >>> poisson(np.array([0.0, 1e200]), np.random.default_rng(1)).tolist()
-    [0.0, 1e+200]
-    """
-    drawn = rng.poisson(np.minimum(mean, LARGEST_POISSON)).astype(np.float64)
-    return np.where(mean <= LARGEST_POISSON, drawn, mean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

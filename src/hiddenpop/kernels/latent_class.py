@@ -15,10 +15,13 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from hiddenpop.kernels.hamiltonian import has_density
+from hiddenpop.kernels.poisson_draws import draw_poisson
 
 __all__ = [
     "LatentClassData",
     "PriorDraw",
+    "SizeDraws",
+    "cell_probabilities",
     "class_weights",
     "draw_prior",
     "draw_sizes",
@@ -318,7 +321,23 @@ def hidden_share(x: Floats, n_classes: int) -> tuple[Floats, Floats]:
     return (weights * np.exp(missed)).sum(axis=-1), (weights * -np.expm1(missed)).sum(axis=-1)
 
 
-def draw_sizes(data: LatentClassData, x: Floats, rng: np.random.Generator) -> Floats:
+@dataclass(frozen=True, slots=True)
+class SizeDraws:
+    """Population sizes that go with draws of the parameters.
+
+    Attributes
+    ----------
+    sizes : ndarray, shape (...)
+        N, in persons.
+    expected : ndarray, shape (...)
+        Expected number of persons, from which observed and hidden ones alike were drawn.
+    """
+
+    sizes: Floats
+    expected: Floats
+
+
+def draw_sizes(data: LatentClassData, x: Floats, rng: np.random.Generator) -> SizeDraws:
     """Draw a population size for each draw of the parameters, observed persons included.
 
     Given the parameters the expected size is gamma distributed, and the dark figure is Poisson: together negative
@@ -332,22 +351,15 @@ def draw_sizes(data: LatentClassData, x: Floats, rng: np.random.Generator) -> Fl
 
     Returns
     -------
-    ndarray, shape (...)
+    SizeDraws
     """
     hidden, observed = hidden_share(x, data.n_classes)
     n = data.counts.sum()
     with np.errstate(divide="ignore", over="ignore"):
-        mean = rng.standard_gamma(n + data.shape, hidden.shape) * (hidden / (data.rate + observed))
-    return n + _poisson(mean, rng)
-
-
-LARGEST_POISSON = 1e15
-"""Beyond, the spread of a Poisson number is below the rounding of the number itself."""
-
-
-def _poisson(mean: Floats, rng: np.random.Generator) -> Floats:
-    drawn = rng.poisson(np.minimum(mean, LARGEST_POISSON)).astype(np.float64)
-    return np.where(mean > LARGEST_POISSON, mean, drawn)
+        total = rng.standard_gamma(n + data.shape, hidden.shape)
+        mean = total * (hidden / (data.rate + observed))
+        expected = total / (data.rate + observed)
+    return SizeDraws(n + draw_poisson(mean, rng), expected)
 
 
 def starts(data: LatentClassData, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
@@ -432,12 +444,22 @@ def draw_parameters(
 
 
 def cell_probabilities(x: Floats, n_classes: int) -> Floats:
-    """Probability of each history, being on no list included; shape (2**t,)."""
-    lam = expit(x[n_classes - 1 :].reshape(n_classes, -1))
+    """Probability of each history, being on no list included.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., p)
+    n_classes : int
+
+    Returns
+    -------
+    ndarray, shape (..., 2**t)
+    """
+    lam = expit(x[..., n_classes - 1 :]).reshape(*x.shape[:-1], n_classes, -1)
     with np.errstate(over="ignore"):
-        weights = class_weights(x, n_classes)
-    histories = np.arange(1 << lam.shape[1])
-    members = ((histories[:, None] >> np.arange(lam.shape[1])) & 1).astype(bool)
-    by_class = np.where(members[:, None, :], lam, 1.0 - lam).prod(axis=2)
-    probabilities: Floats = by_class @ weights
-    return probabilities / probabilities.sum()
+        cells = class_weights(x, n_classes)[..., None]
+    for j in range(lam.shape[-1]):  # a list doubles the cells, those that are on it coming after the others
+        on = lam[..., j, None]
+        cells = np.concatenate([cells * (1.0 - on), cells * on], axis=-1)
+    probabilities: Floats = cells.sum(axis=-2)
+    return probabilities / probabilities.sum(axis=-1, keepdims=True)

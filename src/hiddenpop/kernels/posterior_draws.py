@@ -14,6 +14,7 @@ from scipy.special import logsumexp, softmax
 
 from hiddenpop.kernels.importance import ThetaDraws, draw_parameters
 from hiddenpop.kernels.marginal_likelihood import Evidence, ThetaPrior, laplace_evidence
+from hiddenpop.kernels.poisson_draws import draw_poisson
 
 __all__ = [
     "MOST_PROBABLE",
@@ -45,9 +46,6 @@ MOST_PROBABLE, THEIR_DRAWS = 100, 1_000
 SHARED_DRAWS = 1_000
 PROPOSALS_PER_DRAW = 2
 """So many weighted draws for each one that is asked for: their weights cost about half."""
-
-EXACT_POISSON = 1e15
-"""Beyond, a Poisson count is rounded from a normal: whole numbers stand no closer in a double."""
 
 LARGEST_LOG, LARGEST_SIZE = 690.0, 1e300
 CERTAIN = 4.0
@@ -232,10 +230,7 @@ def draw_missing(log_odds: Floats, n_observed: float, prior: ThetaPrior, rng: np
     scale = unseen_odds / (1.0 + prior.rate * (1.0 + unseen_odds))
     gamma = rng.standard_gamma(n_observed + prior.shape, len(scale))
     mean = np.minimum(gamma, LARGEST_SIZE / np.maximum(scale, 1.0)) * scale
-    exact = mean < EXACT_POISSON
-    counted = rng.poisson(np.where(exact, mean, 0.0)).astype(np.float64)
-    rounded = np.round(mean + np.sqrt(mean) * rng.standard_normal(len(mean)))
-    return np.where(exact, counted, rounded)
+    return draw_poisson(mean, rng)
 
 
 def systematic_rows(weight: Floats, size: int, rng: np.random.Generator) -> Ints:

@@ -191,8 +191,8 @@ STANDARD: tuple[Part, ...] = (
         },
     ),
 )
-"""What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, with chains shorter than by default,
-and 200 of bootstraps, each of 200 resamples, the fewest that their level allows."""
+"""What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, with chains that are shorter than
+by default, and 200 of bootstraps, each of 200 resamples, the fewest that their level allows."""
 
 
 def run_standard(

@@ -1,0 +1,46 @@
+"""What ArviZ is told of cells: how likely each count was, and counts drawn again."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln, xlogy
+
+from hiddenpop.kernels.poisson_draws import draw_poisson
+
+__all__ = ["MOST_VALUES", "cell_groups"]
+
+Floats = npt.NDArray[np.float64]
+
+MOST_VALUES = 5_000_000
+"""Cells times draws, 40 MB an array: more than that is not kept with an estimate."""
+
+
+def cell_groups(mean: Floats, seen: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    """Log likelihood and replicates of each observable cell, with what was observed, as groups of ArviZ.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (chains, draws, cells)
+        Expected persons.
+    seen : ndarray, shape (cells,)
+        Persons observed.
+    rng : Generator
+
+    Returns
+    -------
+    dict
+        ``log_likelihood``, ``posterior_predictive`` and ``observed_data``, each with the variable ``cells``.
+
+    Examples
+    --------
+    >>> groups = cell_groups(np.full((1, 2, 3), 4.0), np.array([4.0, 0.0, 3.0]), np.random.default_rng(1))
+    >>> groups["posterior_predictive"]["cells"].shape
+    (1, 2, 3)
+    """
+    likelihood = xlogy(seen, mean) - mean - gammaln(seen + 1.0)
+    return {
+        "log_likelihood": {"cells": likelihood},
+        "posterior_predictive": {"cells": draw_poisson(mean, rng)},
+        "observed_data": {"cells": seen},
+    }
