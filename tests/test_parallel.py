@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,15 @@ def test_a_notebook_shows_a_plain_line_every_tenth(monkeypatch):
 )
 def test_time_left_follows_from_the_blocks_computed(elapsed, computed, left, text):
     assert _time_left(elapsed, computed, left) == text
+
+
+def replaced(_: int) -> int:
+    """Say what joblib says when it puts a new worker in the place of one that has grown."""
+    warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
+    return 1
+
+
+def test_a_worker_that_is_replaced_is_no_fault_where_warnings_are_errors() -> None:
+    with pytest.raises(UserWarning, match="A worker stopped"):
+        replaced(0)
+    assert run_blocks(replaced, [1, 2]) == [1, 1]

@@ -256,9 +256,15 @@ def _outcomes(blocks: list[_Block]) -> Any:
 
 @contextlib.contextmanager
 def _stopping(outcomes: Any) -> Iterator[Any]:
-    """Stop the workers when the body fails, without joblib's advice on how to avoid that."""
+    """Stop the workers when the body fails, without joblib's advice on how to avoid that.
+
+    A worker that has grown by 300 MB, as it does when it compiles, is replaced by joblib with a warning. Where warnings
+    are errors, that would end the thread which hands out the work, and nobody would ever hear of the rest.
+    """
     try:
-        yield outcomes
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            yield outcomes
     except BaseException:
         with warnings.catch_warnings():
             warnings.filterwarnings(

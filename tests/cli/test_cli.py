@@ -225,6 +225,8 @@ def test_estimators_are_listed_with_their_settings(run: Run) -> None:
     assert [line for line in answer.out.splitlines() if not line.startswith(" ")] == list(ESTIMATORS)
     assert "model='independence', interval='profile', level=0.95" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 80
+    assert "base=selected (criterion=bic, search=exact)" in answer.out
+    assert " object at " not in answer.out
 
 
 def test_version_and_help(run: Run) -> None:

@@ -1,6 +1,5 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
-import dataclasses
 import json
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from hiddenpop.datasets import catalogue
 from hiddenpop.description import TableDescription, describe
 from hiddenpop.errors import CapabilityError, SettingError, TableSizeError
 from hiddenpop.estimators.compare import Comparison
-from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.registry import ESTIMATORS, estimator_class
+from hiddenpop.estimators.protocol import Estimator, spec_of
+from hiddenpop.estimators.registry import ESTIMATORS, default_settings, estimator_class
 from hiddenpop.result import SCHEMA_VERSION, Estimate
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable
@@ -91,8 +90,12 @@ def list_estimators() -> None:
     for name in ESTIMATORS:
         kind = estimator_class(name)
         about = (kind.__doc__ or "").strip().splitlines()[0]
-        settings = ", ".join(f"{field.name}={field.default!r}" for field in dataclasses.fields(kind))
+        settings = ", ".join(f"{key}={_default(value)}" for key, value in default_settings(name).items())
         typer.echo(f"{name}\n{wrapped(f'  {about}', '  ')}\n{wrapped(f'  {settings}', '    ')}")
+
+
+def _default(value: Any) -> str:
+    return spec_of(value).label if isinstance(value, Estimator) else repr(value)
 
 
 def answer_description(table: CaptureTable, wish: Wish) -> None:

@@ -77,7 +77,11 @@ def default_settings(name: str) -> dict[str, Any]:
         kind = estimator_class(name)
     except UnknownNameError:
         return {}
-    return {field.name: field.default for field in dataclasses.fields(kind)}
+    return {field.name: _default(field) for field in dataclasses.fields(kind)}
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def build(name: str, settings: Mapping[str, Any]) -> Any:
