@@ -24,7 +24,7 @@ N_REP = 100
 N_LISTS = 3
 # Few persons, so that the prior of the size matters and a fault in it shows.
 SIZE = ("negative_binomial", 150.0, 3.0)
-LARGER = ("negative_binomial", 600.0, 3.0)
+LARGER = ("negative_binomial", 600.0, 30.0)
 WORTH = 99
 """Draws that are compared with the truth, far enough apart to be nearly independent."""
 
@@ -92,6 +92,20 @@ def kept_replicate(rng, fitted):
     return drawn.sizes[0], posterior_of(fitted, drawn.counts[0], rng)
 
 
+# --- samplers that are wrong on purpose -------------------------------------------------------------------------------
+
+
+def too_narrow(rng, replicate):
+    truth, draws = replicate(rng)
+    centre = np.median(draws)
+    return truth, np.round(centre + 0.6 * (draws - centre))
+
+
+def too_low(rng, replicate):
+    truth, draws = replicate(rng)
+    return truth, np.round(draws - 0.6 * draws.std())
+
+
 # --- the check --------------------------------------------------------------------------------------------------------
 
 RIGHT = {
@@ -112,6 +126,8 @@ WRONG = {
     "pairs, independence": partial(
         pairs_replicate, drawn_from=PAIRS, fitted=dataclasses.replace(PAIRS, order=1)
     ),
+    "classes, draws too narrow": partial(too_narrow, replicate=RIGHT["classes by tempering"]),
+    "pairs, draws too low": partial(too_low, replicate=RIGHT["pairs, normal"]),
     "pairs kept, larger populations": partial(kept_replicate, fitted=dataclasses.replace(KEPT, prior=LARGER)),
     "pairs kept, narrow main effects": partial(
         kept_replicate, fitted=dataclasses.replace(KEPT, main_effect_sd=0.3)

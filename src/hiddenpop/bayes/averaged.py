@@ -18,17 +18,17 @@ from hiddenpop.bayes.averaged_details import (
     sensitivity_of,
 )
 from hiddenpop.bayes.averaged_space import (
+    LARGEST_NUMBER,
     MAIN_EFFECT_SD,
     ModelSpace,
     check_inclusion,
-    check_positive,
     log_model_prior,
     model_space,
     theta_prior,
 )
 from hiddenpop.bayes.convergence import Convergence
 from hiddenpop.bayes.outcome import quantiles, sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior
+from hiddenpop.bayes.priors import Prior, check_between, check_prior
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_level, check_order, check_whole
 from hiddenpop.kernels.marginal_likelihood import ThetaPrior, evidence_constant
@@ -146,9 +146,9 @@ class BayesianModelAveraging:
 
     def __post_init__(self) -> None:
         check_order(self.max_order)
-        odds_ratio = check_positive("odds_ratio", self.odds_ratio, above=1.0)
+        odds_ratio = check_between("odds_ratio", self.odds_ratio, above=1.0, at_most=LARGEST_NUMBER)
         object.__setattr__(self, "odds_ratio", odds_ratio)
-        sd = check_positive("main_effect_sd", self.main_effect_sd, above=0.0)
+        sd = check_between("main_effect_sd", self.main_effect_sd, above=0.0, at_most=LARGEST_NUMBER)
         object.__setattr__(self, "main_effect_sd", sd)
         object.__setattr__(self, "prior", check_prior(self.prior))
         check_inclusion(self.inclusion)

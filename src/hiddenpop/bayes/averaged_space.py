@@ -15,12 +15,12 @@ from hiddenpop.kernels.marginal_likelihood import ThetaPrior
 from hiddenpop.model import MAX_ENUMERATED_LISTS, enumerate_models, model_space_size
 
 __all__ = [
+    "LARGEST_NUMBER",
     "LARGEST_SPACE",
     "MAIN_EFFECT_SD",
     "NORMAL_95",
     "ModelSpace",
     "check_inclusion",
-    "check_positive",
     "log_model_prior",
     "model_space",
     "theta_prior",
@@ -129,16 +129,6 @@ def theta_prior(odds_ratio: float, main_effect_sd: float, prior: Prior) -> Theta
         return ThetaPrior(main_effect_sd, interaction_sd, 1.0 if prior == "uniform" else 0.0, 0.0)
     _, mean, shape = prior
     return ThetaPrior(main_effect_sd, interaction_sd, float(shape), float(shape) / float(mean))
-
-
-def check_positive(setting: str, value: Any, *, above: float) -> float:
-    """Refuse what is no number above a limit."""
-    checked = number(value)
-    if not above < checked <= LARGEST_NUMBER:
-        raise SettingError(
-            f"{setting}={value!r} must be a number above {above:g} and at most {LARGEST_NUMBER:g}"
-        )
-    return checked
 
 
 def check_inclusion(inclusion: Any) -> None:

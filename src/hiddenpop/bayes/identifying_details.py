@@ -4,11 +4,11 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.bayes.inference_data import inference_data
-from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, median_xi, quantiles
+from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, median_xi
+from hiddenpop.bayes.outcome import median_and_limits, quantiles
 from hiddenpop.histories import captures, decode
 from hiddenpop.result import Diagnostic
 
@@ -127,20 +127,14 @@ def details_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> dict[str, Any]:
         "xi": list(xi) if isinstance(xi, tuple) else xi,
         "multiplier": 1.0 / median_xi(xi),
         "prior_count": cells.prior_count,
-        "ratio": _median_and_limits(ratio, sizes.level),
-        "hidden_share": _median_and_limits(sizes.hidden_share, sizes.level),
+        "ratio": median_and_limits(ratio, sizes.level),
+        "hidden_share": median_and_limits(sizes.hidden_share, sizes.level),
         "quantiles": pd.DataFrame({"share": SHARES, "n": quantiles(sizes.drawn, SHARES)}),
         "cells": _cell_frame(cells),
         "empty_share": cells.empty_share,
         "contradicted": sizes.contradicted,
         "idata": _idata(sizes),
     }
-
-
-def _median_and_limits(drawn: npt.NDArray[np.float64], level: float) -> dict[str, float]:
-    tail = (1.0 - level) / 2.0
-    found = quantiles(drawn, [0.5, tail, 1.0 - tail]).tolist()
-    return dict(zip(("median", "low", "high"), found, strict=True))
 
 
 def _cell_frame(cells: ObservedCells) -> pd.DataFrame:

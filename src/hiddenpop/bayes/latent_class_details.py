@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hiddenpop.bayes.cell_groups import MOST_VALUES, cell_groups
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.inference_data import inference_data
-from hiddenpop.bayes.outcome import quantiles
+from hiddenpop.bayes.outcome import median_and_limits
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.kernels.hamiltonian import Tempered
 from hiddenpop.kernels.latent_class import (
@@ -113,12 +113,10 @@ def details_of(found: Posterior, level: float, rng: np.random.Generator) -> dict
     """
     with np.errstate(all="ignore"):
         hidden, _ = hidden_share(found.parameters, found.data.n_classes)
-    tail = (1.0 - level) / 2.0
-    limits = quantiles(hidden.ravel(), [0.5, tail, 1.0 - tail]).tolist()
     details: dict[str, Any] = {
         "dropped_lists": list(found.counts.dropped),
         "classes": found.classes,
-        "hidden_share": dict(zip(("median", "low", "high"), limits, strict=True)),
+        "hidden_share": median_and_limits(hidden, level),
         "idata": _idata(found, hidden, rng),
     }
     if found.climb is None or found.betas is None:

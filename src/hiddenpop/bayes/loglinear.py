@@ -23,7 +23,7 @@ from hiddenpop.bayes.loglinear_draws import PriorDraws, draw_prior, draw_sizes, 
 from hiddenpop.bayes.loglinear_model import CoefficientPrior, PriorFamily, SizeGamma, Steps, draw_chains
 from hiddenpop.bayes.loglinear_start import information_scale, posterior_mode, whitening
 from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior, number, size_gamma
+from hiddenpop.bayes.priors import Prior, check_between, check_prior, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
@@ -159,16 +159,16 @@ class BayesianLogLinear:
     def __post_init__(self) -> None:
         check_whole("order", self.order)
         check_choice("prior_family", self.prior_family, FAMILIES)
-        _check_between("odds_ratio", self.odds_ratio, 1.0, LARGEST_ODDS)
+        check_between("odds_ratio", self.odds_ratio, above=1.0, at_most=LARGEST_ODDS)
         _check_horseshoe(self)
-        _check_between("main_effect_sd", self.main_effect_sd, 0.0, LARGEST_SD)
+        check_between("main_effect_sd", self.main_effect_sd, above=0.0, at_most=LARGEST_SD)
         object.__setattr__(self, "prior", _checked_prior(self.prior))
         check_choice("strata", self.strata, STRATA)
         object.__setattr__(self, "structural_zeros", check_structural_zeros(self.structural_zeros))
         check_whole("n_draws", self.n_draws, least=FEWEST_DRAWS)
         check_whole("n_tune", self.n_tune, least=FEWEST_TUNE)
         check_whole("n_chains", self.n_chains, least=2)
-        _check_between("target_accept", self.target_accept, 0.0, 1.0)
+        check_between("target_accept", self.target_accept, above=0.0, at_most=1.0)
         check_choice("backend", self.backend, BACKENDS)
         check_level(self.level)
 
@@ -401,11 +401,6 @@ def _in_words(setting: BayesianLogLinear) -> str:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def _check_between(setting: str, value: Any, low: float, high: float) -> None:
-    if not low < number(value) <= high:
-        raise SettingError(f"{setting}={value!r} must be a number above {low:g} and at most {high:g}")
-
-
 def _check_horseshoe(setting: BayesianLogLinear) -> None:
     for name in ("n_active", "global_scale"):
         value = getattr(setting, name)
@@ -413,7 +408,7 @@ def _check_horseshoe(setting: BayesianLogLinear) -> None:
             continue
         if setting.prior_family != "horseshoe":
             raise SettingError(f'{name}={value!r} goes with prior_family="horseshoe"')
-        _check_between(name, value, 0.0, math.inf)
+        check_between(name, value, above=0.0, at_most=math.inf)
     if setting.n_active is not None and setting.global_scale is not None:
         raise SettingError("give either n_active or global_scale, not both")
 

@@ -13,7 +13,7 @@ from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.loglinear_draws import SizeDraws, log_likelihood, log_prior, replicates
 from hiddenpop.bayes.loglinear_model import CoefficientPrior, SizeGamma
 from hiddenpop.bayes.loglinear_start import information_scale
-from hiddenpop.bayes.outcome import quantiles
+from hiddenpop.bayes.outcome import median_and_limits, quantiles
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.histories import decode
 from hiddenpop.result import Diagnostic, Status
@@ -91,7 +91,7 @@ def details_of(posterior: Posterior, level: float, rng: np.random.Generator) -> 
         "dropped_lists": list(design.dropped),
         "terms": [str(term) for term in design.terms],
         "interactions": _interactions(posterior, level),
-        "hidden_share": _median_and_limits(posterior.drawn.hidden_share.ravel(), level),
+        "hidden_share": median_and_limits(posterior.drawn.hidden_share, level),
         "prior": _prior_in_numbers(design, prior),
         "prior_powers": _prior_powers(posterior),
         "censored": _censored(posterior, level),
@@ -107,7 +107,7 @@ def _interactions(posterior: Posterior, level: float) -> pd.DataFrame:
     for place, term in enumerate(design.terms):
         if term.order > 1 and not term.covariates:
             log_ratio = posterior.theta[..., design.term_of == place].ravel()
-            limits = _median_and_limits(np.exp(log_ratio), level)
+            limits = median_and_limits(np.exp(log_ratio), level)
             rows.append({"interaction": str(term), **limits, "above_1": float((log_ratio > 0.0).mean())})
     return pd.DataFrame(rows, columns=["interaction", "median", "low", "high", "above_1"])
 
@@ -129,16 +129,9 @@ def _censored(posterior: Posterior, level: float) -> pd.DataFrame:
     frame = pd.DataFrame(decode(design.histories[at], len(design.lists)), columns=list(design.lists))
     levels = design.strata.iloc[design.stratum_of[at]].reset_index(drop=True)
     drawn = posterior.drawn.censored.reshape(posterior.drawn.sizes.size, design.n_censored)
-    found = [_median_and_limits(drawn[:, cell], level) for cell in range(design.n_censored)]
+    found = [median_and_limits(drawn[:, cell], level) for cell in range(design.n_censored)]
     limits = pd.DataFrame(found, columns=["median", "low", "high"])
     return pd.concat([frame, levels, limits], axis=1).assign(bound=design.bounds)
-
-
-def _median_and_limits(drawn: Floats, level: float) -> dict[str, float]:
-    tail = (1.0 - level) / 2.0
-    return dict(
-        zip(("median", "low", "high"), quantiles(drawn, [0.5, tail, 1.0 - tail]).tolist(), strict=True)
-    )
 
 
 def _idata(posterior: Posterior, rng: np.random.Generator) -> Any:
@@ -188,7 +181,7 @@ def strata_frame(posterior: Posterior, level: float, status: Status) -> pd.DataF
     certain = np.bincount(design.stratum_of[: design.n_certain], design.counts, design.n_strata)
     rows = []
     for stratum, n in enumerate(certain.astype(np.int64).tolist()):
-        found = _median_and_limits(posterior.drawn.by_stratum[..., stratum].ravel(), level)
+        found = median_and_limits(posterior.drawn.by_stratum[..., stratum], level)
         n_hat = found["median"] if status in ("ok", "boundary") else math.nan
         own = "boundary" if status == "ok" and n_hat == n else status
         rows.append(

@@ -15,7 +15,7 @@ from hiddenpop.kernels.odds import CellShapes, RatioDraws, cell_shapes, empty_sh
 from hiddenpop.result import Status
 from hiddenpop.table import CaptureTable
 
-__all__ = ["MOST_LISTS", "ObservedCells", "Sizes", "Xi", "draw_cells", "median_xi", "quantiles"]
+__all__ = ["MOST_LISTS", "ObservedCells", "Sizes", "Xi", "draw_cells", "median_xi"]
 
 Floats = npt.NDArray[np.float64]
 Xi = float | tuple[str, float, float]

@@ -15,7 +15,15 @@ from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status
 from hiddenpop.table import CaptureTable
 
-__all__ = ["estimate_without_draws", "limits_of", "outcome_of", "quantiles", "reach_of", "sampled_estimate"]
+__all__ = [
+    "estimate_without_draws",
+    "limits_of",
+    "median_and_limits",
+    "outcome_of",
+    "quantiles",
+    "reach_of",
+    "sampled_estimate",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +46,19 @@ def quantiles(drawn: Floats, shares: Sequence[float]) -> Floats:
     if not len(drawn):
         return np.full(len(shares), np.nan)
     return np.asarray(np.quantile(drawn, shares, method="inverted_cdf"))
+
+
+def median_and_limits(drawn: Floats, level: float) -> dict[str, float]:
+    """Give median and equal-tailed limits by name.
+
+    Examples
+    --------
+    >>> median_and_limits(np.arange(1.0, 100.0), 0.9)
+    {'median': 50.0, 'low': 5.0, 'high': 95.0}
+    """
+    tail = (1.0 - level) / 2.0
+    found = quantiles(np.ravel(drawn), [0.5, tail, 1.0 - tail]).tolist()
+    return dict(zip(("median", "low", "high"), found, strict=True))
 
 
 def reach_of(n_observed: int, n_lists: int) -> float:

@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT_DELTA",
     "GraphPrior",
     "Prior",
+    "check_between",
     "check_delta",
     "check_graph_prior",
     "check_log_prior",
@@ -57,6 +58,14 @@ def check_count(setting: str, count: Any, least: float, most: float, word: str) 
             f"{setting}={count!r} must be a number from {least:g} to {most:g}, the prior persons of a cell, or "
             f'"{word}" for one person over all cells'
         )
+    return checked
+
+
+def check_between(setting: str, value: Any, *, above: float, at_most: float) -> float:
+    """Refuse what is no number above a limit and at most another."""
+    checked = number(value)
+    if not above < checked <= at_most:
+        raise SettingError(f"{setting}={value!r} must be a number above {above:g} and at most {at_most:g}")
     return checked
 
 

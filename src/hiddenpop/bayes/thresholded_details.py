@@ -8,7 +8,7 @@ import pandas as pd
 
 from hiddenpop.bayes.cell_groups import MOST_VALUES, cell_groups
 from hiddenpop.bayes.inference_data import inference_data
-from hiddenpop.bayes.outcome import quantiles
+from hiddenpop.bayes.outcome import median_and_limits
 from hiddenpop.bayes.thresholded_draws import Sampled, cell_means, table_likelihood
 from hiddenpop.bayes.thresholding import Chosen, Problem, Stage, Statistic, term_name
 from hiddenpop.histories import decode
@@ -76,8 +76,8 @@ def details_of(
         "minus_infinity": [term_name(term, lists) for term in found.last.dead],
         "interactions": _interactions(found, lists),
         "stages": pd.DataFrame([_stage_row(tried.statistics) for tried in found.tries]),
-        "expected": _median_and_limits(problem.data.n_observed + drawn.hidden, level),
-        "hidden_share": _median_and_limits(drawn.hidden_share, level),
+        "expected": median_and_limits(problem.data.n_observed + drawn.hidden, level),
+        "hidden_share": median_and_limits(drawn.hidden_share, level),
         "idata": _idata(problem, found.last, drawn, rng),
     }
 
@@ -114,12 +114,6 @@ def _stage_row(statistics: list[Statistic]) -> dict[str, float]:
         "effective": min((s.effective for s in statistics), default=np.inf),
         "error": max((s.error for s in statistics), default=0.0),
     }
-
-
-def _median_and_limits(drawn: Floats, level: float) -> dict[str, float]:
-    tail = (1.0 - level) / 2.0
-    found = quantiles(drawn.ravel(), [0.5, tail, 1.0 - tail]).tolist()
-    return dict(zip(("median", "low", "high"), found, strict=True))
 
 
 def _idata(problem: Problem, last: Stage, drawn: Sampled, rng: np.random.Generator) -> Any:
