@@ -91,6 +91,20 @@ def sample(
     The draws follow from the seed on one machine with one backend. Another processor, other versions, or a function
     compiled anew may round otherwise, and chains then drift apart: the distribution is the same and the draws are not.
 
+    Why nutpie with numba. The latent class model of Kosovo, four chains of 1,000 steps of warm-up and 500 draws on two
+    busy cores, by what runs it:
+
+    ========================== ======== ======== =======================
+    sampler and backend        compile  draw     effective draws of N
+    ========================== ======== ======== =======================
+    nutpie, numba              16 s     16 s     275, 17 a second
+    PyMC, numba                in draw  104 s    589, 6 a second
+    PyMC, C                    in draw  172 s    695, 4 a second
+    nutpie, JAX                2 s      186 s    271, 1.5 a second
+    ========================== ======== ======== =======================
+
+    On a quiet machine nutpie draws 2,000 in 2.6 s and PyMC in 28 s, 143 and 22 effective draws a second.
+
     PyTensor keeps compiled functions in its folder between runs (``pytensor.config.compiledir``): the first model of a
     shape takes half a minute, later ones some seconds.
     """
