@@ -214,3 +214,10 @@ def split_by_region(table):
     return hp.CaptureTable.from_counts(
         both[both["count"] > 0], lists=list(table.lists), strata=["region"], public=True, name="split"
     )
+
+
+@pytest.mark.parametrize(("order", "fits"), [(1, False), (2, True)])
+def test_a_model_that_cannot_make_the_table_is_a_warning_in_the_summary(order, fits):
+    table = hp.datasets.load("uk_5")
+    estimate = ThresholdedLogLinear(threshold=1e6 if order == 1 else 0.0, n_draws=300).fit(table, rng=1)
+    assert ("hardly makes tables like this one" not in estimate.summary()) == fits

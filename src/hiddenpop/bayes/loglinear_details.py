@@ -147,17 +147,17 @@ def _idata(posterior: Posterior, rng: np.random.Generator) -> Any:
         cells = log_likelihood(design, posterior.theta, drawn.log_size)
         groups["log_likelihood"] = {"cells": cells}
         if not design.n_censored:  # a bound says nothing of what to compare a replicate with
-            groups["posterior_predictive"] = {"cells": _replicates(posterior, rng)}
+            belongs = _by_history(design)
+            drawn_again = replicates(design, posterior.theta, drawn.log_size, rng)
+            groups["posterior_predictive"] = {"cells": drawn_again @ belongs}
+            groups["observed_data"] = {"cells": design.counts @ belongs}
     return inference_data(held, groups=groups)
 
 
-def _replicates(posterior: Posterior, rng: np.random.Generator) -> Floats:
-    """Draw the observed cells again, by history 1, 2, ..., with strata added up; shape (chains, draws, cells)."""
-    design = posterior.design
-    drawn = replicates(design, posterior.theta, posterior.drawn.log_size, rng)
+def _by_history(design: CellsDesign) -> npt.NDArray[np.bool_]:
+    """Which certain cell has which history 1, 2, ..., so that a product with it adds the strata up."""
     cells = np.arange(1, 1 << len(design.lists))
-    belongs = design.histories[: design.n_certain, None] == cells
-    return np.asarray(drawn @ belongs)
+    return np.asarray(design.histories[: design.n_certain, None] == cells)
 
 
 # --- strata -----------------------------------------------------------------------------------------------------------

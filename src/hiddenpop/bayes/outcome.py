@@ -10,6 +10,7 @@ import pandas as pd
 
 from hiddenpop.bayes.convergence import Convergence, in_words, judge, modes
 from hiddenpop.bayes.inference_data import inference_data
+from hiddenpop.bayes.predictive import fit_remarks
 from hiddenpop.disclosure import is_small
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status
@@ -164,7 +165,7 @@ def sampled_estimate(
     Estimate
         The posterior median with equal-tailed limits. When the chains cannot be trusted there is no number, and the
         interval reaches from the lowest limit of a chain to the highest. ``details`` also holds ``convergence``,
-        ``modes``, ``quantiles`` and ``idata``.
+        ``modes``, ``quantiles`` and ``idata``. Replicated tables in the latter are compared with the observed one.
     """
     reach, found = reach_of(n_observed, n_lists), modes(sizes)
     status, reason = judge(convergence)
@@ -175,6 +176,7 @@ def sampled_estimate(
     if status == "not_converged":
         n_hat, final, why = math.nan, status, _with_modes(reason, found)
     limits = _limits(sizes, setting.level, n_observed, reach, apart=status == "not_converged")
+    held = _details(details, sizes, convergence, found)
     return Estimate(
         n_hat=n_hat,
         n_observed=n_observed,
@@ -183,12 +185,16 @@ def sampled_estimate(
         reason=why,
         estimator=spec_of(setting),
         table=table.summary,
-        diagnostics=(*diagnostics, *_remarks(convergence, found, status, limits)),
+        diagnostics=(
+            *diagnostics,
+            *_remarks(convergence, found, status, limits),
+            *fit_remarks(held["idata"]),
+        ),
         draws=sizes.ravel(),
         stratum_draws=stratum_draws,
         by_stratum=pd.DataFrame() if by_stratum is None else by_stratum,
         provenance=provenance,
-        details=_details(details, sizes, convergence, found),
+        details=held,
         protected=(*protected, *OURS) if protected or is_small(n_observed) else (),
     )
 

@@ -13,12 +13,13 @@ from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_level
 from hiddenpop.histories import decode
-from hiddenpop.result import Estimate
+from hiddenpop.result import Diagnostic, Estimate
 from hiddenpop.table import CaptureTable
 
 __all__ = [
     "LeaveOneOut",
     "PredictiveCheck",
+    "fit_remarks",
     "leave_one_out",
     "posterior_predictive",
     "predictive_check",
@@ -29,6 +30,9 @@ Floats = npt.NDArray[np.float64]
 
 ODD_TAIL = 0.025
 """A cell counts as odd when no more than this share of the replicates lies on one side of it."""
+
+POOR_FIT = 0.01
+"""Below, a model is called one that does not fit; the p-value is conservative, so that chance seldom does that."""
 
 HIGHEST_K = 0.7
 """Above, the prediction of a cell from the others rests on too few draws (Vehtari, Gelman and Gabry 2017)."""
@@ -75,7 +79,7 @@ class PredictiveCheck:
 
     def text(self) -> str:
         """Say in words how the observed table fits in."""
-        [p] = self.discrepancy.loc[self.discrepancy["statistic"] == "freeman_tukey", "p"].tolist()
+        p = _freeman_tukey_p(self.discrepancy)
         expected = 2.0 * ODD_TAIL * len(self.cells)
         if self.kind == "prior":
             return (
@@ -171,6 +175,11 @@ def _discrepancy(drawn: Floats, observed: Floats) -> pd.DataFrame:
         seen, made = float(distance(observed[None], centre)[0]), distance(drawn, centre)
         rows.append((name, seen, float(np.median(made)), float((made >= seen).mean())))
     return pd.DataFrame(rows, columns=["statistic", "observed", "median", "p"])
+
+
+def _freeman_tukey_p(discrepancy: pd.DataFrame) -> float:
+    [p] = discrepancy.loc[discrepancy["statistic"] == "freeman_tukey", "p"].tolist()
+    return float(p)
 
 
 def _deviance(counts: Floats, centre: Floats) -> Floats:
@@ -284,6 +293,32 @@ def _cells(table: CaptureTable) -> tuple[pd.DataFrame, tuple[str, ...]]:
     counts = kept.to_dense()
     frame = pd.DataFrame(decode(np.arange(1, len(counts)), kept.n_lists), columns=list(kept.lists))
     return frame.assign(count=counts[1:]), kept.lists
+
+
+def fit_remarks(idata: Any) -> list[Diagnostic]:
+    """Say so when the replicates of a posterior hardly ever lie as far from their mean as the observed table does.
+
+    Parameters
+    ----------
+    idata : arviz.InferenceData
+        Looked at when it holds replicates and what was observed.
+
+    Returns
+    -------
+    list of Diagnostic
+    """
+    if not {"posterior_predictive", "observed_data"} <= set(idata.groups()):
+        return []
+    drawn = idata.posterior_predictive["cells"].to_numpy()
+    seen = idata.observed_data["cells"].to_numpy()
+    p = _freeman_tukey_p(_discrepancy(drawn.reshape(-1, len(seen)), seen))
+    if p >= POOR_FIT:
+        return []
+    message = (
+        f"the model hardly makes tables like this one: {p:.1%} of those it draws lie as far from their mean "
+        f"(Freeman-Tukey); see hiddenpop.bayes.diagnostics.posterior_predictive for the cells"
+    )
+    return [Diagnostic("poor_fit", "warning", message, round(p, 4))]
 
 
 def _replicates(estimate: Estimate) -> Floats:
