@@ -132,7 +132,7 @@ def test_the_largest_deviations(record_property):
         for key, value in deviations(name).items():
             worst[key] = max(worst.get(key, 0.0), value)
     for key, value in worst.items():
-        record_property(f"largest deviation, {key}", value)
+        record_property(f"largest deviation, {key}", float(value))
     print("largest deviations from the reference:", {key: f"{value:.1e}" for key, value in worst.items()})  # noqa: T201
     assert all(worst[key] <= LIMITS[key] for key in LIMITS)
 
