@@ -32,7 +32,7 @@ bench: $(STAMP)
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py
 
-# How every estimator does where the answer is known: half an hour on two cores, `make validation QUICK=--quick` minutes.
+# How every estimator does where the answer is known: two hours on two cores, `make validation QUICK=--quick` minutes.
 validation: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/hiddenpop validate --out docs/validation $(QUICK)
 
