@@ -11,9 +11,11 @@ import pytest
 from tests.support.tables import table_of
 
 import hiddenpop as hp
+from hiddenpop.bayes import latent_class
 from hiddenpop.bayes.latent_class import LatentClass
 from hiddenpop.bayes.latent_class_model import build, data_of
 from hiddenpop.bayes.priors import size_gamma
+from hiddenpop.bayes.sampling import Chains
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
 from hiddenpop.kernels.latent_class import evaluate, latent_class_data, starts
 from hiddenpop.result import Estimate
@@ -237,3 +239,12 @@ def test_settings_are_values() -> None:
 def test_the_gamma_behind_a_prior() -> None:
     assert size_gamma("uniform") == (1.0, 0.0)
     assert size_gamma(("negative_binomial", 500.0, 5.0)) == (5.0, 0.01)
+
+
+def test_a_sampler_without_draws_is_no_estimate(monkeypatch):
+    failed = Chains(draws={}, n_divergent=0, backend="nutpie", failure="no chain could start")
+    monkeypatch.setattr(latent_class, "draw_by_nuts", lambda *args, **kwargs: failed)
+    estimate = LatentClass(sampler="nuts").fit(table_of(SMALL), rng=1)
+    assert (estimate.status, estimate.n_failed) == ("not_converged", 4)
+    assert "no chain could start" in estimate.reason
+    assert estimate.interval.high == math.inf

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop.bayes.averaged_space import NORMAL_95
 from hiddenpop.bayes.inference_data import inference_data, load_arviz
+from hiddenpop.bayes.priors import odds_ratio_of_sd
 from hiddenpop.histories import bit_positions, captures
 from hiddenpop.kernels.posterior_draws import MOST_PROBABLE, reweighted, weighted_quantiles
 from hiddenpop.model import HierarchicalModel, notations
@@ -212,7 +212,7 @@ def sensitivity_of(found: "Averaged", level: float) -> pd.DataFrame:
     for other in [prior, *others]:
         weight = reweighted(posterior, prior, other)
         missing = weighted_quantiles(posterior.n_missing, weight, [0.5, tail, 1.0 - tail])
-        odds_ratio = math.exp(NORMAL_95 * other.interaction_sd)
+        odds_ratio = odds_ratio_of_sd(other.interaction_sd)
         sizes = (found.data.n_observed + missing).tolist()
         rows.append((odds_ratio, other.main_sd, *sizes, float(1.0 / (weight**2).sum())))
     columns = ["odds_ratio", "main_effect_sd", "median", "low", "high", "effective_draws"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from hiddenpop.bayes.priors import Prior, number
+from hiddenpop.bayes.priors import Prior, number, sd_of_odds_ratio, size_gamma
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.search import default_order
 from hiddenpop.kernels.marginal_likelihood import ThetaPrior
@@ -18,7 +18,6 @@ __all__ = [
     "LARGEST_NUMBER",
     "LARGEST_SPACE",
     "MAIN_EFFECT_SD",
-    "NORMAL_95",
     "ModelSpace",
     "check_inclusion",
     "log_model_prior",
@@ -33,7 +32,6 @@ LARGEST_SPACE = 100_000
 
 MAIN_EFFECT_SD = 10.0
 LARGEST_NUMBER = 1e6
-NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,11 +122,7 @@ def theta_prior(odds_ratio: float, main_effect_sd: float, prior: Prior) -> Theta
     >>> round(theta_prior(10.0, 10.0, "reciprocal").interaction_sd, 3)
     1.175
     """
-    interaction_sd = math.log(odds_ratio) / NORMAL_95
-    if isinstance(prior, str):
-        return ThetaPrior(main_effect_sd, interaction_sd, 1.0 if prior == "uniform" else 0.0, 0.0)
-    _, mean, shape = prior
-    return ThetaPrior(main_effect_sd, interaction_sd, float(shape), float(shape) / float(mean))
+    return ThetaPrior(main_effect_sd, sd_of_odds_ratio(odds_ratio), *size_gamma(prior))
 
 
 def check_inclusion(inclusion: Any) -> None:

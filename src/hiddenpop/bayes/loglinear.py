@@ -7,7 +7,6 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from hiddenpop.bayes.cells_design import CellsDesign, Strata, cells_design, check_structural_zeros
 from hiddenpop.bayes.convergence import convergence
@@ -23,7 +22,7 @@ from hiddenpop.bayes.loglinear_draws import PriorDraws, draw_prior, draw_sizes, 
 from hiddenpop.bayes.loglinear_model import CoefficientPrior, PriorFamily, SizeGamma, Steps, draw_chains
 from hiddenpop.bayes.loglinear_start import information_scale, posterior_mode, whitening
 from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_between, check_prior, size_gamma
+from hiddenpop.bayes.priors import Prior, check_between, check_prior, sd_of_odds_ratio, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
@@ -37,7 +36,6 @@ Floats = npt.NDArray[np.float64]
 
 FAMILIES: tuple[str, ...] = get_args(PriorFamily)
 STRATA: tuple[str, ...] = get_args(Strata)
-TWO_SIDED = float(norm.isf(0.025))
 FEWEST_DRAWS, FEWEST_TUNE = 100, 100
 LARGEST_SD = 100.0
 LARGEST_ODDS = 1e6
@@ -317,7 +315,7 @@ def _design(setting: BayesianLogLinear, table: CaptureTable) -> CellsDesign:
 
 def _coefficient_prior(setting: BayesianLogLinear, design: CellsDesign) -> CoefficientPrior:
     """Turn odds ratios into standard deviations, and the number of active interactions into a scale."""
-    slab = math.log(setting.odds_ratio) / TWO_SIDED
+    slab = sd_of_odds_ratio(setting.odds_ratio)
     fixed = {"main_sd": float(setting.main_effect_sd), "slab_sd": slab}
     n_interactions = sum(term.order > 1 for term in design.terms)
     if setting.prior_family == "normal" or not n_interactions:

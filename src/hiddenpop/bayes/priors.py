@@ -24,6 +24,8 @@ __all__ = [
     "check_prior",
     "check_range",
     "log_graph_prior",
+    "odds_ratio_of_sd",
+    "sd_of_odds_ratio",
     "size_gamma",
     "size_prior",
 ]
@@ -39,6 +41,7 @@ SMALLEST_DELTA, LARGEST_DELTA = 1e-9, 1e6
 
 NAMED = {"reciprocal": SizePrior(1.0, 1.0, 0.0), "uniform": SizePrior(0.0, 1.0, 0.0)}
 NEGATIVE_BINOMIAL = "negative_binomial"
+NORMAL_95 = 1.959963984540054
 NAMED_GAMMAS = {"reciprocal": (0.0, 0.0), "uniform": (1.0, 0.0)}
 PRIOR_HELP = '"reciprocal", "uniform" or ("negative_binomial", mean, shape), both numbers above 0'
 
@@ -114,6 +117,28 @@ def size_gamma(prior: Prior) -> tuple[float, float]:
         return NAMED_GAMMAS[prior]
     _, mean, shape = prior
     return shape, shape / mean
+
+
+def sd_of_odds_ratio(odds_ratio: float) -> float:
+    """Give the standard deviation of a normal log odds ratio that lies within a factor with probability 95 %.
+
+    Examples
+    --------
+    >>> round(sd_of_odds_ratio(10.0), 3)
+    1.175
+    """
+    return math.log(odds_ratio) / NORMAL_95
+
+
+def odds_ratio_of_sd(sd: float) -> float:
+    """Give the factor that 95 % of odds ratios lie within, from the standard deviation of their logarithms.
+
+    Examples
+    --------
+    >>> round(odds_ratio_of_sd(sd_of_odds_ratio(10.0)), 9)
+    10.0
+    """
+    return math.exp(NORMAL_95 * sd)
 
 
 def check_range(n_missing: Any, max_missing: Any) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hiddenpop.bayes.outcome import sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior, number
+from hiddenpop.bayes.priors import Prior, check_prior, number, size_gamma
 from hiddenpop.bayes.thresholded_details import PROTECTED, details_of, diagnostics_of, no_posterior
 from hiddenpop.bayes.thresholded_draws import PriorTables, prior_tables, sampled
 from hiddenpop.bayes.thresholding import Problem, choose
@@ -177,7 +177,7 @@ def problem_of(setting: ThresholdedLogLinear, table: CaptureTable) -> Problem:
             f"{setting.name} works on all cells of at most {MOST_LISTS} lists and {table.name} has {data.n_lists}; "
             f"merge lists of the same kind with merge_lists"
         )
-    shape, rate = _size_prior(setting.prior)
+    shape, rate = size_gamma(setting.prior)
     return Problem(
         data=data,
         prior_variance=setting.prior_variance,
@@ -258,11 +258,6 @@ def draw_from_prior(
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
-
-
-def _size_prior(prior: Prior) -> tuple[float, float]:
-    """Shape and rate of the gamma law of the expected size; both 0 for 1/N."""
-    return (0.0, 0.0) if isinstance(prior, str) else (prior[2], prior[2] / prior[1])
 
 
 def _checked_prior(prior: Any) -> Prior:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
-from hiddenpop.kernels.lattice import _add_subsets, _add_supersets, _decode_terms
+from hiddenpop.kernels.lattice import _add_subsets, _add_supersets, _decode_terms, _solve
 
 __all__ = [
     "Evidence",
@@ -197,17 +197,6 @@ def _curvature(
 
 
 @nb.njit(cache=True)
-def _solve(lower: Floats, vector: Floats) -> None:
-    """Solve with the Cholesky factor in place."""
-    p = vector.shape[0]
-    for i in range(p):
-        for k in range(i):
-            vector[i] -= lower[i, k] * vector[k]
-        vector[i] /= lower[i, i]
-    _solve_transposed(lower, vector)
-
-
-@nb.njit(cache=True)
 def _solve_transposed(lower: Floats, vector: Floats) -> None:
     """Solve with the transpose of the Cholesky factor in place."""
     p = vector.shape[0]
@@ -234,7 +223,7 @@ def _start(
     for i in range(terms.shape[0]):
         theta[i] = eta[terms[i]] - sums[terms[i]] * eta[0] / total
     if _factor(sums, terms, precision, 1.0, 1.0 / total, lower):
-        _solve(lower, theta)
+        _solve(lower, theta.shape[0], theta)
     else:
         theta[:] = 0.0
     return theta
@@ -270,7 +259,7 @@ def _mode(
         for i in range(p):
             score[i] = margins[terms[i]] - pull * sums[terms[i]] - precision[i] * theta[i]
         step[:] = score
-        _solve(lower, step)
+        _solve(lower, p, step)
         decrement = 0.0
         for i in range(p):
             decrement += score[i] * step[i]
