@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from hiddenpop import _cells
 from hiddenpop._cells import Coverage, IntArray
@@ -163,6 +164,59 @@ class TableVerbs(TableViews):
             kept &= self._strata[covariate].isin(wanted).to_numpy(dtype=np.bool_)
         coverage = (e for e in self.coverage if not chosen.get(e.covariate, {None}) <= set(e.levels))
         return self._recode(self.lists, self.histories * kept, tuple(coverage))
+
+    def split(self, *covariates: str) -> list[tuple[dict[str, str], Self]]:
+        """Make a table of each stratum that occurs.
+
+        Parameters
+        ----------
+        *covariates : str
+            Covariates whose levels make the strata; all of them when none is named.
+
+        Returns
+        -------
+        list of (dict, CaptureTable)
+            Levels by covariate, in their order, and the people there. A table keeps the other covariates and loses the
+            lists that do not operate there, as their zeros say nothing. Without covariates it is the whole table.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that does not exist.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from hiddenpop import CaptureTable
+        >>> people = pd.DataFrame({"a": [1, 1, 0], "b": [0, 0, 1], "region": ["north", "south", "south"]})
+        >>> table = CaptureTable.from_indicators(people, strata=["region"])
+        >>> [(levels["region"], part.n_observed) for levels, part in table.split("region")]
+        [('north', 1), ('south', 2)]
+        """
+        names = list(covariates or self._strata.columns)
+        for covariate in names:
+            self._check_covariate(covariate)
+        if not names:
+            return [({}, self)]
+        codes = _cells.stratum_codes(self._strata[names])
+        order = np.argsort(codes, kind="stable")
+        rows_of = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+        return [self._stratum(names, rows) for rows in rows_of]
+
+    def _stratum(self, names: list[str], rows: npt.NDArray[np.intp]) -> tuple[dict[str, str], Self]:
+        levels = {name: str(self._strata[name].iloc[rows[0]]) for name in names}
+        idle = {e.list for e in self.coverage if levels.get(e.covariate, e.levels[0]) not in e.levels}
+        keep = [i for i, name in enumerate(self.lists) if name not in idle]
+        part = replace(
+            self,
+            lists=tuple(self.lists[i] for i in keep),
+            histories=project(self.histories[rows], keep),
+            counts=self.counts[rows],
+            censored=self.censored[rows],
+            _strata=self._strata.iloc[rows].drop(columns=names).reset_index(drop=True),
+            coverage=tuple(e for e in self.coverage if e.list not in idle and e.covariate not in levels),
+        )
+        return levels, part
 
     def rename(self, names: Mapping[str, str]) -> Self:
         """Give lists and covariates other names.

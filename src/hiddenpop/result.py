@@ -31,6 +31,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 Status = Literal["ok", "boundary", "unbounded", "not_identified", "not_converged"]
 Severity = Literal["info", "warning", "error"]
+DrawsAre = Literal["posterior", "bootstrap", ""]
 
 N_HAT_WITHOUT_NUMBER = {"unbounded": math.inf, "not_identified": math.nan, "not_converged": math.nan}
 
@@ -152,6 +153,9 @@ class Estimate:
     diagnostics : tuple of Diagnostic
     draws : ndarray, shape (n_draws,), or None
         Bootstrap or posterior draws of the population size.
+    draws_are : {"posterior", "bootstrap", ""}
+        Which of the two. The estimate of a group of strata is the median of its posterior draws, but the sum of the
+        estimates of its strata when the draws are replicates.
     stratum_draws : ndarray, shape (n_draws, n_strata), or None
         Draws by stratum; the rows add up to `draws`.
     by_stratum : DataFrame
@@ -179,6 +183,7 @@ class Estimate:
     n_failed: int = 0
     diagnostics: tuple[Diagnostic, ...] = ()
     draws: npt.NDArray[np.float64] | None = None
+    draws_are: DrawsAre = ""
     stratum_draws: npt.NDArray[np.float64] | None = None
     by_stratum: pd.DataFrame = field(default_factory=pd.DataFrame)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -188,6 +193,8 @@ class Estimate:
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
             raise ValueError(f"status {self.status!r} is not one of {', '.join(get_args(Status))}")
+        if self.draws_are not in get_args(DrawsAre):
+            raise ValueError(f"draws are posterior or bootstrap draws, not {self.draws_are!r}")
         _check_consistency(self)
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
         object.__setattr__(self, "details", MappingProxyType(dict(self.details)))

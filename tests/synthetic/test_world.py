@@ -346,6 +346,19 @@ def test_a_person_counts_once_over_all_years_and_in_each_of_them_by_year(world):
     assert world_truth(world, by=["minor"])["n"].sum() == world_truth(world)
 
 
+def test_municipalities_are_strata_with_their_code_of_the_year(world):
+    table = world_table(world, strata=["municipality", "year"])
+    truth = world_truth(world, by=["municipality", "year"])
+    assert truth["n"].sum() == world_truth(world, by=["year"])["n"].sum()
+    merged = next(place for place in read_settings().municipality if place.until)
+    years = truth.loc[truth["municipality"] == merged.code, "year"].astype(int)
+    assert years.max() <= merged.until
+    observed = table.to_frame().groupby(["municipality", "year"])["count"].sum()
+    assert (observed <= truth.set_index(["municipality", "year"])["n"].reindex(observed.index)).all()
+    pooled = world_truth(world, by=["municipality"])
+    assert pooled["n"].sum() == world_truth(world)
+
+
 def test_keys_miss_links(world):
     true, seen = (world_table(world, year=2019, identify=how) for how in ("person", "key"))
     assert seen.n_observed > 1.01 * true.n_observed

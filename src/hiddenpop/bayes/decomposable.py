@@ -196,6 +196,7 @@ class DecomposableAveraging:
             table=table.summary,
             diagnostics=(*data.diagnostics, *found.diagnostics()),
             draws=draws,
+            draws_are="posterior",
             provenance=provenance,
             details=self._details(found, draws),
             protected=PROTECTED if data.has_small else (),

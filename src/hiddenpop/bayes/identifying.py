@@ -165,6 +165,7 @@ class IdentifiedPosterior:
             table=table.summary,
             diagnostics=(*cells.data.diagnostics, *diagnostics_of(cells, sizes, self.xi)),
             draws=sizes.drawn,
+            draws_are="posterior",
             provenance=provenance,
             details=details_of(cells, sizes, self.xi),
             protected=PROTECTED if cells.data.has_small else (),

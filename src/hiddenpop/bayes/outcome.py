@@ -191,6 +191,7 @@ def sampled_estimate(
             *fit_remarks(held["idata"]),
         ),
         draws=sizes.ravel(),
+        draws_are="posterior",
         stratum_draws=stratum_draws,
         by_stratum=pd.DataFrame() if by_stratum is None else by_stratum,
         provenance=provenance,

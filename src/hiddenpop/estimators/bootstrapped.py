@@ -255,6 +255,7 @@ class Bootstrapped:
             estimator=spec_of(self),
             n_failed=int(np.sum(~np.isfinite(draws.n_hat))),
             draws=draws.n_hat,
+            draws_are="bootstrap",
             diagnostics=(
                 *estimate.diagnostics,
                 *notes,

@@ -11,7 +11,9 @@ from hiddenpop.table import CaptureTable, Coverage
 
 __all__ = ["world_table", "world_truth"]
 
-STRATA = ("year", "form", "sex", "minor")
+STRATA = ("year", "form", "sex", "minor", "municipality")
+HOW_FIRST_SEEN = ("minor", "municipality")
+"""What may change from year to year, and is that of the first year where years are added up."""
 
 
 def world_table(
@@ -30,7 +32,7 @@ def world_table(
     year : int, optional
         One year; by default all of them.
     strata : sequence of str
-        Any of ``"year"``, ``"form"``, ``"sex"`` and ``"minor"``, as they truly are.
+        Any of ``"year"``, ``"form"``, ``"sex"``, ``"minor"`` and ``"municipality"``, as they truly are.
     reported : bool
         Only registrations that were reported to the national coordination centre (the default), or all.
     identify : {"person", "key"}
@@ -90,7 +92,7 @@ def world_truth(world: World, *, year: int | None = None, by: Sequence[str] = ()
     year : int, optional
         One year; by default all of them.
     by : sequence of str
-        Any of ``"year"``, ``"form"``, ``"sex"`` and ``"minor"``.
+        Any of ``"year"``, ``"form"``, ``"sex"``, ``"minor"`` and ``"municipality"``.
 
     Returns
     -------
@@ -117,14 +119,16 @@ def _units(world: World, year: int | None, strata: Sequence[str]) -> pd.DataFram
     for name in strata:
         if name not in STRATA:
             raise UnknownNameError(f"{name!r} is no stratum of a world; choose from {', '.join(STRATA)}")
-    units = world.victims[["person", "year", "form", "sex", "minor"]]
+    units = world.victims[["person", *STRATA]]
     if year is not None:
         units = units[units["year"] == year]
         if units.empty:
             raise SettingError(f"the world has no victims in year={year!r}; it covers {_period(world, None)}")
     units = units.sort_values(["person", "year"], kind="stable").reset_index(drop=True)
-    first = units.groupby("person")["minor"].transform("first")
-    return units.assign(minor=first) if _pooled(year, strata) else units
+    if _pooled(year, strata):
+        persons = units.groupby("person")
+        units = units.assign(**{name: persons[name].transform("first") for name in HOW_FIRST_SEEN})
+    return units
 
 
 def _pooled(year: int | None, strata: Sequence[str]) -> bool:

@@ -1,0 +1,440 @@
+"""`Stratified`: any estimator in every stratum apart, and their total."""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hiddenpop.errors import CapabilityError, HiddenpopWarning, SettingError, TableError
+from hiddenpop.estimators.protocol import Estimator, check_choice, spec_of
+from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
+from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, Interval, Status
+from hiddenpop.table import CaptureTable, RNGLike
+
+__all__ = ["Stratified", "sum_limits"]
+
+Floats = npt.NDArray[np.float64]
+WithoutEstimate = Literal["none", "observed", "together"]
+
+WITHOUT_ESTIMATE: tuple[str, ...] = ("none", "observed", "together")
+BLOCK = 50
+"""Strata a block; it depends on nothing, so that any number of workers draws the same numbers."""
+
+WITH_NUMBER = ("ok", "boundary")
+MOST_NAMED = 10
+AS_OBSERVED = "counted as observed only"
+"""What `Stratified` says of a stratum whose dark figure is left out of the total."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratified:
+    """Size of a population as the sum over strata that are estimated apart.
+
+    The estimand is ``N = sum of N_s`` over the strata s that occur in the table, each with lists, model and dark figure
+    of its own.
+
+    Parameters
+    ----------
+    base : Estimator
+        Fitted in every stratum; by default the best model by BIC of the whole hierarchical space.
+    by : tuple of str
+        Covariates whose levels make the strata; all of the table when empty. The base sees the others.
+    without_estimate : {"none", "observed", "together"}
+        What strata without an estimate of their own do to the total. ``"none"``: it has no number. ``"observed"``: they
+        count as the persons observed there, so that the total is a lower bound. ``"together"``: they are added up and
+        estimated as one stratum.
+
+    Raises
+    ------
+    SettingError
+        For a setting it cannot have.
+
+    Notes
+    -----
+    Assumes what the base assumes, within every stratum; nothing is shared between strata, so small ones say little. A
+    person counts in each stratum where seen: with years as strata the total counts person-years.
+
+    A list that does not operate in a stratum (coverage) plays no part there.
+
+    Where the base gives draws in every stratum, independent draws are added up: the median and equal-tailed limits of
+    posterior draws; the sum of the estimates with percentile limits of bootstrap draws. Otherwise the limits of the
+    strata are combined by recovery of variances, ``N - L`` and ``U - N`` being the roots of the sums of squares of
+    ``N_s - L_s`` and ``U_s - N_s`` (Zou and Donner 2008), which takes strata as independent.
+
+    References
+    ----------
+    Zou, G. Y. and Donner, A. (2008). Construction of confidence limits about effect measures: a general approach.
+    Statistics in Medicine 27(10), 1693-1702. doi:10.1002/sim.3095
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> table = hp.datasets.load("simdat").collapse("X2", "X3", "X4", "Y")
+    >>> estimate = Stratified(base=hp.LogLinear(model="[1,2,3,4]")).fit(table)
+    >>> estimate.by_stratum[["X1", "n_observed", "status"]].to_dict("list")
+    {'X1': ['1', '2'], 'n_observed': [560, 483], 'status': ['ok', 'ok']}
+    """
+
+    name: ClassVar[str] = "stratified"
+
+    base: Estimator = dataclasses.field(default_factory=lambda: SelectedLogLinear(search="exact"))
+    by: tuple[str, ...] = ()
+    without_estimate: WithoutEstimate = "none"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.base, type) or not hasattr(self.base, "fit"):
+            raise SettingError(f"base={self.base!r} is no estimator; give one, such as LogLinear()")
+        object.__setattr__(self, "by", _names(self.by))
+        check_choice("without_estimate", self.without_estimate, WITHOUT_ESTIMATE)
+
+    def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
+        """Estimate every stratum and the total.
+
+        Parameters
+        ----------
+        table : CaptureTable
+            Without covariates it is one stratum.
+        rng : int, Generator or None
+
+        Returns
+        -------
+        Estimate
+            ``by_stratum`` has a row a stratum with its status and reason, one that the base cannot treat included;
+            ``stratum_draws`` is there where every stratum has draws. ``n_failed`` counts strata without an estimate.
+
+        Raises
+        ------
+        CapabilityError
+            If the base can treat no stratum.
+        UnknownNameError
+            For a covariate that is not there.
+        """
+        provenance = make_provenance(table.summary, rng)
+        generators = spawn_seeds(rng, 2)
+        strata = table.split(*self.by)
+        fits = _fit_all(self.base, [part for _, part in strata], generators[0], table.name)
+        rows = [_Row(levels, fit) for (levels, _), fit in zip(strata, fits, strict=True)]
+        if all(row.fit.refused for row in rows):
+            raise CapabilityError(
+                f"the base can treat no stratum of {table.name}: {rows[0].label}: {rows[0].fit.reason}"
+            )
+        without = [row for row in rows if row.fit.status not in WITH_NUMBER]
+        if without and self.without_estimate == "together":
+            together = _fit_together(self.base, table, without, generators[1])
+            rows = [row for row in rows if row.fit.status in WITH_NUMBER] + [together]
+        if without and self.without_estimate == "observed":
+            rows = [_as_observed(row) for row in rows]
+        return _total(self, table, rows, without, provenance, generators[1])
+
+
+def sum_limits(n_hat: Floats, low: Floats, high: Floats) -> tuple[float, float]:
+    """Limits of a sum of independent estimates from their own limits, by recovery of variances.
+
+    Parameters
+    ----------
+    n_hat, low, high : ndarray, shape (s,)
+        Estimates with limits of one level.
+
+    Returns
+    -------
+    low, high : float
+
+    Examples
+    --------
+    >>> sum_limits(np.array([10.0, 20.0]), np.array([7.0, 16.0]), np.array([16.0, 28.0]))
+    (25.0, 40.0)
+    """
+    middle = float(n_hat.sum())
+    below, above = (float(np.sqrt(np.sum((n_hat - side) ** 2))) for side in (low, high))
+    return middle - below, middle + above
+
+
+# --- one stratum ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _StratumFit:
+    """What the base says of one stratum."""
+
+    n_observed: int
+    n_hat: float
+    low: float
+    high: float
+    level: float
+    method: str
+    status: Status
+    reason: str
+    draws: Floats | None
+    draws_are: str
+    remarks: tuple[str, ...]
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    levels: Mapping[str, str]
+    fit: _StratumFit
+
+    @property
+    def label(self) -> str:
+        return ", ".join(f"{name}={level}" for name, level in self.levels.items()) or "the whole table"
+
+
+def _names(by: Any) -> tuple[str, ...]:
+    names = (by,) if isinstance(by, str) else tuple(by)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong or len(set(names)) < len(names):
+        raise SettingError(f"by={by!r} must name covariates, each once, e.g. ('year', 'sex')")
+    return names
+
+
+def _fit_all(
+    base: Estimator, parts: Sequence[CaptureTable], rng: np.random.Generator, name: str
+) -> list[_StratumFit]:
+    slices = block_slices(len(parts), BLOCK)
+    tasks = [
+        (base, tuple(parts[cut]), tuple(child.spawn(len(parts[cut]))))
+        for cut, child in zip(slices, rng.spawn(len(slices)), strict=True)
+    ]
+    done = run_blocks(_fit_block, tasks, label=f"strata of {name}")
+    return [fit for block in done for fit in block]
+
+
+def _fit_block(
+    task: tuple[Estimator, tuple[CaptureTable, ...], tuple[np.random.Generator, ...]],
+) -> list[_StratumFit]:
+    base, parts, rngs = task
+    return [_fit_one(base, part, rng) for part, rng in zip(parts, rngs, strict=True)]
+
+
+def _fit_one(base: Estimator, part: CaptureTable, rng: np.random.Generator) -> _StratumFit:
+    """Fit one stratum; what the base cannot treat is a stratum without an estimate, with the reason."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HiddenpopWarning)  # said once for all strata, in the diagnostics
+            found = base.fit(part, rng=rng)
+    except (CapabilityError, TableError) as error:
+        return _refused(part, str(error))
+    return _StratumFit(
+        n_observed=found.n_observed,
+        n_hat=found.n_hat,
+        low=found.interval.low,
+        high=found.interval.high,
+        level=found.interval.level,
+        method=found.interval.method,
+        status=found.status,
+        reason=found.reason,
+        draws=None if found.draws is None else np.asarray(found.draws),
+        draws_are=found.draws_are,
+        remarks=tuple(remark.name for remark in found.diagnostics if remark.level != "info"),
+    )
+
+
+def _refused(part: CaptureTable, reason: str) -> _StratumFit:
+    n = part.n_observed
+    none: dict[str, Any] = {
+        "level": math.nan,
+        "method": "none",
+        "draws": None,
+        "draws_are": "",
+        "remarks": (),
+    }
+    return _StratumFit(
+        n_observed=n,
+        n_hat=math.nan,
+        low=n,
+        high=math.inf,
+        status="not_identified",
+        reason=reason,
+        refused=True,
+        **none,
+    )
+
+
+def _fit_together(
+    base: Estimator, table: CaptureTable, rows: Sequence[_Row], rng: np.random.Generator
+) -> _Row:
+    """Estimate strata that have no estimate of their own as one."""
+    names = list(rows[0].levels)
+    chosen = {tuple(row.levels.values()) for row in rows}
+    inside = [key in chosen for key in table.strata[names].itertuples(index=False, name=None)]
+    levels = dict.fromkeys(names, "together")
+    part = dataclasses.replace(table, counts=np.where(inside, table.counts, 0)) if names else table
+    try:
+        return _Row(levels, _fit_one(base, part.collapse(*names) if names else part, rng))
+    except TableError as error:  # a list that operates in some of these strata only
+        return _Row(levels, _refused(part, str(error)))
+
+
+def _as_observed(row: _Row) -> _Row:
+    if row.fit.status in WITH_NUMBER:
+        return row
+    return _Row(row.levels, dataclasses.replace(row.fit, reason=f"{AS_OBSERVED}: {row.fit.reason}"))
+
+
+# --- the total --------------------------------------------------------------------------------------------------------
+
+
+def _total(
+    setting: Stratified,
+    table: CaptureTable,
+    rows: Sequence[_Row],
+    without: Sequence[_Row],
+    provenance: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> Estimate:
+    numbered = [row.fit for row in rows if row.fit.status in WITH_NUMBER]
+    bound = setting.without_estimate == "observed"
+    status, reason = _status(rows, counted=bound)
+    draws = _joint_draws(rows, rng) if status in WITH_NUMBER else None
+    level = next((fit.level for fit in numbered), _level_of(setting.base))
+    n_hat, interval, method = _sum(rows, status, draws, level)
+    if bound and without:
+        method += f"; {len(without)} of {len(rows)} strata {AS_OBSERVED}, so this is a lower bound"
+    kind = numbered[0].draws_are if numbered and draws is not None else ""
+    return Estimate(
+        n_hat=n_hat,
+        n_observed=table.n_observed,
+        interval=Interval(*interval, level, method),
+        status=status,
+        reason=reason,
+        estimator=spec_of(setting),
+        table=table.summary,
+        n_failed=len(without),
+        diagnostics=_remarks(rows, without, setting.without_estimate),
+        draws=None if draws is None else draws.sum(axis=1),
+        draws_are=kind,  # type: ignore[arg-type]
+        stratum_draws=draws,
+        by_stratum=_frame(rows),
+        provenance=provenance,
+        details={"base": spec_of(setting.base).label, "strata_without_estimate": [r.label for r in without]},
+    )
+
+
+def _status(rows: Sequence[_Row], *, counted: bool) -> tuple[Status, str]:
+    """Give the status of the total: the worst of the strata whose dark figure is a part of it."""
+    found = [row.fit.status for row in rows]
+    if not any(status in WITH_NUMBER for status in found):
+        return "not_identified", f"no stratum has an estimate: {_first_reason(rows)}"
+    if not counted:
+        for status in ("not_converged", "not_identified", "unbounded"):
+            if status in found:
+                return status, (
+                    f"{_listed([row for row in rows if row.fit.status == status])}: {status} there; "
+                    f'without_estimate="observed" or "together" says what the others give'
+                )
+    if "ok" in found:
+        return "ok", ""
+    return "boundary", "the data push the dark figure of every stratum to 0"
+
+
+def _first_reason(rows: Sequence[_Row]) -> str:
+    return f"{rows[0].label}: {rows[0].fit.reason}"
+
+
+def _listed(rows: Sequence[_Row]) -> str:
+    names = "; ".join(row.label for row in rows[:MOST_NAMED])
+    more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return f"{len(rows)} strata ({names}{more})" if len(rows) > 1 else names
+
+
+def _counted(row: _Row) -> _StratumFit:
+    """Give a stratum as it enters the total: one without a number enters as observed."""
+    n = float(row.fit.n_observed)
+    has_number = row.fit.status in WITH_NUMBER
+    return row.fit if has_number else dataclasses.replace(row.fit, n_hat=n, low=n, high=n)
+
+
+def _joint_draws(rows: Sequence[_Row], rng: np.random.Generator) -> Floats | None:
+    """Put independent draws of the strata side by side, shape (draws, strata); None where a stratum has none."""
+    drawn = [row.fit.draws for row in rows if row.fit.status in WITH_NUMBER]
+    if any(draws is None or not len(draws) for draws in drawn):
+        return None
+    if len(rows) == 1 and drawn[0] is not None:
+        return drawn[0][:, None]
+    size = min(len(draws) for draws in drawn if draws is not None)
+    columns = []
+    for row in rows:
+        own = row.fit.draws if row.fit.status in WITH_NUMBER else None
+        columns.append(
+            np.full(size, float(row.fit.n_observed)) if own is None else rng.permutation(own)[:size]
+        )
+    return np.column_stack(columns)
+
+
+def _sum(
+    rows: Sequence[_Row], status: Status, draws: Floats | None, level: float
+) -> tuple[float, tuple[float, float], str]:
+    if len(rows) == 1:
+        only = rows[0].fit
+        return only.n_hat, (only.low, only.high), only.method
+    n = sum(row.fit.n_observed for row in rows)
+    counted = [_counted(row) for row in rows]
+    if status not in WITH_NUMBER:
+        n_hat = math.inf if status == "unbounded" else math.nan
+        lowest = max(sum(fit.low for fit in (row.fit for row in rows)), n) if status == "unbounded" else n
+        return n_hat, (float(lowest), math.inf), "none: strata without an estimate"
+    middle = float(sum(fit.n_hat for fit in counted))
+    if draws is None:
+        sides = (np.array([getattr(fit, name) for fit in counted]) for name in ("n_hat", "low", "high"))
+        low, high = sum_limits(*sides)
+        return middle, (max(low, float(n)), high), "strata combined by recovery of variances"
+    total, tail = draws.sum(axis=1), (1.0 - level) / 2.0
+    if any(fit.draws_are == "posterior" for fit in counted):
+        low, middle, high = np.quantile(total, [tail, 0.5, 1.0 - tail], method="inverted_cdf").tolist()
+        return middle, (max(low, float(n)), high), "equal-tailed, sum of posterior draws by stratum"
+    limits = bootstrap_limits(total, middle, n, level=level, method="percentile")
+    return middle, (limits.low, limits.high), "percentile, sum of bootstrap draws by stratum"
+
+
+def _level_of(base: Estimator) -> float:
+    return float(getattr(base, "level", 0.95))
+
+
+def _frame(rows: Sequence[_Row]) -> pd.DataFrame:
+    names = list(rows[0].levels)
+    if not names:
+        return pd.DataFrame()
+    return pd.DataFrame(
+        {
+            **{name: [row.levels[name] for row in rows] for name in names},
+            "n_observed": [row.fit.n_observed for row in rows],
+            "n_hat": [row.fit.n_hat for row in rows],
+            "low": [float(row.fit.low) for row in rows],
+            "high": [float(row.fit.high) for row in rows],
+            "status": [row.fit.status for row in rows],
+            "reason": [row.fit.reason for row in rows],
+        }
+    )
+
+
+def _remarks(rows: Sequence[_Row], without: Sequence[_Row], treated: str) -> tuple[Diagnostic, ...]:
+    remarks = []
+    if not rows[0].levels:
+        message = "the table has no covariates, so it is one stratum and this is the estimate of the base"
+        remarks.append(Diagnostic("one_stratum", "info", message))
+    if without:
+        how = {
+            "none": "so the total has none",
+            "observed": "and count as observed only, so the total is a lower bound",
+            "together": "and are estimated as one",
+        }[treated]
+        message = f"no estimate of their own: {_listed(without)}; they carry too little information, {how}"
+        remarks.append(Diagnostic("strata_without_estimate", "warning", message, len(without)))
+    named: dict[str, int] = {}
+    for row in rows:
+        for name in set(row.fit.remarks):
+            named[name] = named.get(name, 0) + 1
+    for name, times in sorted(named.items()):
+        message = f"{name}: said of {times} of {len(rows)} strata"
+        remarks.append(Diagnostic(f"strata_{name}", "warning", message, times))
+    return tuple(remarks)
