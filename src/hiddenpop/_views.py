@@ -25,12 +25,22 @@ _Views = TypeVar("_Views", bound="TableViews")
 
 @dataclass(frozen=True, slots=True)
 class TableSummary:
-    """What a result keeps of the table it came from: its name, fingerprint and lists, and whether it is public."""
+    """What a result keeps of the table it came from.
+
+    Attributes
+    ----------
+    name, fingerprint : str
+    lists : tuple of str
+    public : bool
+    population : str
+        Who is counted, as the table states it.
+    """
 
     name: str
     fingerprint: str
     lists: tuple[str, ...]
     public: bool
+    population: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -142,7 +152,7 @@ class TableViews:
     @property
     def summary(self) -> TableSummary:
         """What a result keeps of this table."""
-        return TableSummary(self.name, self.fingerprint, self.lists, self.public)
+        return TableSummary(self.name, self.fingerprint, self.lists, self.public, self.population)
 
     def to_frame(self) -> pd.DataFrame:
         """Give one row a cell: 0/1 columns, strata, ``count`` and, with censored cells, ``censored``."""

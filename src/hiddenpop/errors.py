@@ -13,6 +13,7 @@ __all__ = [
     "HiddenpopError",
     "HiddenpopWarning",
     "ModelError",
+    "PersonYearsWarning",
     "SettingError",
     "TableError",
     "TableSizeError",
@@ -69,3 +70,7 @@ class ConstantListWarning(HiddenpopWarning):
 
 class CollapsedStrataWarning(HiddenpopWarning):
     """An estimator that does not model strata added them up."""
+
+
+class PersonYearsWarning(HiddenpopWarning):
+    """Years were added up, so that a person present in two of them counts twice."""

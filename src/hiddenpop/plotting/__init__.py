@@ -16,7 +16,10 @@ from hiddenpop.plotting.landscape import landscape_plot
 from hiddenpop.plotting.overlap import overlap_plot
 from hiddenpop.plotting.posterior import rank_plot, trace_plot
 from hiddenpop.plotting.predictive import predictive_plot
+from hiddenpop.plotting.ranking import ranking_plot
 from hiddenpop.plotting.residuals import residual_plot
+from hiddenpop.plotting.subgroups import part_plot, subgroup_plot
+from hiddenpop.plotting.trend import trend_plot
 from hiddenpop.plotting.zip import zip_plot
 
 __all__ = [
@@ -27,10 +30,14 @@ __all__ = [
     "forest_plot",
     "landscape_plot",
     "overlap_plot",
+    "part_plot",
     "predictive_plot",
     "rank_plot",
+    "ranking_plot",
     "residual_plot",
     "save_figure",
+    "subgroup_plot",
     "trace_plot",
+    "trend_plot",
     "zip_plot",
 ]
