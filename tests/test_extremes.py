@@ -176,7 +176,9 @@ def twelve():
     return twelve_lists(1500, np.random.default_rng(12))
 
 
-PROOFS = [case for case in VARIANTS if case[0] == "bootstrapped" or ("search", "exact") in case[1]]
+PROOFS = [
+    case for case in VARIANTS if case[0] in {"bootstrapped", "stratified"} or ("search", "exact") in case[1]
+]
 EXHAUSTIVE = [
     case
     for case in VARIANTS

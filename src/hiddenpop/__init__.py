@@ -23,17 +23,21 @@ if TYPE_CHECKING:
     from hiddenpop.bayes.identifying import IdentifiedPosterior
     from hiddenpop.bayes.latent_class import LatentClass
     from hiddenpop.bayes.loglinear import BayesianLogLinear
+    from hiddenpop.bayes.pooled import PooledLogLinear
     from hiddenpop.bayes.thresholded import ThresholdedLogLinear
     from hiddenpop.description import TableDescription, describe
     from hiddenpop.estimators.averaged import AveragedLogLinear
     from hiddenpop.estimators.bootstrapped import Bootstrapped
     from hiddenpop.estimators.closed_population import ClosedPopulation
     from hiddenpop.estimators.compare import Comparison, compare, estimate, standard_panel
+    from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
     from hiddenpop.estimators.loglinear import LogLinear
     from hiddenpop.estimators.lower_bound import ChaoLowerBound
     from hiddenpop.estimators.protocol import Estimator
     from hiddenpop.estimators.sample_coverage import SampleCoverage
     from hiddenpop.estimators.selected import SelectedLogLinear
+    from hiddenpop.estimators.selected_covariates import SelectedCovariateLogLinear
+    from hiddenpop.estimators.stratified import Stratified
     from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
 
 __all__ = [
@@ -46,6 +50,7 @@ __all__ = [
     "Chapman",
     "ClosedPopulation",
     "Comparison",
+    "CovariateLogLinear",
     "Coverage",
     "DecomposableAveraging",
     "Diagnostic",
@@ -57,8 +62,11 @@ __all__ = [
     "LatentClass",
     "LincolnPetersen",
     "LogLinear",
+    "PooledLogLinear",
     "SampleCoverage",
+    "SelectedCovariateLogLinear",
     "SelectedLogLinear",
+    "Stratified",
     "TableDescription",
     "ThresholdedLogLinear",
     "compare",
@@ -82,14 +90,18 @@ _HOMES = {
     "Chapman": "hiddenpop.estimators.two_lists",
     "ClosedPopulation": "hiddenpop.estimators.closed_population",
     "Comparison": "hiddenpop.estimators.compare",
+    "CovariateLogLinear": "hiddenpop.estimators.covariate_loglinear",
     "DecomposableAveraging": "hiddenpop.bayes.decomposable",
     "Estimator": "hiddenpop.estimators.protocol",
     "IdentifiedPosterior": "hiddenpop.bayes.identifying",
     "LatentClass": "hiddenpop.bayes.latent_class",
     "LincolnPetersen": "hiddenpop.estimators.two_lists",
     "LogLinear": "hiddenpop.estimators.loglinear",
+    "PooledLogLinear": "hiddenpop.bayes.pooled",
     "SampleCoverage": "hiddenpop.estimators.sample_coverage",
+    "SelectedCovariateLogLinear": "hiddenpop.estimators.selected_covariates",
     "SelectedLogLinear": "hiddenpop.estimators.selected",
+    "Stratified": "hiddenpop.estimators.stratified",
     "TableDescription": "hiddenpop.description",
     "ThresholdedLogLinear": "hiddenpop.bayes.thresholded",
     "compare": "hiddenpop.estimators.compare",

@@ -25,7 +25,9 @@ COMPANIONS = {
 # Compiles anew for every fit, minutes in all: tests/bayes compares it with the default.
 ELSEWHERE = {("backend", "pymc")}
 # Draws that follow the places of the lists: another order gives other draws of the same posterior.
-SAMPLED = {"latent_class", "bayesian_loglinear", "bayesian_averaged", "thresholded"}
+SAMPLED = {"latent_class", "bayesian_loglinear", "bayesian_averaged", "thresholded", "pooled"}
+# These take covariates as they are, so that persons split into strata are another table.
+MODELS_STRATA = {"covariate_loglinear", "covariate_selected", "stratified", "pooled"}
 # These model cells that have only an upper bound, which others refuse.
 TAKES_BOUNDS = {"bayesian_loglinear"}
 # Chains long enough to pass through every line, and too short to converge: the suite is about forms, not figures.
@@ -33,6 +35,7 @@ SHORT = {
     "latent_class": {"n_draws": 100, "n_tune": 100, "n_chains": 2, "n_temperatures": 4},
     "bayesian_loglinear": {"n_draws": 100, "n_tune": 100, "n_chains": 2},
     "thresholded": {"n_draws": 300, "n_tune": 200, "n_chains": 2},
+    "pooled": {"n_draws": 100, "n_tune": 100, "n_chains": 2},
 }
 # Behavioural response takes the order of the lists as time: only these may change with it.
 IN_TIME = {("model", "Mb"), ("model", "Mbh")}
@@ -109,6 +112,8 @@ def pair_by_name(table):
 
 def draws_numbers(case):
     """Whether the interval comes from random draws, and so moves a little when the cells come in another order."""
+    if case[0] in MODELS_STRATA and ("interval", "lognormal") in case[1]:
+        return False
     return any(field.name == "n_boot" for field in dataclasses.fields(estimator_class(case[0])))
 
 

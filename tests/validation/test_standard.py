@@ -50,11 +50,13 @@ def test_single_fits_have_a_thousand_replicates_and_every_scenario() -> None:
     assert {part.name: part.n_rep for part in STANDARD} == {
         "single": 1000,
         "posterior": 100,
+        "strata": 100,
         "bootstrap": 200,
     }
     assert {part.name: len(part.worlds()) for part in STANDARD} == {
         "single": len(LIBRARY),
         "posterior": 6,
+        "strata": 7,
         "bootstrap": len(LIBRARY),
     }
 

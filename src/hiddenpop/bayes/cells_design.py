@@ -1,9 +1,7 @@
 """The full table behind an observed one: which cells exist, which are counted together, and the columns of a model."""
 
-import difflib
 import itertools
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.disclosure import is_small
-from hiddenpop.errors import (
-    CapabilityError,
-    CollapsedStrataWarning,
-    EmptyListWarning,
-    SettingError,
-    TableError,
-    UnknownNameError,
+from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, TableError
+from hiddenpop.estimators.cell_space import (
+    check_structural_zeros,
+    products,
+    read_combinations,
+    warned,
+    without_empty_lists,
 )
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
@@ -159,27 +157,6 @@ class CellsDesign:
         return np.asarray(np.logaddexp.reduce(parts, axis=-1))
 
 
-def check_structural_zeros(combinations: Any) -> tuple[str, ...]:
-    """Refuse what does not read as combinations of lists.
-
-    Examples
-    --------
-    >>> check_structural_zeros("police * shelter")
-    ('police*shelter',)
-    """
-    given = (combinations,) if isinstance(combinations, str) else tuple(combinations)
-    checked = []
-    for text in given:
-        parts = [part.strip() for part in text.split("*")] if isinstance(text, str) else []
-        if len(parts) < 2 or not all(parts) or len(set(parts)) < len(parts):
-            raise SettingError(
-                f"structural_zeros holds {text!r}; name two or more different lists that nobody can be on together, "
-                f"e.g. 'police*shelter'"
-            )
-        checked.append("*".join(parts))
-    return tuple(checked)
-
-
 def cells_design(
     table: CaptureTable,
     *,
@@ -273,19 +250,10 @@ def _prepared(table: CaptureTable, strata: Strata, estimator: str) -> tuple[Capt
     if strata == "collapse" and table.has_strata:
         names = ", ".join(table.strata.columns)
         message = f'{estimator} added up {names}; strata="model" models them'
-        remarks.append(_warn("collapsed_strata", message, CollapsedStrataWarning))
+        remarks.append(warned("collapsed_strata", message, CollapsedStrataWarning, 5))
         table = table.collapse()
-    dropped = tuple(table.empty_lists)
-    if dropped:
-        message = f"{', '.join(dropped)} caught nobody and {'is' if len(dropped) == 1 else 'are'} left out"
-        remarks.append(_warn("empty_list", message, EmptyListWarning))
-        table = table.drop_list(*dropped)
-    return table, _Prepared(dropped, tuple(remarks))
-
-
-def _warn(name: str, message: str, category: type[Warning]) -> Diagnostic:
-    warnings.warn(message, category, stacklevel=6)
-    return Diagnostic(name, "warning", message)
+    table, dropped, empty = without_empty_lists(table, 5)
+    return table, _Prepared(dropped, (*remarks, *empty))
 
 
 def _refuse_size(table: CaptureTable, n_strata: int, estimator: str) -> None:
@@ -325,20 +293,8 @@ def _strata_of(table: CaptureTable) -> tuple[pd.DataFrame, Ints, Ints]:
 def _forbidden(combinations: Sequence[str], table: CaptureTable) -> Ints:
     """Code each combination as a history of the lists that caught somebody; others cannot occur anyway."""
     caught = [name for name in table.lists if name not in table.empty_lists]
-    masks = []
-    for text in combinations:
-        names = text.split("*")
-        for name in names:
-            if name not in table.lists:
-                near = difflib.get_close_matches(name, table.lists, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise UnknownNameError(
-                    f"structural_zeros names {name!r}, and {table.name} has no such list; {hint}it has "
-                    f"{', '.join(table.lists)}"
-                )
-        if all(name in caught for name in names):
-            masks.append(sum(1 << caught.index(name) for name in names))
-    return np.array(masks, dtype=np.int64)
+    masks = (found.mask(caught) for found in read_combinations(combinations, table))
+    return np.array([mask for mask in masks if mask is not None], dtype=np.int64)
 
 
 # --- full cells and columns -------------------------------------------------------------------------------------------
@@ -365,7 +321,7 @@ def _columns(
     for chosen in _combinations(factors, order):
         if n_columns > MOST_COLUMNS:
             break  # refused in any case
-        block = _products(part for _, part in chosen)
+        block = products(part for _, part in chosen)
         if block.any():
             names = [name for name, _ in chosen]
             lists_of = tuple(name for name in names if name in on)
@@ -395,14 +351,6 @@ def _contrasts(column: "pd.Series[Any]") -> Floats:
         helmert[:j, j - 1], helmert[j, j - 1] = 1.0, -j
     # Unit columns give a difference of two levels twice the variance of a coefficient.
     return np.asarray((helmert / np.sqrt(2.0 * (helmert**2).sum(axis=0)))[codes])
-
-
-def _products(parts: Iterable[Floats]) -> Floats:
-    """All products of one column from each part."""
-    result, *others = parts
-    for part in others:
-        result = (result[:, :, None] * part[:, None, :]).reshape(len(result), -1)
-    return result
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, SettingError, TableError
-from hiddenpop.estimators.protocol import Estimator, check_choice, spec_of
+from hiddenpop.estimators.cell_space import without_empty_lists
+from hiddenpop.estimators.protocol import Estimator, check_choice, check_level, spec_of
 from hiddenpop.estimators.selected import SelectedLogLinear
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
@@ -52,6 +53,8 @@ class Stratified:
         What strata without an estimate of their own do to the total. ``"none"``: it has no number. ``"observed"``: they
         count as the persons observed there, so that the total is a lower bound. ``"together"``: they are added up and
         estimated as one stratum.
+    level : float
+        Of the total and of every stratum; it takes the place of a level of the base.
 
     Raises
     ------
@@ -89,12 +92,14 @@ class Stratified:
     base: Estimator = dataclasses.field(default_factory=lambda: SelectedLogLinear(search="exact"))
     by: tuple[str, ...] = ()
     without_estimate: WithoutEstimate = "none"
+    level: float = 0.95
 
     def __post_init__(self) -> None:
         if isinstance(self.base, type) or not hasattr(self.base, "fit"):
             raise SettingError(f"base={self.base!r} is no estimator; give one, such as LogLinear()")
         object.__setattr__(self, "by", _names(self.by))
         check_choice("without_estimate", self.without_estimate, WITHOUT_ESTIMATE)
+        check_level(self.level)
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
         """Estimate every stratum and the total.
@@ -120,20 +125,23 @@ class Stratified:
         """
         provenance = make_provenance(table.summary, rng)
         generators = spawn_seeds(rng, 2)
-        strata = table.split(*self.by)
-        fits = _fit_all(self.base, [part for _, part in strata], generators[0], table.name)
-        rows = [_Row(levels, fit) for (levels, _), fit in zip(strata, fits, strict=True)]
-        if all(row.fit.refused for row in rows):
-            raise CapabilityError(
-                f"the base can treat no stratum of {table.name}: {rows[0].label}: {rows[0].fit.reason}"
-            )
+        base = _with_level(self.base, self.level)
+        if not table.has_strata:
+            return _one_stratum(self, base.fit(table, rng=generators[0]), provenance)
+        kept, dropped, remarks = without_empty_lists(table, 2)
+        rows = _strata(base, kept, self.by, generators[0])
         without = [row for row in rows if row.fit.status not in WITH_NUMBER]
         if without and self.without_estimate == "together":
-            together = _fit_together(self.base, table, without, generators[1])
+            together = _fit_together(base, kept, without, generators[1])
             rows = [row for row in rows if row.fit.status in WITH_NUMBER] + [together]
         if without and self.without_estimate == "observed":
             rows = [_as_observed(row) for row in rows]
-        return _total(self, table, rows, without, provenance, generators[1])
+        estimate = _total(self, table, rows, without, provenance, generators[1])
+        return dataclasses.replace(
+            estimate,
+            diagnostics=(*remarks, *estimate.diagnostics),
+            details={"dropped_lists": list(dropped), **estimate.details},
+        )
 
 
 def sum_limits(n_hat: Floats, low: Floats, high: Floats) -> tuple[float, float]:
@@ -169,7 +177,6 @@ class _StratumFit:
     n_hat: float
     low: float
     high: float
-    level: float
     method: str
     status: Status
     reason: str
@@ -186,7 +193,7 @@ class _Row:
 
     @property
     def label(self) -> str:
-        return ", ".join(f"{name}={level}" for name, level in self.levels.items()) or "the whole table"
+        return ", ".join(f"{name}={level}" for name, level in self.levels.items())
 
 
 def _names(by: Any) -> tuple[str, ...]:
@@ -195,6 +202,32 @@ def _names(by: Any) -> tuple[str, ...]:
     if wrong or len(set(names)) < len(names):
         raise SettingError(f"by={by!r} must name covariates, each once, e.g. ('year', 'sex')")
     return names
+
+
+def _with_level(base: Estimator, level: float) -> Estimator:
+    has_level = any(field.name == "level" for field in dataclasses.fields(base))  # type: ignore[arg-type]
+    return dataclasses.replace(base, level=level) if has_level else base  # type: ignore[type-var]
+
+
+def _one_stratum(setting: Stratified, estimate: Estimate, provenance: Mapping[str, Any]) -> Estimate:
+    message = "the table has no covariates, so it is one stratum and this is the estimate of the base"
+    return dataclasses.replace(
+        estimate,
+        estimator=spec_of(setting),
+        diagnostics=(*estimate.diagnostics, Diagnostic("one_stratum", "info", message)),
+        provenance=provenance,
+    )
+
+
+def _strata(
+    base: Estimator, table: CaptureTable, by: tuple[str, ...], rng: np.random.Generator
+) -> list["_Row"]:
+    strata = table.split(*by)
+    fits = _fit_all(base, [part for _, part in strata], rng, table.name)
+    rows = [_Row(levels, fit) for (levels, _), fit in zip(strata, fits, strict=True)]
+    if all(row.fit.refused for row in rows):
+        raise CapabilityError(f"the base can treat no stratum of {table.name}: {_first_reason(rows)}")
+    return rows
 
 
 def _fit_all(
@@ -229,7 +262,6 @@ def _fit_one(base: Estimator, part: CaptureTable, rng: np.random.Generator) -> _
         n_hat=found.n_hat,
         low=found.interval.low,
         high=found.interval.high,
-        level=found.interval.level,
         method=found.interval.method,
         status=found.status,
         reason=found.reason,
@@ -240,23 +272,18 @@ def _fit_one(base: Estimator, part: CaptureTable, rng: np.random.Generator) -> _
 
 
 def _refused(part: CaptureTable, reason: str) -> _StratumFit:
-    n = part.n_observed
-    none: dict[str, Any] = {
-        "level": math.nan,
-        "method": "none",
-        "draws": None,
-        "draws_are": "",
-        "remarks": (),
-    }
     return _StratumFit(
-        n_observed=n,
+        n_observed=part.n_observed,
         n_hat=math.nan,
-        low=n,
+        low=part.n_observed,
         high=math.inf,
+        method="none",
         status="not_identified",
         reason=reason,
+        draws=None,
+        draws_are="",
+        remarks=(),
         refused=True,
-        **none,
     )
 
 
@@ -268,9 +295,9 @@ def _fit_together(
     chosen = {tuple(row.levels.values()) for row in rows}
     inside = [key in chosen for key in table.strata[names].itertuples(index=False, name=None)]
     levels = dict.fromkeys(names, "together")
-    part = dataclasses.replace(table, counts=np.where(inside, table.counts, 0)) if names else table
+    part = dataclasses.replace(table, counts=np.where(inside, table.counts, 0))
     try:
-        return _Row(levels, _fit_one(base, part.collapse(*names) if names else part, rng))
+        return _Row(levels, _fit_one(base, part.collapse(*names), rng))
     except TableError as error:  # a list that operates in some of these strata only
         return _Row(levels, _refused(part, str(error)))
 
@@ -296,15 +323,14 @@ def _total(
     bound = setting.without_estimate == "observed"
     status, reason = _status(rows, counted=bound)
     draws = _joint_draws(rows, rng) if status in WITH_NUMBER else None
-    level = next((fit.level for fit in numbered), _level_of(setting.base))
-    n_hat, interval, method = _sum(rows, status, draws, level)
+    n_hat, interval, method = _sum(rows, status, draws, setting.level)
     if bound and without:
         method += f"; {len(without)} of {len(rows)} strata {AS_OBSERVED}, so this is a lower bound"
     kind = numbered[0].draws_are if numbered and draws is not None else ""
     return Estimate(
         n_hat=n_hat,
         n_observed=table.n_observed,
-        interval=Interval(*interval, level, method),
+        interval=Interval(*interval, setting.level, method),
         status=status,
         reason=reason,
         estimator=spec_of(setting),
@@ -396,14 +422,8 @@ def _sum(
     return middle, (limits.low, limits.high), "percentile, sum of bootstrap draws by stratum"
 
 
-def _level_of(base: Estimator) -> float:
-    return float(getattr(base, "level", 0.95))
-
-
 def _frame(rows: Sequence[_Row]) -> pd.DataFrame:
     names = list(rows[0].levels)
-    if not names:
-        return pd.DataFrame()
     return pd.DataFrame(
         {
             **{name: [row.levels[name] for row in rows] for name in names},
@@ -419,9 +439,6 @@ def _frame(rows: Sequence[_Row]) -> pd.DataFrame:
 
 def _remarks(rows: Sequence[_Row], without: Sequence[_Row], treated: str) -> tuple[Diagnostic, ...]:
     remarks = []
-    if not rows[0].levels:
-        message = "the table has no covariates, so it is one stratum and this is the estimate of the base"
-        remarks.append(Diagnostic("one_stratum", "info", message))
     if without:
         how = {
             "none": "so the total has none",

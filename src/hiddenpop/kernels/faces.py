@@ -22,6 +22,7 @@ __all__ = [
     "Face",
     "FitStatus",
     "direction_of_dark_figure",
+    "direction_over_rows",
     "face_of_model",
     "faces_of_batch",
     "facial_set",
@@ -33,9 +34,6 @@ FitStatus = Literal["ok", "boundary", "unbounded", "not_identified"]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-
-SIGN_TOLERANCE = 1e-6
-"""Extreme points of the programme are ratios of small integers; HiGHS is feasible to 1e-7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,36 +122,61 @@ def direction_of_dark_figure(design: Floats, on_face: Bools, intercept: int) -> 
     Returns
     -------
     {"unbounded", "boundary", "not_identified"}
-        By the range of ``r_0`` over ``{r: A_w r = 0 on the face, A_w r <= -1 off it}``: positive throughout, negative
-        throughout, or neither.
+        By the sign of ``r_0`` over ``{r: A_w r = 0 on the face, A_w r <= 0 off it}``: nowhere negative, nowhere
+        positive, or neither. It must be other than 0 somewhere.
     """
-    lowest, highest = (_extreme(design, on_face, intercept, sign) for sign in (1.0, -1.0))
-    if lowest > SIGN_TOLERANCE:
-        return "unbounded"
-    if highest < -SIGN_TOLERANCE:
-        return "boundary"
-    return "not_identified"
-
-
-def _extreme(design: Floats, on_face: Bools, intercept: int, sign: float) -> float:
-    """Smallest (sign 1) or largest (sign -1) value of ``r_0`` over the directions of ascent."""
-    off = ~on_face
     objective = np.zeros(design.shape[1])
-    objective[intercept] = sign
+    objective[intercept] = 1.0
+    return _direction_of(objective, design[~on_face], design[on_face])
+
+
+def direction_over_rows(off: Floats, row: Floats) -> FitStatus:
+    """Say where any hidden cell goes along the directions that lower every cell off the face.
+
+    Parameters
+    ----------
+    off : ndarray, shape (m, k)
+        Cells off the face, one a row, by their change along k directions that leave the face alone.
+    row : ndarray, shape (k,)
+        The same of the hidden cell.
+
+    Returns
+    -------
+    {"unbounded", "boundary", "not_identified"}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> direction_over_rows(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, 1.0]))
+    'boundary'
+    """
+    return _direction_of(row, off, np.zeros((0, len(row))))
+
+
+def _direction_of(row: Floats, off: Floats, on: Floats) -> FitStatus:
+    up, down = _climbs(row, off, on), _climbs(-row, off, on)
+    if up and down:
+        return "not_identified"
+    return "unbounded" if up else "boundary"
+
+
+def _climbs(row: Floats, off: Floats, on: Floats) -> bool:
+    """Whether ``row @ r`` is positive for some r that leaves `on` alone and raises no row of `off`.
+
+    The programme is bounded, and feasible at 0: its largest value is 0 or 1.
+    """
     solution = linprog(
-        objective,
-        A_ub=design[off] if off.any() else None,
-        b_ub=-np.ones(int(off.sum())) if off.any() else None,
-        A_eq=design[on_face],
-        b_eq=np.zeros(int(on_face.sum())),
+        -row,
+        A_ub=np.vstack([off, row]),
+        b_ub=np.append(np.zeros(len(off)), 1.0),
+        A_eq=on if len(on) else None,
+        b_eq=np.zeros(len(on)) if len(on) else None,
         bounds=(None, None),
         method="highs",
     )
-    if solution.status == 3:
-        return -sign * np.inf
     if solution.fun is None:
         raise ArithmeticError(f"the linear programme of the dark figure failed: {solution.message}")
-    return sign * float(solution.fun)
+    return bool(-solution.fun > 0.5)
 
 
 def lattice_design(cells: Ints, terms: Ints) -> Floats:

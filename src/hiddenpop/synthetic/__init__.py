@@ -6,7 +6,7 @@ from hiddenpop.synthetic.dependence import BehaviouralResponse, Referral, Referr
 from hiddenpop.synthetic.distortions import ListGap, MissingLevels, OverCoverage
 from hiddenpop.synthetic.drawn import Distortion, Drawn
 from hiddenpop.synthetic.heterogeneity import BetaPropensity, LatentClasses, RaschNormal
-from hiddenpop.synthetic.implied import implied_assumptions, implied_model
+from hiddenpop.synthetic.implied import as_implied, implied_assumptions, implied_model
 from hiddenpop.synthetic.laws import CellLaw, IndependentLists, Law
 from hiddenpop.synthetic.library import LIBRARY, scenario
 from hiddenpop.synthetic.linkage import FalseLinks, MissedLinks
@@ -41,6 +41,7 @@ __all__ = [
     "Referral",
     "ReferralLaw",
     "Scenario",
+    "as_implied",
     "fitted_scenario",
     "implied_assumptions",
     "implied_model",

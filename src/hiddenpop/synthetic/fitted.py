@@ -1,14 +1,12 @@
 """`fitted_scenario`: a table and a model, taken for the truth."""
 
-from dataclasses import replace
-
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.loglinear import model_for
 from hiddenpop.estimators.outcome import status_of_fit, terms_of
 from hiddenpop.estimators.prepare import list_counts
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
-from hiddenpop.synthetic.implied import implied_assumptions, implied_model
+from hiddenpop.synthetic.implied import as_implied
 from hiddenpop.synthetic.laws import CellLaw
 from hiddenpop.synthetic.scenario import Group, Scenario
 from hiddenpop.table import CaptureTable
@@ -66,13 +64,12 @@ def fitted_scenario(
             f"{kept} on {table.name} has status {status!r} ({reason}), so no size to take; choose another model"
         )
     cells = fit.means / fit.means.sum()
-    scenario = Scenario(
-        name=name,
-        description=description or f"The model {kept} fitted to {table.name}, taken for the truth.",
-        lists=data.lists,
-        groups=(
-            Group(size=round(data.n_observed + fit.n0), law=CellLaw(probabilities=tuple(cells.tolist()))),
-        ),
+    law = CellLaw(probabilities=tuple(cells.tolist()))
+    return as_implied(
+        Scenario(
+            name=name,
+            description=description or f"The model {kept} fitted to {table.name}, taken for the truth.",
+            lists=data.lists,
+            groups=(Group(size=round(data.n_observed + fit.n0), law=law),),
+        )
     )
-    held = implied_assumptions(scenario)
-    return replace(scenario, assumptions=held, model=implied_model(scenario.cell_probabilities()))

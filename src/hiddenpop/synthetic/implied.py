@@ -1,5 +1,7 @@
 """Which assumptions a world keeps, worked out from its cell probabilities and its distortions."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,7 +10,7 @@ from hiddenpop.model import HierarchicalModel
 from hiddenpop.synthetic.laws import Floats, history_bits, product_cells
 from hiddenpop.synthetic.scenario import Scenario
 
-__all__ = ["implied_assumptions", "implied_model"]
+__all__ = ["as_implied", "implied_assumptions", "implied_model"]
 
 TOLERANCE = 1e-9
 """Of probabilities and log contrasts: above rounding, below any effect that a table could show."""
@@ -59,6 +61,28 @@ def implied_assumptions(scenario: Scenario) -> frozenset[str]:
         **{name: name not in broken for name in STRUCTURE},
     }
     return frozenset(name for name, holds in held.items() if holds)
+
+
+def as_implied(scenario: Scenario) -> Scenario:
+    """Let a scenario declare the assumptions and the model that hold in it, whatever it declared before.
+
+    Parameters
+    ----------
+    scenario : Scenario
+
+    Returns
+    -------
+    Scenario
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from hiddenpop.synthetic import scenario
+    >>> as_implied(replace(scenario("one-pair-three"), model=None, assumptions=frozenset())).model
+    '[12,3]'
+    """
+    model = implied_model(scenario.cell_probabilities())
+    return replace(scenario, assumptions=implied_assumptions(scenario), model=model)
 
 
 def implied_model(cells: Floats) -> str | None:

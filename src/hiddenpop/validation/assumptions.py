@@ -1,7 +1,7 @@
 """What an estimator takes for granted, and whether it holds in a world."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,25 @@ from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.bayes.identifying import IdentifiedPosterior
 from hiddenpop.bayes.latent_class import LatentClass
 from hiddenpop.bayes.loglinear import BayesianLogLinear
+from hiddenpop.bayes.pooled import PooledLogLinear
 from hiddenpop.bayes.thresholded import ThresholdedLogLinear
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
 from hiddenpop.estimators.closed_population import ClosedPopulation
+from hiddenpop.estimators.covariate_formula import CovariateModel
+from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.lower_bound import ChaoLowerBound
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.estimators.sample_coverage import SampleCoverage
 from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.selected_covariates import SelectedCovariateLogLinear
+from hiddenpop.estimators.stratified import Stratified
 from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
 from hiddenpop.histories import project
 from hiddenpop.model import HierarchicalModel
-from hiddenpop.synthetic import ASSUMPTIONS, Scenario
+from hiddenpop.synthetic import ASSUMPTIONS, Group, Scenario, as_implied
 
 __all__ = [
     "FEWEST_ON_TWO_LISTS",
@@ -44,6 +49,7 @@ SMALLEST_POPULATION, FEWEST_ON_TWO_LISTS = 2_000, 50.0
 
 NO_MODEL = "no log-linear model without the interaction of all lists holds"
 
+NOT_WITHIN = "the lists are not independent within strata"
 POSTERIOR = "posterior intervals keep their level on average over the prior only"
 
 ROUNDING = 1e-9
@@ -214,6 +220,36 @@ def _closed_population(estimator: ClosedPopulation, world: Scenario) -> Reasons:
     return _missing(world, "independent", *equal)
 
 
+def _strata_apart(estimator: Stratified, world: Scenario) -> Reasons:
+    """Ask of every stratum what the base takes for granted; and the strata have to be known."""
+    reasons = dict.fromkeys(
+        reason for part in _parts(world, estimator.by) for reason in broken_assumptions(estimator.base, part)
+    )
+    return (*(_missing(world, "known_strata") if world.groups[0].strata else ()), *reasons)
+
+
+def _parts(world: Scenario, by: tuple[str, ...]) -> list[Scenario]:
+    """Give a world for each stratum, before distortions."""
+    parts: dict[tuple[str, ...], list[Group]] = {}
+    for group in world.groups:
+        levels = tuple(level for name, level in group.strata if not by or name in by)
+        if group.size:
+            parts.setdefault(levels, []).append(group)
+    return [as_implied(replace(world, groups=tuple(groups), distortions=())) for groups in parts.values()]
+
+
+def _lists_and_covariates(estimator: CovariateLogLinear, world: Scenario) -> Reasons:
+    """Every list has to depend on all covariates together, where they are independent within strata."""
+    covariates = [name for name, _ in world.groups[0].strata]
+    model = CovariateModel.parse(estimator.model, lists=world.lists, covariates=covariates)
+    whole = [name for name in model.factors if name in covariates]
+    needed = [sum(1 << model.factors.index(name) for name in (one, *whole)) for one in model.lists]
+    if len(whole) < len(covariates) or any(term not in model.terms for term in needed):
+        return ("lists that do not depend on all covariates together are not looked into",)
+    independent = all("independent" in part.assumptions for part in _parts(world, ()))
+    return _missing(world, "known_strata") + (() if independent else (NOT_WITHIN,))
+
+
 _RULES: dict[type, Callable[[Any, Scenario], Reasons]] = {
     LogLinear: _model_holds,
     LincolnPetersen: _pair_is_independent,
@@ -228,6 +264,12 @@ _RULES: dict[type, Callable[[Any, Scenario], Reasons]] = {
     BayesianLogLinear: _Never(POSTERIOR),
     BayesianModelAveraging: _Never(POSTERIOR),
     LatentClass: _Never(POSTERIOR),
+    PooledLogLinear: _Never(POSTERIOR),
+    Stratified: _strata_apart,
+    CovariateLogLinear: _lists_and_covariates,
+    SelectedCovariateLogLinear: _Never(
+        "the interval takes a model that was chosen on the same data as known"
+    ),
     ThresholdedLogLinear: _Never(
         "the interval takes interactions that were chosen on the same data as known"
     ),

@@ -12,16 +12,21 @@ from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.bayes.identifying import IdentifiedPosterior
 from hiddenpop.bayes.latent_class import LatentClass
 from hiddenpop.bayes.loglinear import BayesianLogLinear
+from hiddenpop.bayes.pooled import PooledLogLinear
 from hiddenpop.bayes.thresholded import ThresholdedLogLinear
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.averaged import AveragedLogLinear
 from hiddenpop.estimators.bootstrapped import Bootstrapped
 from hiddenpop.estimators.closed_population import ClosedPopulation
+from hiddenpop.estimators.covariate_formula import quoted
+from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.lower_bound import ChaoLowerBound
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.sample_coverage import SampleCoverage
 from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.selected_covariates import SelectedCovariateLogLinear
+from hiddenpop.estimators.stratified import Stratified
 from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
 from hiddenpop.synthetic import LIBRARY, Scenario
 from hiddenpop.validation.plan import Contestant, make_plan
@@ -115,6 +120,22 @@ def largest_pair(kind: type[LincolnPetersen] | type[Chapman]) -> Callable[[Scena
     return choose
 
 
+def lists_by_strata(scenario: Scenario) -> Estimator:
+    """Let every list depend on all covariates together, and not on other lists.
+
+    Examples
+    --------
+    >>> from hiddenpop.synthetic import scenario
+    >>> lists_by_strata(scenario("regions-three")).model
+    '(police + shelter + coordinator) * region'
+    """
+    covariates = [name for name, _ in scenario.groups[0].strata]
+    lists = " + ".join(map(quoted, scenario.lists))
+    return CovariateLogLinear(
+        model=" * ".join([f"({lists})", *map(quoted, covariates)]), n_boot=FEWEST_REPLICATES
+    )
+
+
 def _searched(estimator: Estimator, most_lists: int = MOST_LISTS) -> Callable[[Scenario], Estimator]:
     """Leave out scenarios with too many lists to search all models a thousand times."""
 
@@ -139,6 +160,20 @@ SIX_WORLDS = (
     "tiny-overlaps-three",
 )
 """Where posteriors are looked at, which take longer: sound worlds, dependence, heterogeneity, few overlaps."""
+
+WITH_STRATA = (
+    "regions-three",
+    "by-sex-four",
+    "sex-and-age-three",
+    "years-four",
+    "gap-region-three",
+    "gap-years-four",
+    "missing-by-list-three",
+)
+"""Where there are covariates: lists that see some more than others, that start late, that do not tell the age."""
+
+FEWEST_REPLICATES = 200
+"""Resamples or replicates of a bootstrap, the fewest that a level of 95 % allows."""
 
 STANDARD: tuple[Part, ...] = (
     Part(
@@ -180,19 +215,34 @@ STANDARD: tuple[Part, ...] = (
         },
     ),
     Part(
+        name="strata",
+        n_rep=100,
+        quick=4,
+        scenarios=WITH_STRATA,
+        estimators={
+            "independence in every stratum": Stratified(base=LogLinear()),
+            "best BIC model in every stratum": Stratified(base=BEST),
+            "lists by strata": lists_by_strata,
+            "lists and covariates, stepwise": SelectedCovariateLogLinear(n_boot=FEWEST_REPLICATES),
+            "strata that borrow": PooledLogLinear(n_draws=500),
+        },
+    ),
+    Part(
         name="bootstrap",
         n_rep=200,
         quick=8,
         estimators={
             "best BIC model, percentile bootstrap": _searched(
-                Bootstrapped(base=BEST, n_boot=200, interval="percentile")
+                Bootstrapped(base=BEST, n_boot=FEWEST_REPLICATES, interval="percentile")
             ),
-            "best BIC model, BCa bootstrap": _searched(Bootstrapped(base=BEST, n_boot=200, interval="bca")),
+            "best BIC model, BCa bootstrap": _searched(
+                Bootstrapped(base=BEST, n_boot=FEWEST_REPLICATES, interval="bca")
+            ),
         },
     ),
 )
 """What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, with chains that are shorter than
-by default, and 200 of bootstraps, each of 200 resamples, the fewest that their level allows."""
+by default, 100 of estimators that model strata where there are some, and 200 of bootstraps, each of 200 resamples."""
 
 
 def run_standard(

@@ -1,0 +1,408 @@
+"""From a fitted model of lists and covariates to an `Estimate`, with its bootstrap and its strata."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hiddenpop.estimators.covariate_design import CovariateDesign
+from hiddenpop.estimators.covariate_formula import CovariateModel
+from hiddenpop.estimators.criteria import criteria_of
+from hiddenpop.estimators.loglinear import PROTECTED
+from hiddenpop.estimators.outcome import (
+    DEVIANCE_ROUNDING,
+    IMPLAUSIBLE_RATIO,
+    REASONS,
+    RESIDUAL_ROUNDING,
+    goodness_of_fit,
+    limits_from_variance,
+)
+from hiddenpop.estimators.passive_covariates import passive_frame
+from hiddenpop.estimators.resampled import LARGEST_QUICK_COUNT
+from hiddenpop.histories import decode
+from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
+from hiddenpop.kernels.hidden_cells import HiddenFit, fit_hidden, refit_hidden
+from hiddenpop.kernels.model_fit import saturated_constant
+from hiddenpop.kernels.resampling import draw_parametric
+from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval, Status
+from hiddenpop.table import CaptureTable, RNGLike
+
+__all__ = ["CovariateInterval", "estimate_of_covariate_model", "parameters_of"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+CovariateInterval = Literal["bootstrap", "lognormal"]
+
+BLOCK, BLOCK_NUMBERS = 100, 4_000_000
+"""Replicates a block, fewer where tables are large; they depend on the table alone, and so do the random numbers."""
+
+NO_LIMITS = "none: from the number observed to infinity"
+SMALLEST_DARK_FIGURE = 1e-100
+"""Below it the square of a relative error overflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Replicates of a table, refitted.
+
+    Attributes
+    ----------
+    sizes : ndarray, shape (b, h)
+        Persons drawn and seen, and hidden persons fitted to them, in each stratum: inf where unbounded, nan where
+        unknown.
+    deviances : ndarray, shape (b,)
+    """
+
+    sizes: Floats
+    deviances: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block of replicates: what to draw from, and the model to refit."""
+
+    design: Floats
+    hidden: Floats
+    means: Floats
+    hidden_persons: float
+    stratum_of: Ints
+    start: Floats
+    size: int
+    rng: np.random.Generator
+
+
+def estimate_of_covariate_model(
+    spec: EstimatorSpec,
+    table: CaptureTable,
+    design: CovariateDesign,
+    model: CovariateModel,
+    fit: HiddenFit,
+    *,
+    level: float,
+    interval: CovariateInterval,
+    n_boot: int,
+    rng: RNGLike,
+    known: str = "model taken as known",
+    diagnostics: tuple[Diagnostic, ...] = (),
+    extra: dict[str, object] | None = None,
+) -> Estimate:
+    """Make the estimate that follows from one fitted model.
+
+    Parameters
+    ----------
+    spec : EstimatorSpec
+    table : CaptureTable
+        As it was given to the estimator.
+    design : CovariateDesign
+    model : CovariateModel
+        Over the factors of the design.
+    fit : HiddenFit
+        Of ``design.columns(model.terms)``.
+    level : float
+    interval : {"bootstrap", "lognormal"}
+    n_boot : int
+    rng : int, Generator or None
+    known : str
+        What the interval takes as known.
+    diagnostics : tuple of Diagnostic
+        Besides those of design and fit.
+    extra : dict, optional
+        Further details.
+
+    Returns
+    -------
+    Estimate
+    """
+    provenance = make_provenance(table.summary, rng)
+    status: Status = fit.status if fit.converged else "not_converged"
+    replicates = None
+    if interval == "bootstrap" and status == "ok":
+        replicates = _bootstrap(design, model, fit, n_boot, rng, f"bootstrap of {table.name}")
+    limits, notes = _interval(design, model, fit, status, replicates, level, known)
+    modelled = bool(design.strata.shape[1])
+    draws = None if replicates is None else replicates.sizes.sum(axis=1)
+    return Estimate(
+        n_hat=_n_hat(design, fit, status),
+        n_observed=design.n_observed,
+        interval=limits,
+        status=status,
+        reason=_reason(fit, status),
+        estimator=spec,
+        table=table.summary,
+        n_failed=0 if draws is None else int(np.sum(~np.isfinite(draws))),
+        diagnostics=(*design.diagnostics, *_remarks(design, fit, status), *notes, *diagnostics),
+        draws=draws,
+        draws_are="" if draws is None else "bootstrap",
+        stratum_draws=replicates.sizes if replicates is not None and modelled else None,
+        by_stratum=_strata_frame(design, model, fit, replicates, level) if modelled else pd.DataFrame(),
+        provenance=provenance,
+        details={**_details(design, model, fit, replicates), **(extra or {})},
+        protected=PROTECTED if design.has_small else (),
+    )
+
+
+def _n_hat(design: CovariateDesign, fit: HiddenFit, status: Status) -> float:
+    if status == "ok":
+        return design.n_observed + float(fit.hidden_means.sum())
+    return {"boundary": float(design.n_observed), "unbounded": math.inf}.get(status, math.nan)
+
+
+def _reason(fit: HiddenFit, status: Status) -> str:
+    """Say why there is no ordinary estimate, and in how many strata."""
+    reason = REASONS.get(status, "")
+    here = int(np.sum(fit.hidden_status == status))
+    if len(fit.hidden_status) == 1 or not reason or status in ("boundary", "not_converged"):
+        return reason
+    return f"{reason}; so in {here} of {len(fit.hidden_status)} strata"
+
+
+# --- the bootstrap ----------------------------------------------------------------------------------------------------
+
+
+def _bootstrap(
+    design: CovariateDesign, model: CovariateModel, fit: HiddenFit, n_boot: int, rng: RNGLike, label: str
+) -> Replicates:
+    """Draw whole populations from the fitted model, leave out the hidden, and fit the same model again."""
+    columns, hidden, _ = design.columns(model.terms)
+    slices = block_slices(n_boot, max(1, min(BLOCK, BLOCK_NUMBERS // len(design.counts))))
+    places = np.searchsorted(design.hidden_stratum, design.stratum_of).astype(np.int64)
+    tasks = [
+        _Block(
+            columns,
+            hidden,
+            fit.means,
+            float(fit.hidden_means.sum()),
+            places,
+            fit.coefficients,
+            cut.stop - cut.start,
+            child,
+        )
+        for cut, child in zip(slices, spawn_seeds(rng, len(slices)), strict=True)
+    ]
+    done = run_blocks(replicates_of, tasks, label=label)
+    return Replicates(
+        np.concatenate([block.sizes for block in done]), np.concatenate([block.deviances for block in done])
+    )
+
+
+def replicates_of(block: _Block) -> Replicates:
+    """Draw and refit one block of replicates."""
+    fitted = np.insert(block.means, 0, block.hidden_persons)
+    tables = draw_parametric(fitted, float(fitted.sum()), block.size, block.rng)[:, 1:]
+    refits = _refitted(block, tables.astype(np.float64))
+    n_strata = len(block.hidden)
+    seen = [np.bincount(block.stratum_of, row, minlength=n_strata) for row in tables]
+    return Replicates(np.array(seen, dtype=np.float64) + refits.sizes, refits.deviances)
+
+
+def _refitted(block: _Block, tables: Floats) -> Replicates:
+    """Hidden persons of each table, by the compiled loop where its digits suffice."""
+    if tables.max(initial=0.0) <= LARGEST_QUICK_COUNT:
+        refits = refit_hidden(block.design, block.hidden, tables, start=block.start)
+        return Replicates(refits.hidden_means, refits.deviances)
+    fits = [fit_hidden(block.design, block.hidden, table) for table in tables]
+    hidden = [fit.hidden_means if fit.converged else np.full(len(block.hidden), np.nan) for fit in fits]
+    return Replicates(np.array(hidden), np.array([fit.deviance for fit in fits]))
+
+
+# --- intervals --------------------------------------------------------------------------------------------------------
+
+
+def _interval(
+    design: CovariateDesign,
+    model: CovariateModel,
+    fit: HiddenFit,
+    status: Status,
+    replicates: Replicates | None,
+    level: float,
+    known: str,
+) -> tuple[Interval, list[Diagnostic]]:
+    """Interval of the total, and what there is to say of it."""
+    n = design.n_observed
+    if status != "ok":
+        return Interval(n, math.inf, level, NO_LIMITS), []
+    n_hat = _n_hat(design, fit, status)
+    if replicates is None:
+        low, high = _delta_limits(design, model, fit, level)[0]
+        return Interval(n + low, n + high, level, f"log-normal, {known}"), []
+    limits = bootstrap_limits(replicates.sizes.sum(axis=1), n_hat, n, level=level, method="percentile")
+    notes = [Diagnostic("bootstrap_limits", "info", note) for note in limits.notes]
+    if not limits.low <= n_hat <= limits.high:
+        message = "the replicates lie nearly all on one side of the estimate, so neither is a good guide"
+        notes.append(Diagnostic("estimate_outside_interval", "warning", message))
+    return Interval(limits.low, limits.high, level, f"percentile parametric bootstrap, {known}"), notes
+
+
+def _delta_limits(
+    design: CovariateDesign, model: CovariateModel, fit: HiddenFit, level: float
+) -> tuple[tuple[float, float], list[tuple[float, float]]]:
+    """Log-normal limits of the dark figure in total and in each stratum; 0 to infinity without a positive one."""
+    ok = (fit.hidden_status == "ok") & (fit.hidden_means > SMALLEST_DARK_FIGURE)
+    means = np.where(ok, fit.hidden_means, 0.0)
+    rows = design.columns_of_hidden(model.terms)
+    spread = rows @ fit.estimable_covariance
+    variances = np.maximum(np.einsum("ij,ij->i", spread, rows), 0.0)
+    weights = means @ rows
+    whole = float(weights @ fit.estimable_covariance @ weights)
+    total = _log_normal(float(means.sum()), max(whole, 0.0), level)
+    each = zip(ok, means.tolist(), (means**2 * variances).tolist(), strict=True)
+    return total, [_log_normal(n0, var, level) if fine else (0.0, math.inf) for fine, n0, var in each]
+
+
+def _log_normal(n0: float, variance_of_mean: float, level: float) -> tuple[float, float]:
+    """Log-normal limits from the variance of the fitted mean, with the Poisson variation of the dark figure added."""
+    if n0 <= 0.0:
+        return 0.0, math.inf
+    return limits_from_variance(n0, math.sqrt(n0 + variance_of_mean), math.nan, level, "lognormal")
+
+
+def _strata_frame(
+    design: CovariateDesign,
+    model: CovariateModel,
+    fit: HiddenFit,
+    replicates: Replicates | None,
+    level: float,
+) -> pd.DataFrame:
+    """One row a stratum that can hold somebody, with its own status."""
+    observed = design.observed_by_stratum()
+    status = fit.hidden_status if fit.converged else np.full(len(observed), "not_converged")
+    n_hat = observed + (fit.hidden_means if fit.converged else np.full(len(observed), math.nan))
+    if replicates is None:
+        limits = [
+            (n + low, n + high) if word == "ok" else (n, math.inf)
+            for n, word, (low, high) in zip(
+                observed.tolist(), status, _delta_limits(design, model, fit, level)[1], strict=True
+            )
+        ]
+    else:
+        limits = [
+            _percentiles(replicates.sizes[:, i], n_hat[i], observed[i], level) for i in range(len(observed))
+        ]
+    frame = design.strata.iloc[design.hidden_stratum].reset_index(drop=True)
+    return frame.assign(
+        n_observed=observed.astype(np.int64),
+        n_hat=n_hat,
+        low=[low for low, _ in limits],
+        high=[high for _, high in limits],
+        status=[str(word) for word in status],
+    )
+
+
+def _percentiles(sizes: Floats, n_hat: float, n_observed: float, level: float) -> tuple[float, float]:
+    limits = bootstrap_limits(sizes, n_hat, round(n_observed), level=level, method="percentile")
+    return limits.low, limits.high
+
+
+# --- remarks and details ----------------------------------------------------------------------------------------------
+
+
+def _remarks(design: CovariateDesign, fit: HiddenFit, status: Status) -> list[Diagnostic]:
+    found = []
+    hidden = float(fit.hidden_means.sum()) if status == "ok" else 0.0
+    if hidden > IMPLAUSIBLE_RATIO * design.n_observed:
+        message = "the dark figure is more than a million times the observed: far outside what data can tell"
+        found.append(Diagnostic("implausibly_large", "warning", message, hidden / design.n_observed))
+    off = int(np.sum(~fit.on_face))
+    if off:
+        message = (
+            f"the maximum lies on a face: the fitted count is 0 in {off} empty cells, some terms are infinite"
+        )
+        found.append(Diagnostic("face", "info", message, off))
+    at_zero = int(np.sum(fit.hidden_status == "boundary"))
+    if at_zero and status == "ok":
+        message = (
+            f"in {at_zero} of {len(fit.hidden_status)} strata the data push the dark figure to 0, and their limits "
+            f"take that as known"
+        )
+        found.append(Diagnostic("boundary_strata", "warning", message, at_zero))
+    return found
+
+
+def parameters_of(columns: Floats, fit: HiddenFit) -> int:
+    """Count the parameters of a model: columns that no structural zero makes depend on others."""
+    if fit.rank == columns.shape[1]:
+        return fit.rank
+    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    return int(np.linalg.matrix_rank(columns[:, scale > 0.0] / scale[scale > 0.0]))
+
+
+def _details(
+    design: CovariateDesign, model: CovariateModel, fit: HiddenFit, replicates: Replicates | None
+) -> dict[str, Any]:
+    """Collect what a reader of one fitted model asks for."""
+    columns, _, _ = design.columns(model.terms)
+    n_parameters = parameters_of(columns, fit)
+    minus_twice = np.array([fit.deviance + saturated_constant(np.insert(design.counts, 0, 0.0))])
+    criteria = criteria_of(minus_twice, [n_parameters], design.n_observed)
+    cells = _cell_frame(design, fit)
+    return {
+        "model": model.formula(),
+        "formula": model.formula(),
+        "coding": {
+            name: coding if isinstance(coding, str) else dict(coding)
+            for name, coding in design.coding.items()
+        },
+        "levels": {name: list(levels) for name, levels in design.levels.items()},
+        "dropped_lists": list(design.dropped),
+        "coefficients": _coefficient_frame(design, model, fit),
+        "n_parameters": n_parameters,
+        "deviance": fit.deviance,
+        "criteria": {name: float(value[0]) for name, value in criteria.items()},
+        "goodness_of_fit": _goodness(cells, fit, replicates),
+        "cells": cells,
+        "passive_covariates": passive_frame(model, design),
+    }
+
+
+def _goodness(cells: pd.DataFrame, fit: HiddenFit, replicates: Replicates | None) -> dict[str, Any]:
+    """Judge the fit; where chi-square does not hold, by the deviances of the replicates."""
+    if replicates is None:
+        return goodness_of_fit(cells, fit.deviance, fit.rank)
+    worse = int(np.sum(replicates.deviances >= fit.deviance - DEVIANCE_ROUNDING))
+    size = len(replicates.deviances)
+    return goodness_of_fit(cells, fit.deviance, fit.rank, lambda: ((1 + worse) / (1 + size), size))
+
+
+def _cell_frame(design: CovariateDesign, fit: HiddenFit) -> pd.DataFrame:
+    """Observed and fitted counts of every observable cell, with Pearson residuals on the face."""
+    on = fit.on_face
+    residual = np.zeros(len(design.counts))
+    residual[on] = (design.counts[on] - fit.means[on]) / np.sqrt(fit.means[on])
+    residual[np.abs(residual) < RESIDUAL_ROUNDING] = 0.0
+    bits = decode(design.histories, len(design.lists))
+    strata = design.strata.iloc[design.stratum_of]
+    return pd.DataFrame(
+        {
+            **dict(zip(design.lists, bits.T, strict=True)),
+            **{str(name): strata[name].to_numpy() for name in strata.columns},
+            "count": design.counts.astype(np.int64),
+            "fitted": fit.means,
+            "residual": residual,
+            "on_face": on,
+        }
+    )
+
+
+def _coefficient_frame(design: CovariateDesign, model: CovariateModel, fit: HiddenFit) -> pd.DataFrame:
+    terms = ["intercept", *(model.label(term) for term in model.terms)]
+    widths = [1, *(design.width(term) for term in model.terms)]
+    return pd.DataFrame(
+        {
+            "term": np.repeat(terms, widths),
+            "column": design.labels(model.terms),
+            "estimate": fit.coefficients,
+            "standard_error": np.sqrt(np.diag(fit.covariance)),
+            "note": [_coefficient_note(value) for value in fit.coefficients],
+        }
+    )
+
+
+def _coefficient_note(value: float) -> str:
+    if value == -math.inf:
+        return "minus infinity: nobody is there"
+    return "not determined by the data" if math.isnan(value) else ""

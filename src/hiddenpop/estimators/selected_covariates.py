@@ -1,0 +1,313 @@
+"""`SelectedCovariateLogLinear`: the model of lists and covariates that a stepwise search chooses."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hiddenpop.errors import ModelError
+from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
+from hiddenpop.estimators.covariate_formula import CovariateModel, joint_coding, model_of_table
+from hiddenpop.estimators.covariate_loglinear import check_covariate_settings
+from hiddenpop.estimators.covariate_outcome import CovariateInterval, estimate_of_covariate_model
+from hiddenpop.estimators.criteria import CRITERIA, Criterion, criteria_of
+from hiddenpop.estimators.protocol import check_choice, spec_of
+from hiddenpop.estimators.selected import NAMED_MODELS, RIVAL_DISTANCE, RIVAL_RATIO
+from hiddenpop.kernels.hidden_cells import fit_hidden, refit_hidden
+from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, saturated_constant
+from hiddenpop.kernels.stepwise import SearchSpace, Step, stepwise_path
+from hiddenpop.result import Diagnostic, Estimate, format_persons
+from hiddenpop.table import CaptureTable, RNGLike
+
+__all__ = ["SelectedCovariateLogLinear"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+LATER_PENALTIES = (2.0, 1.0)
+"""After BIC's penalty AIC's, and then one that goes a little beyond AIC's best, so that the best lies on the path."""
+
+MAIN_EFFECTS = "main-effects"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectedCovariateLogLinear:
+    """Size of a closed population under the model of lists and covariates that a stepwise search chooses.
+
+    Parameters
+    ----------
+    minimal : str
+        Formula of the model the search starts from, all main effects in it; ``"main-effects"`` by default.
+    maximal : str
+        Formula of the largest model; ``"all-pairs"`` by default. Covariates that it leaves out are added up.
+    criterion : {"bic", "aic", "aicc"}
+        Chooses among the models on the path. BIC's penalty uses the number of persons observed.
+    coding, levels, combinations, structural_zeros
+        As for `CovariateLogLinear`.
+    interval : {"bootstrap", "lognormal"}
+        For the chosen model, taken as known.
+    n_boot : int
+        Number of replicates.
+    level : float
+        Confidence level.
+
+    Raises
+    ------
+    SettingError
+        For a setting it cannot have.
+
+    Notes
+    -----
+    A step adds or drops the term that lowers minus twice the log-likelihood plus a penalty a parameter most, with
+    ``log n`` as the penalty, until no step lowers it. From there terms are added with the penalty 2, and then 1. The
+    model chosen is the one of the path with the lowest criterion among those with a finite dark figure: a path may
+    well end in models without one, and they stay in ``details["path"]`` with their status.
+
+    A search that moves one term at a time can miss the best model, and the interval takes the chosen model as known,
+    so it is too short.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> births = hp.datasets.load("spina_bifida")
+    >>> estimate = SelectedCovariateLogLinear(interval="lognormal").fit(births)
+    >>> estimate.details["model"], round(estimate.n_hat, 1)
+    ('S1 + S2*S3 + eth', 724.1)
+    >>> estimate.details["path"][["term", "bic"]].round(1).to_dict("list")
+    {'term': ['', '+ S2*S3', '+ S1*S2', '+ S1*eth'], 'bic': [173.7, 125.6, 127.7, 134.6]}
+    """
+
+    name: ClassVar[str] = "covariate_selected"
+
+    minimal: str = MAIN_EFFECTS
+    maximal: str = "all-pairs"
+    criterion: Criterion = "bic"
+    coding: Mapping[str, Any] | Sequence[tuple[str, Any]] = ()
+    levels: Mapping[str, Sequence[str]] | Sequence[tuple[str, Sequence[str]]] = ()
+    combinations: Literal["crossed", "observed"] = "crossed"
+    structural_zeros: str | Sequence[str] = ()
+    interval: CovariateInterval = "bootstrap"
+    n_boot: int = 1000
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        for setting in ("minimal", "maximal"):
+            formula = getattr(self, setting)
+            if not isinstance(formula, str):
+                raise ModelError(f"{setting}={formula!r} is no text such as 'police*shelter + year'")
+            object.__setattr__(self, setting, formula.strip())
+        check_choice("criterion", self.criterion, CRITERIA)
+        check_covariate_settings(self)
+
+    def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
+        """Search for a model and estimate the population size under it, in total and by stratum.
+
+        Parameters
+        ----------
+        table : CaptureTable
+        rng : int, Generator or None
+            For the bootstrap.
+
+        Returns
+        -------
+        Estimate
+            ``details["path"]`` has a row for each model on the way, with deviance, criteria, N and status.
+
+        Raises
+        ------
+        ModelError
+            If a formula cannot be read, is not hierarchical, leaves a list out, or the minimal model is not inside the
+            maximal one with all its main effects.
+        UnknownNameError
+            For a list, covariate or level that is not there.
+        CapabilityError
+            If the table has gaps in coverage, censored cells, fewer than two lists that caught somebody, or the maximal
+            model more cells and columns than can be laid out.
+        TableError
+            For persons in a structural zero.
+
+        Warns
+        -----
+        EmptyListWarning, CollapsedStrataWarning
+        """
+        maximal = model_of_table(self.maximal, table)
+        minimal = self._minimal(maximal, table)
+        design = covariate_design(
+            table,
+            covariates=maximal.covariates,
+            coding=joint_coding(self.coding, maximal, minimal),
+            levels=self.levels,  # type: ignore[arg-type]  # in one form since __post_init__
+            combinations=self.combinations,
+            structural_zeros=tuple(self.structural_zeros),
+            estimator=self.name,
+        )
+        path = _search(design, minimal.onto(design.factors), maximal.onto(design.factors))
+        chosen, may_win = path.choice(self.criterion)
+        columns, hidden, _ = design.columns(path.models[chosen].terms)
+        return estimate_of_covariate_model(
+            spec_of(self),
+            table,
+            design,
+            path.models[chosen],
+            fit_hidden(columns, hidden, design.counts),
+            level=self.level,
+            interval=self.interval,
+            n_boot=self.n_boot,
+            rng=rng,
+            known="chosen model taken as known",
+            diagnostics=_remarks(path, self.criterion, chosen, may_win),
+            extra={
+                "criterion": self.criterion,
+                "minimal": path.models[0].formula(),
+                "maximal": maximal.onto(design.factors).formula(),
+                "path": path.frame(),
+                "chosen": chosen,
+            },
+        )
+
+    def _minimal(self, maximal: CovariateModel, table: CaptureTable) -> CovariateModel:
+        """Read the minimal model; its main effects are those of the maximal one."""
+        if self.minimal.lower().replace("_", "-") == MAIN_EFFECTS:
+            mains = tuple(1 << i for i in range(len(maximal.factors)))
+            return CovariateModel(factors=maximal.factors, n_lists=maximal.n_lists, terms=mains)
+        minimal = model_of_table(self.minimal, table)
+        absent = [name for name in maximal.factors if name not in minimal.factors]
+        if absent:
+            raise ModelError(
+                f"minimal={self.minimal!r} leaves out {', '.join(absent)}, which the maximal model has; "
+                f"add + {' + '.join(absent)}, or take it out of maximal"
+            )
+        outside = [minimal.label(t) for t in minimal.terms if not _holds(maximal, minimal, t)]
+        if outside:
+            raise ModelError(
+                f"minimal={self.minimal!r} has {', '.join(outside)}, which maximal={self.maximal!r} has not; "
+                f"add + {' + '.join(outside)} to maximal"
+            )
+        return minimal
+
+
+def _holds(maximal: CovariateModel, minimal: CovariateModel, term: int) -> bool:
+    """Whether the maximal model has a term of the minimal one."""
+    names = [name for i, name in enumerate(minimal.factors) if term >> i & 1]
+    if not set(names) <= set(maximal.factors):
+        return False
+    return sum(1 << maximal.factors.index(name) for name in names) in maximal.terms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Path:
+    """The models of a search, fitted and judged."""
+
+    steps: tuple[Step, ...]
+    models: tuple[CovariateModel, ...]
+    deviance: Floats
+    n_hidden: Floats
+    status: tuple[str, ...]
+    criteria: dict[str, Floats]
+    n_observed: int
+    n_cells: int
+
+    def may_win(self, criterion: str) -> Bools:
+        """Models with a finite dark figure and a finite criterion."""
+        finite = [word in ("ok", "boundary") for word in self.status]
+        return np.array(finite) & np.isfinite(self.criteria[criterion])
+
+    def choice(self, criterion: str) -> tuple[int, Bools]:
+        """Place of the model with the lowest criterion among those that may win, of all where none may."""
+        allowed = self.may_win(criterion)
+        values = self.criteria[criterion]
+        return int(np.argmin(np.where(allowed, values, np.inf) if allowed.any() else values)), allowed
+
+    def label(self, place: int) -> str:
+        """Write how a model came about."""
+        step, model = self.steps[place], self.models[place]
+        return f"{step.change} {model.label(step.term)}".strip() if step.change else ""
+
+    def frame(self) -> pd.DataFrame:
+        parameters = np.array([step.n_parameters for step in self.steps])
+        return pd.DataFrame(
+            {
+                "step": np.arange(len(self.steps)),
+                "term": [self.label(place) for place in range(len(self.steps))],
+                "n_parameters": parameters,
+                "df": self.n_cells - parameters,
+                "deviance": self.deviance,
+                **{name: self.criteria[name] for name in ("aic", "aicc", "bic")},
+                "n_hat": self.n_observed + self.n_hidden,
+                "status": list(self.status),
+                "model": [model.formula() for model in self.models],
+            }
+        )
+
+
+def _search(design: CovariateDesign, minimal: CovariateModel, maximal: CovariateModel) -> _Path:
+    """Walk from the minimal model, fit every model on the way to full precision, and judge it."""
+    columns, hidden, term_of = design.columns(maximal.terms)
+    space = SearchSpace(columns, term_of, maximal.terms, frozenset(minimal.terms), design.counts)
+    steps = tuple(stepwise_path(space, [math.log(design.n_observed), *LATER_PENALTIES]))
+    models = tuple(
+        CovariateModel(
+            factors=maximal.factors, n_lists=maximal.n_lists, terms=step.included, coding=maximal.coding
+        )
+        for step in steps
+    )
+    fits = [
+        refit_hidden(
+            columns[:, step.columns], hidden[:, step.columns], design.counts[None], start=step.coefficients
+        )
+        for step in steps
+    ]
+    deviance = np.array([fit.deviances[0] for fit in fits])
+    status = tuple(str(fit.status[0]) for fit in fits)
+    n_hidden = [
+        NUMBER_BY_STATUS.get(word, float(fit.hidden_means.sum()))
+        for word, fit in zip(status, fits, strict=True)
+    ]
+    criteria = criteria_of(
+        deviance + saturated_constant(np.insert(design.counts, 0, 0.0)),
+        [step.n_parameters for step in steps],
+        design.n_observed,
+    )
+    return _Path(
+        steps, models, deviance, np.array(n_hidden), status, criteria, design.n_observed, len(design.counts)
+    )
+
+
+def _remarks(path: _Path, criterion: str, chosen: int, may_win: Bools) -> tuple[Diagnostic, ...]:
+    values, word = path.criteria[criterion], criterion.upper()
+    found = []
+    without = [place for place, status in enumerate(path.status) if status not in ("ok", "boundary")]
+    if without:
+        message = f"{len(without)} of the {len(path.steps)} models on the path have no finite N"
+        found.append(Diagnostic("path_without_answer", "info", message, len(without)))
+    if not may_win.any():
+        message = f"no model on the path has a finite N; this is the one with the lowest {word}"
+        return (*found, Diagnostic("no_model_with_answer", "warning", message))
+    better = [place for place in np.argsort(values, kind="stable") if values[place] < values[chosen]]
+    if better:
+        named = ", ".join(
+            f"step {place} ({path.status[place]}, {values[chosen] - values[place]:.2f} lower)"
+            for place in better[:NAMED_MODELS]
+        )
+        message = f"{word} prefers models without an admissible answer, which were passed over: {named}"
+        found.append(Diagnostic("better_models_without_answer", "warning", message, len(better)))
+    return (*found, *_rivals(path, values, may_win, word))
+
+
+def _rivals(path: _Path, values: Floats, may_win: Bools, word: str) -> list[Diagnostic]:
+    """Say when models about as good give very different answers."""
+    near = may_win & (values <= values[may_win].min() + RIVAL_DISTANCE)
+    hidden = path.n_hidden[near]
+    if hidden.max() < RIVAL_RATIO * hidden.min() or hidden.max() == 0.0:
+        return []
+    low, high = (format_persons(path.n_observed + n0, path.n_observed) for n0 in (hidden.min(), hidden.max()))
+    message = (
+        f"{int(near.sum())} models on the path within {RIVAL_DISTANCE:g} units of the best {word} give N from {low} to "
+        f"{high}: the choice among them decides the answer"
+    )
+    ratio = float(hidden.max() / hidden.min()) if hidden.min() > 0.0 else math.inf
+    return [Diagnostic("rivals_disagree", "warning", message, ratio)]
