@@ -44,6 +44,11 @@ def write(folder: Path, text: str) -> str:
         ("estimate uk_5 --estimator chapman", "chapman works on two lists and uk_5 has 5"),
         ("estimate uk_5 --set model=[12,3]", "--set goes with one estimator; name it with --estimator"),
         ("estimate uk_5 --draws x.parquet", "--draws goes with one estimator; name it with --estimator"),
+        ("estimate uk_5 --by year", "--by goes with one estimator; name it with --estimator"),
+        (
+            "estimate kosovo --estimator loglinear --by eth",
+            "has no estimates by stratum; take an estimator that models strata",
+        ),
         ("estimate korea --estimator loglinear --draws x.parquet", "loglinear has no draws to write"),
         (
             "estimate uk_5 --estimator loglinear --draws x.csv",

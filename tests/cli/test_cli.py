@@ -156,6 +156,35 @@ def test_names_are_read_with_commas_or_as_json(run: Run, value: str) -> None:
     assert json.loads(answer.out)["estimator"]["settings"]["lists"] == ["LA", "NG"]
 
 
+BY_ETH = ("estimate", "spina_bifida", "--estimator", "covariate_loglinear", "--set", "model=S1 + S2*S3 + eth")
+
+
+def test_one_estimate_by_strata(run: Run) -> None:
+    answer = run(*BY_ETH, "--set", "n_boot=200", "--seed", "1", "--by", "eth")
+    assert answer.code == 0
+    assert "spina_bifida by eth" in answer.out
+    assert "  caucasian: 680 (" in answer.out
+    shown = json.loads(run(*BY_ETH, "--set", "n_boot=200", "--seed", "1", "--by", "eth", "--json").out)
+    assert [row["eth"] for row in shown["subgroups"]] == ["afro-american", "caucasian", "other", "(all)"]
+    assert sum(row["n_hat"] for row in shown["subgroups"][:-1]) == pytest.approx(shown["n_hat"])
+
+
+def test_few_persons_in_a_stratum_do_not_leave(run: Run, tmp_path: Path) -> None:
+    rows = [("1,0", 90), ("0,1", 60), ("1,1", 30)]
+    text = "a,b,region,count\n" + "".join(
+        f"{lists},{region},{count // share}\n"
+        for region, share in (("n", 1), ("s", 30))
+        for lists, count in rows
+    )
+    command = ("estimate", write(tmp_path, text), "--estimator", "covariate_loglinear", "--strata", "region")
+    shown = json.loads(run(*command, "--set", "n_boot=200", "--seed", "1", "--by", "region", "--json").out)
+    assert shown["subgroups"][1]["n_observed"] == "<10"
+    open_ = run(
+        *command, "--set", "n_boot=200", "--seed", "1", "--by", "region", "--json", "--show-small-counts"
+    )
+    assert json.loads(open_.out)["subgroups"][1]["n_observed"] == 6
+
+
 def test_comparison_of_named_methods(run: Run) -> None:
     answer = run("compare", "kosovo", "loglinear", "chao", "--level", "0.9")
     lines = answer.out.splitlines()

@@ -493,3 +493,12 @@ def test_a_draw_that_differs_by_rounding_is_the_estimate():
     assert near.any()
     assert (found.draws[near] == found.n_hat).all()
     assert found.interval.high == found.n_hat
+
+
+def test_draws_of_the_total_do_not_stand_beside_other_draws_by_stratum():
+    table = hp.datasets.load("spina_bifida")
+    base = hp.CovariateLogLinear(model="S1 + S2*S3 + eth", n_boot=200)
+    estimate = hp.Bootstrapped(base=base, n_boot=200, interval="percentile").fit(table, rng=1)
+    assert base.fit(table, rng=1).stratum_draws is not None
+    assert estimate.stratum_draws is None
+    assert len(estimate.by_stratum) == 3

@@ -15,9 +15,8 @@ from hiddenpop.estimators.cell_space import (
     check_structural_zeros,
     products,
     read_combinations,
-    warned,
-    without_empty_lists,
 )
+from hiddenpop.estimators.prepare import warned, without_empty_lists
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 

@@ -20,6 +20,7 @@ from hiddenpop.errors import CapabilityError, SettingError, TableSizeError
 from hiddenpop.estimators.compare import Comparison
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.estimators.registry import ESTIMATORS, default_settings, estimator_class
+from hiddenpop.monitor import Subgroups, subgroups
 from hiddenpop.result import SCHEMA_VERSION, Estimate
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable
@@ -46,6 +47,8 @@ class Wish:
         For methods that draw random numbers.
     draws : Path or None
         Where the draws of one estimator go.
+    by : tuple of str
+        Covariates by whose levels one estimate is also given.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Wish:
     show_small_counts: bool = False
     seed: int | None = None
     draws: Path | None = None
+    by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_place("--plot", self.plot, (".png", ".svg", ".pdf"))
@@ -118,10 +122,17 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     if wish.plot:
         save_forest([found], None, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
+    parts = subgroups(found, wish.by) if wish.by else None
     if wish.as_json:
-        _print_json(found.to_dict(show_small_counts=wish.show_small_counts))
-    else:
-        typer.echo(f"{estimate_text(found)}\n\n{wrapped(describe(table).sentence, '')}")
+        shown = found.to_dict(show_small_counts=wish.show_small_counts)
+        _print_json(shown if parts is None else {**shown, "subgroups": _rows(parts, wish.protects(table))})
+        return
+    by_group = [] if parts is None else [parts.text()]
+    typer.echo("\n\n".join([estimate_text(found), *by_group, wrapped(describe(table).sentence, "")]))
+
+
+def _rows(parts: Subgroups, protect: bool) -> Any:
+    return to_jsonable(parts.protected_frame() if protect else parts.frame)
 
 
 def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: Wish) -> None:

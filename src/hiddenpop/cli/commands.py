@@ -109,6 +109,10 @@ def estimate(
     draws: Annotated[
         Path | None, typer.Option("--draws", metavar="FILE", help="Write the estimator's draws (.parquet).")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="X,Y", help="Also by the levels of these strata, for one estimator."),
+    ] = None,
     show_small_counts: ShowSmall = False,
 ) -> None:
     """Estimate the population behind a table.
@@ -116,12 +120,12 @@ def estimate(
     By one method with --estimator, otherwise by the usual ones side by side.
     """
     from hiddenpop.cli.answers import Wish, answer_one, answer_several
-    from hiddenpop.cli.inputs import make_method, make_panel, read_settings, read_table
+    from hiddenpop.cli.inputs import make_method, make_panel, read_settings, read_table, split_names
 
-    wish = Wish(as_json, plot, show_small_counts, seed, draws)
+    wish = Wish(as_json, plot, show_small_counts, seed, draws, tuple(split_names(by or "")))
     chosen = read_settings(settings or [])
     if estimator is None:
-        panel = make_panel(level, {"--set": chosen, "--draws": draws})
+        panel = make_panel(level, {"--set": chosen, "--draws": draws, "--by": by})
         answer_several(read_table(table, lists=lists, count=count, strata=strata), panel, wish)
     else:
         method = make_method(estimator, chosen, level)

@@ -30,10 +30,10 @@ TABLE_SUFFIXES = (".csv", ".parquet")
 AMBIGUOUS = "ambiguous"
 """What the catalogue says of a name that stands for two versions of a table; its message names both."""
 
-AS_WRITTEN = ("model",)
+AS_WRITTEN = ("model", "minimal", "maximal")
 """Settings whose text is their value: "[12,3]" is a model, not a list of two numbers."""
 
-NAMES = ("lists",)
+NAMES = ("lists", "by")
 """Settings that hold names, so that "a,b" means two of them."""
 
 

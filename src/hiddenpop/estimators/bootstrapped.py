@@ -256,6 +256,7 @@ class Bootstrapped:
             n_failed=int(np.sum(~np.isfinite(draws.n_hat))),
             draws=draws.n_hat,
             draws_are="bootstrap",
+            stratum_draws=None,  # those of the base do not add up to these draws
             diagnostics=(
                 *estimate.diagnostics,
                 *notes,

@@ -1,6 +1,5 @@
-"""What layouts of cells share: combinations that cannot be, empty lists left out, products of columns."""
+"""What layouts of cells share: combinations that cannot be, and products of columns."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop._cells import unknown_name
-from hiddenpop.errors import EmptyListWarning, SettingError, UnknownNameError
-from hiddenpop.result import Diagnostic
+from hiddenpop.errors import SettingError, UnknownNameError
 from hiddenpop.table import CaptureTable
 
 __all__ = [
@@ -18,8 +16,6 @@ __all__ = [
     "check_structural_zeros",
     "products",
     "read_combinations",
-    "warned",
-    "without_empty_lists",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -145,24 +141,6 @@ def _unknown_part(part: str, table: CaptureTable, levels: Mapping[str, Sequence[
         f"structural_zeros names {part!r}, and {table.name} has no such {kinds}; {hint}it has "
         f"{', '.join((*table.lists, *(f'{covariate}=...' for covariate in levels)))}"
     )
-
-
-def without_empty_lists(
-    table: CaptureTable, stacklevel: int
-) -> tuple[CaptureTable, tuple[str, ...], tuple[Diagnostic, ...]]:
-    """Leave out the lists that caught nobody, with a warning; also give their names and the remark."""
-    dropped = tuple(table.empty_lists)
-    if not dropped:
-        return table, (), ()
-    message = f"{', '.join(dropped)} caught nobody and {'is' if len(dropped) == 1 else 'are'} left out"
-    remark = warned("empty_list", message, EmptyListWarning, stacklevel + 1)
-    return table.drop_list(*dropped), dropped, (remark,)
-
-
-def warned(name: str, message: str, category: type[Warning], stacklevel: int) -> Diagnostic:
-    """Warn, and give the same remark as a diagnostic; a `stacklevel` of 1 is the line that calls this."""
-    warnings.warn(message, category, stacklevel=stacklevel + 1)
-    return Diagnostic(name, "warning", message)
 
 
 def products(parts: Iterable[Floats]) -> Floats:

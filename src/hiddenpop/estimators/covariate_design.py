@@ -16,8 +16,6 @@ from hiddenpop.estimators.cell_space import (
     Combination,
     products,
     read_combinations,
-    warned,
-    without_empty_lists,
 )
 from hiddenpop.estimators.covariate_coding import (
     DUMMIES,
@@ -27,6 +25,7 @@ from hiddenpop.estimators.covariate_coding import (
     natural_order,
 )
 from hiddenpop.estimators.covariate_formula import factor_label
+from hiddenpop.estimators.prepare import warned, without_empty_lists
 from hiddenpop.histories import bit_positions
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable

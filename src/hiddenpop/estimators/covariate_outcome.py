@@ -21,10 +21,9 @@ from hiddenpop.estimators.outcome import (
     limits_from_variance,
 )
 from hiddenpop.estimators.passive_covariates import passive_frame
-from hiddenpop.estimators.resampled import LARGEST_QUICK_COUNT
 from hiddenpop.histories import decode
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.hidden_cells import HiddenFit, fit_hidden, refit_hidden
+from hiddenpop.kernels.hidden_cells import HiddenFit, refit_hidden
 from hiddenpop.kernels.model_fit import saturated_constant
 from hiddenpop.kernels.resampling import draw_parametric
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
@@ -194,20 +193,10 @@ def replicates_of(block: _Block) -> Replicates:
     """Draw and refit one block of replicates."""
     fitted = np.insert(block.means, 0, block.hidden_persons)
     tables = draw_parametric(fitted, float(fitted.sum()), block.size, block.rng)[:, 1:]
-    refits = _refitted(block, tables.astype(np.float64))
+    refits = refit_hidden(block.design, block.hidden, tables.astype(np.float64), start=block.start)
     n_strata = len(block.hidden)
     seen = [np.bincount(block.stratum_of, row, minlength=n_strata) for row in tables]
-    return Replicates(np.array(seen, dtype=np.float64) + refits.sizes, refits.deviances)
-
-
-def _refitted(block: _Block, tables: Floats) -> Replicates:
-    """Hidden persons of each table, by the compiled loop where its digits suffice."""
-    if tables.max(initial=0.0) <= LARGEST_QUICK_COUNT:
-        refits = refit_hidden(block.design, block.hidden, tables, start=block.start)
-        return Replicates(refits.hidden_means, refits.deviances)
-    fits = [fit_hidden(block.design, block.hidden, table) for table in tables]
-    hidden = [fit.hidden_means if fit.converged else np.full(len(block.hidden), np.nan) for fit in fits]
-    return Replicates(np.array(hidden), np.array([fit.deviance for fit in fits]))
+    return Replicates(np.array(seen, dtype=np.float64) + refits.hidden_means, refits.deviances)
 
 
 # --- intervals --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListW
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
-__all__ = ["ListCounts", "list_counts"]
+__all__ = ["ListCounts", "list_counts", "warned", "without_empty_lists"]
 
 MAX_DENSE_LISTS = 16
 """A dense array over 16 lists has 65,536 cells; beyond that a log-linear model needs another kernel."""
@@ -80,21 +80,11 @@ def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) 
     diagnostics: list[Diagnostic] = []
     if table.has_strata:
         columns = ", ".join(table.strata.columns)
-        diagnostics.append(
-            _warn(
-                "collapsed_strata",
-                f"{estimator} does not model strata and added up {columns}",
-                CollapsedStrataWarning,
-            )
-        )
+        message = f"{estimator} does not model strata and added up {columns}"
+        diagnostics.append(warned("collapsed_strata", message, CollapsedStrataWarning, 3))
         table = table.collapse()
-    dropped = tuple(table.empty_lists)
-    if dropped:
-        message = f"{', '.join(dropped)} caught nobody and {'is' if len(dropped) == 1 else 'are'} left out"
-        diagnostics.append(_warn("empty_list", message, EmptyListWarning))
-        table_kept = table.drop_list(*dropped)
-    else:
-        table_kept = table
+    table_kept, dropped, empty = without_empty_lists(table, 3)
+    diagnostics.extend(empty)
     _refuse_size(table_kept, estimator, minimum_lists)
     kept = tuple(table.lists.index(name) for name in table_kept.lists)
     counts = table_kept.to_dense().astype(np.float64)
@@ -102,8 +92,21 @@ def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) 
     return ListCounts(counts, table_kept.lists, kept, dropped, table.n_observed, tuple(diagnostics), small)
 
 
-def _warn(name: str, message: str, category: type[Warning]) -> Diagnostic:
-    warnings.warn(message, category, stacklevel=4)
+def without_empty_lists(
+    table: CaptureTable, stacklevel: int
+) -> tuple[CaptureTable, tuple[str, ...], tuple[Diagnostic, ...]]:
+    """Leave out the lists that caught nobody, with a warning; also give their names and the remark."""
+    dropped = tuple(table.empty_lists)
+    if not dropped:
+        return table, (), ()
+    message = f"{', '.join(dropped)} caught nobody and {'is' if len(dropped) == 1 else 'are'} left out"
+    remark = warned("empty_list", message, EmptyListWarning, stacklevel + 1)
+    return table.drop_list(*dropped), dropped, (remark,)
+
+
+def warned(name: str, message: str, category: type[Warning], stacklevel: int) -> Diagnostic:
+    """Warn, and give the same remark as a diagnostic; a `stacklevel` of 1 is the line that calls this."""
+    warnings.warn(message, category, stacklevel=stacklevel + 1)
     return Diagnostic(name, "warning", message)
 
 

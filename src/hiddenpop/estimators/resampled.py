@@ -17,6 +17,7 @@ from hiddenpop.estimators.search import default_order
 from hiddenpop.estimators.selected import NO_MODEL, SelectedLogLinear
 from hiddenpop.histories import project
 from hiddenpop.kernels.best_models import best_of_each
+from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT
 from hiddenpop.kernels.refit import best_among, same_model
 from hiddenpop.kernels.term_sets import from_words
 from hiddenpop.model import HierarchicalModel
@@ -26,9 +27,6 @@ __all__ = ["RefitBlock", "Resamples", "refit"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-LARGEST_QUICK_COUNT = 10**9
-"""Beyond it one person beside so many is lost in the rounding of a compiled fit; the estimator's own `fit` is used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, SettingError, TableError
-from hiddenpop.estimators.cell_space import without_empty_lists
+from hiddenpop.estimators.prepare import without_empty_lists
 from hiddenpop.estimators.protocol import Estimator, check_choice, check_level, spec_of
 from hiddenpop.estimators.selected import SelectedLogLinear
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
 
-__all__ = ["DenseFit", "fit_design", "poisson_deviance"]
+__all__ = ["LARGEST_QUICK_COUNT", "DenseFit", "fit_design", "poisson_deviance"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,6 +19,9 @@ DECREMENT_TOLERANCE = 1e-12
 MAX_HALVINGS = 40
 LONGEST_START, LONGEST_STEP = 60.0, 5.0
 """No logarithm of a mean moves further in one step, so that counts from 1 to 10^12 never overshoot to infinity."""
+
+LARGEST_QUICK_COUNT = 10**9
+"""Beyond it one person beside so many is lost in the rounding of fits that form Gram matrices; this file is used."""
 
 START_OFFSET = 0.1
 SMALLEST_MEAN = 1e-280

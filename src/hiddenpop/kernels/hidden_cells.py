@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.kernels.dense import DenseFit, fit_design
+from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT, DenseFit, fit_design
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.hidden_faces import HiddenFace, face_of_cells, independent_columns, total_status
 from hiddenpop.kernels.poisson_batch import fit_tables, one_thread
@@ -215,6 +215,7 @@ def _refit_on_faces(design: Floats, hidden: Floats, tables: Floats, start: Float
     on_face = np.array([face.on_face for face in faces]).reshape(counts.shape)
     begin = _usual_start(rows, counts) if start is None else np.where(np.isfinite(start), start, 0.0)
     coefficients, deviances, converged = fit_tables(rows, counts, on_face, begin)
+    converged = converged & (counts.max(axis=1, initial=0.0) <= LARGEST_QUICK_COUNT)
     means = np.empty((len(counts), len(hidden)))
     status = np.empty(len(counts), dtype="<U14")
     for row, face in enumerate(faces):
