@@ -19,6 +19,7 @@ NAMES = [
     "Chapman",
     "ClosedPopulation",
     "Comparison",
+    "CovariateLogLinear",
     "Coverage",
     "DecomposableAveraging",
     "Diagnostic",
@@ -30,8 +31,11 @@ NAMES = [
     "LatentClass",
     "LincolnPetersen",
     "LogLinear",
+    "PooledLogLinear",
     "SampleCoverage",
+    "SelectedCovariateLogLinear",
     "SelectedLogLinear",
+    "Stratified",
     "TableDescription",
     "ThresholdedLogLinear",
     "compare",
@@ -71,7 +75,7 @@ SIGNATURES = {
     "Diagnostic": "(name, level, message, value=None)",
     "Estimate": (
         "(*, n_hat, n_observed, interval, status, estimator, table, reason='', n_failed=0, diagnostics=(), draws=None, "
-        "stratum_draws=None, by_stratum=<factory>, provenance=<factory>, details=<factory>, protected=())"
+        "draws_are='', stratum_draws=None, by_stratum=<factory>, provenance=<factory>, details=<factory>, protected=())"
     ),
     "HierarchicalModel": "(n_lists, generators)",
     "IdentifiedPosterior": (
@@ -132,6 +136,7 @@ MEMBERS = {
         "rename",
         "resample",
         "select",
+        "split",
         "strata",
         "summary",
         "to_dense",
@@ -145,6 +150,7 @@ MEMBERS = {
         "details",
         "diagnostics",
         "draws",
+        "draws_are",
         "estimator",
         "from_dict",
         "in_words",
@@ -258,7 +264,7 @@ def test_signatures_of_methods(owner, method):
 
 
 def test_estimators_have_their_signatures_pinned():
-    assert len(ESTIMATORS) == 14
+    assert len(ESTIMATORS) == 18
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

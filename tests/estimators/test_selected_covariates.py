@@ -212,7 +212,7 @@ def test_combinations_that_all_occur_may_be_called_observed():
     assert len(observed.by_stratum) == 6
 
 
-def test_gaps_are_refused():
+def test_gaps_by_a_covariate_that_the_model_leaves_out_are_refused():
     frame = pd.DataFrame(
         {"a": [1, 0, 1, 1], "b": [0, 1, 1, 0], "region": ["n", "n", "n", "s"], "count": [5, 6, 7, 8]}
     )
@@ -220,7 +220,7 @@ def test_gaps_are_refused():
         frame, strata=["region"], coverage=[hp.Coverage("b", "region", ("n",))]
     )
     with pytest.raises(CapabilityError, match="b did not operate in every stratum"):
-        quick().fit(table)
+        quick(maximal="a + b").fit(table)
 
 
 def test_it_is_written_down_and_built_again():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop._cells import unknown_name
+from hiddenpop._cells import Coverage, operating, unknown_name
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, TableError
 from hiddenpop.estimators.cell_space import (
@@ -25,6 +25,7 @@ from hiddenpop.estimators.covariate_coding import (
     natural_order,
 )
 from hiddenpop.estimators.covariate_formula import factor_label
+from hiddenpop.estimators.coverage_rules import gap_remarks, refuse_coverage
 from hiddenpop.estimators.prepare import warned, without_empty_lists
 from hiddenpop.histories import bit_positions
 from hiddenpop.result import Diagnostic
@@ -66,8 +67,12 @@ class CovariateDesign:
         Lists and levels that cannot go together.
     crossed : bool
         Whether every combination of levels exists that is no structural zero.
+    coverage : tuple of Coverage
+        Which of the lists operate in some levels only.
+    operating : ndarray of int, shape (s,)
+        Lists that operate in each stratum, as a history.
     histories : ndarray of int, shape (m,)
-        History of each observable cell over `lists`.
+        History of each observable cell over `lists`, of those that operate there.
     stratum_of : ndarray of int, shape (m,)
         Its row in `strata`.
     counts : ndarray, shape (m,)
@@ -91,6 +96,8 @@ class CovariateDesign:
     blocks: dict[str, LevelColumns]
     zeros: tuple[Combination, ...]
     crossed: bool
+    coverage: tuple[Coverage, ...]
+    operating: Ints
     histories: Ints
     stratum_of: Ints
     counts: Floats
@@ -104,6 +111,12 @@ class CovariateDesign:
     def factors(self) -> tuple[str, ...]:
         """Lists first, then covariates: what the bits of a term stand for."""
         return (*self.lists, *self.covariates)
+
+    @property
+    def sometimes_absent(self) -> int:
+        """Lists that do not operate in every stratum, as a bit mask."""
+        everywhere = np.bitwise_and.reduce(self.operating, initial=(1 << len(self.lists)) - 1)
+        return (1 << len(self.lists)) - 1 & ~int(everywhere)
 
     def width(self, term: int) -> int:
         """Count the columns of a term."""
@@ -132,16 +145,29 @@ class CovariateDesign:
         CapabilityError
             If there would be more than `MOST_NUMBERS` numbers.
         """
-        widths = [1, *(self.width(term) for term in terms)]
-        self._refuse_size(sum(widths))
-        design = np.ones((len(self.histories), sum(widths)))
-        ends = np.cumsum(widths)
+        term_of = np.repeat(
+            np.arange(-1, len(terms), dtype=np.int64), [1, *(self.width(term) for term in terms)]
+        )
+        return self.rows(terms, self.histories, self.stratum_of), self.columns_of_hidden(terms), term_of
+
+    def rows(self, terms: Sequence[int], histories: Ints, stratum_of: Ints) -> Floats:
+        """Make the rows of any cells, shape (cells, p)."""
+        ends = np.cumsum([1, *(self.width(term) for term in terms)])
+        self._refuse_size(len(histories), int(ends[-1]))
+        design = np.ones((len(histories), int(ends[-1])))
         for term, start, end in zip(terms, ends[:-1], ends[1:], strict=True):
             lists = term & (1 << len(self.lists)) - 1
-            on = (self.histories & lists) == lists
-            design[:, start:end] = on[:, None] * self._stratum_block(term)[self.stratum_of]
-        term_of = np.repeat(np.arange(-1, len(terms), dtype=np.int64), widths)
-        return design, self.columns_of_hidden(terms), term_of
+            on = (histories & lists) == lists
+            design[:, start:end] = on[:, None] * self._stratum_block(term)[stratum_of]
+        return design
+
+    def possible(self, histories: Ints, stratum_of: Ints) -> Bools:
+        """Say which cells are no structural zeros, shape (cells,)."""
+        found = np.ones(len(histories), dtype=np.bool_)
+        for zero in self.zeros:
+            mask = zero.mask(self.lists) or 0
+            found &= ~(_matches(self.strata, zero)[stratum_of] & ((histories & mask) == mask))
+        return found
 
     def columns_of_hidden(self, terms: Sequence[int]) -> Floats:
         """Make the rows of the persons on no list alone, shape (h, p): terms with a list are 0 there."""
@@ -185,11 +211,10 @@ class CovariateDesign:
             ]
         return labels
 
-    def _refuse_size(self, n_columns: int) -> None:
-        size = len(self.histories) * n_columns
-        if size > MOST_NUMBERS:
+    def _refuse_size(self, n_cells: int, n_columns: int) -> None:
+        if n_cells * n_columns > MOST_NUMBERS:
             raise CapabilityError(
-                f"{self.estimator} would build a design of {len(self.histories):,} cells and {n_columns:,} columns, "
+                f"{self.estimator} would build a design of {n_cells:,} cells and {n_columns:,} columns, "
                 f"more than {MOST_NUMBERS:,} numbers; {_smaller(self.crossed)}"
             )
 
@@ -230,7 +255,8 @@ def covariate_design(
     Raises
     ------
     CapabilityError
-        For gaps in coverage, censored cells, fewer than two lists that caught somebody, and designs that are too large.
+        For gaps in coverage by a covariate that the model leaves out, censored cells, fewer than two lists that caught
+        somebody, and designs that are too large.
     TableError
         For persons in a structural zero.
     UnknownNameError
@@ -244,7 +270,7 @@ def covariate_design(
     """
     given_levels, given_coding = dict(levels), dict(coding)
     _refuse_names(table, covariates, [*given_levels, *given_coding])
-    _refuse_gaps(table, estimator)
+    refuse_coverage(table, covariates, estimator)
     zeros = read_combinations(structural_zeros, table, _all_levels(table, given_levels))
     _refuse_left_out(zeros, covariates, table)
     table, dropped, diagnostics = _prepared(table, covariates, estimator)
@@ -273,7 +299,8 @@ def covariate_design(
         blocks=blocks,
         zeros=zeros,
         crossed=crossed,
-        diagnostics=(*diagnostics, *_remarks(table, order, blocks)),
+        coverage=table.coverage,
+        diagnostics=(*diagnostics, *_remarks(table, order, blocks), *gap_remarks(table, strata)),
         has_small=any(is_small(count) for count in table.counts),
         n_observed=table.n_observed,
         estimator=estimator,
@@ -296,21 +323,6 @@ def _refuse_names(table: CaptureTable, covariates: Sequence[str], others: Sequen
                 f"a list or covariate called {name!r} has the name of a column of results; rename it with "
                 f"table.rename({{{name!r}: ...}})"
             )
-
-
-def _refuse_gaps(table: CaptureTable, estimator: str) -> None:
-    elsewhere = 'use BayesianLogLinear(strata="model") or PooledLogLinear'
-    if table.has_gaps:
-        lists = ", ".join(sorted({rule.list for rule in table.coverage}))
-        raise CapabilityError(
-            f"{lists} did not operate in every stratum of {table.name}, and {estimator} would read what is "
-            f"structurally missing as zero; {elsewhere}, select the strata where all lists operate, or drop the list"
-        )
-    if table.has_censored:
-        raise CapabilityError(
-            f"{table.name} has cells whose count is only an upper bound, and {estimator} would read it as a count; "
-            f"{elsewhere}, or drop the list concerned"
-        )
 
 
 def _all_levels(table: CaptureTable, given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -435,7 +447,8 @@ def _cells(
     stratum_of = np.repeat(np.arange(len(strata), dtype=np.int64), n_histories)
     counts = np.zeros(len(histories))
     counts[codes * n_histories + table.histories - 1] = table.counts
-    possible = np.ones(len(histories), dtype=np.bool_)
+    masks = operating(table.lists, strata, table.coverage)
+    possible = histories & ~masks[stratum_of] == 0
     inhabited = np.ones(len(strata), dtype=np.bool_)
     for zero in zeros:
         mask = zero.mask(table.lists) or 0
@@ -453,6 +466,7 @@ def _cells(
         "histories": histories[possible],
         "stratum_of": stratum_of[possible],
         "counts": counts[possible],
+        "operating": masks,
         "hidden_stratum": np.flatnonzero(inhabited),
     }
 

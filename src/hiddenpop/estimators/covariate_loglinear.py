@@ -9,10 +9,10 @@ from hiddenpop.estimators.cell_space import check_structural_zeros
 from hiddenpop.estimators.covariate_coding import check_coding, check_level_order
 from hiddenpop.estimators.covariate_design import covariate_design
 from hiddenpop.estimators.covariate_formula import joint_coding, model_of_table
+from hiddenpop.estimators.covariate_gaps import model_cells
 from hiddenpop.estimators.covariate_outcome import CovariateInterval, estimate_of_covariate_model
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
 from hiddenpop.kernels.bootstrap_limits import check_boot_size
-from hiddenpop.kernels.hidden_cells import fit_hidden
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -64,6 +64,13 @@ class CovariateLogLinear:
     Assumes a closed population, lists linked without error, no erroneous inclusions, covariates known of everybody on
     a list, and the model: above all that no interaction of all lists is missing from it, in any stratum.
 
+    A list that does not operate in a stratum says nothing there: hidden are the persons on none of the lists that
+    operate, also those whom the absent list would have caught (Zwane et al. 2004). Counts there are sums over being on
+    the absent list or not. As a rule they follow the same model without that list, and the fit is exact; coefficients
+    are then those of this model, for the lists that operate. Otherwise the maximum is found numerically, and the
+    diagnostic ``numerical_maximum`` says so: when a term is missing that joins all that the list interacts with and
+    all that its coverage depends on.
+
     A replicate draws ``round(N)`` persons over all cells of the fitted model, leaves out those on no list, and fits the
     same model again. Its size of a stratum is the number it drew and saw there, and the hidden persons fitted to them;
     percentiles below the number observed are raised to it. Replicates without a number are counted in
@@ -78,6 +85,8 @@ class CovariateLogLinear:
     Middle East but residing in the Netherlands: invariant population size estimates and the role of active and passive
     covariates. Annals of Applied Statistics 6(3), 831-852. doi:10.1214/12-AOAS536
     Fienberg, S. E. (1972). Biometrika 59(3), 591-603. doi:10.1093/biomet/59.3.591
+    Zwane, E. N., van der Pal-de Bruin, K. and van der Heijden, P. G. M. (2004). The multiple-record systems estimator
+    when registrations refer to different but overlapping populations. Statistics in Medicine 23(14), 2267-2281.
 
     Examples
     --------
@@ -127,8 +136,8 @@ class CovariateLogLinear:
         UnknownNameError
             For a list, covariate or level that is not there.
         CapabilityError
-            If the table has gaps in coverage, censored cells, fewer than two lists that caught somebody, or more cells
-            than can be laid out.
+            If the table has gaps in coverage by a covariate that the model leaves out, censored cells, fewer than two
+            lists that caught somebody, or more cells than can be laid out.
         TableError
             For persons in a structural zero.
 
@@ -147,14 +156,14 @@ class CovariateLogLinear:
             estimator=self.name,
         )
         model = whole.onto(design.factors)
-        columns, hidden, _ = design.columns(model.terms)
-        fit = fit_hidden(columns, hidden, design.counts)
+        cells = model_cells(design, model.terms)
         return estimate_of_covariate_model(
             spec_of(self),
             table,
             design,
             model,
-            fit,
+            cells,
+            cells.fit(design.counts),
             level=self.level,
             interval=self.interval,
             n_boot=self.n_boot,

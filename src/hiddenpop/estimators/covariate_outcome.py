@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import pandas as pd
 
 from hiddenpop.estimators.covariate_design import CovariateDesign
 from hiddenpop.estimators.covariate_formula import CovariateModel
+from hiddenpop.estimators.covariate_gaps import ModelCells
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.loglinear import PROTECTED
 from hiddenpop.estimators.outcome import (
@@ -23,19 +24,21 @@ from hiddenpop.estimators.outcome import (
 from hiddenpop.estimators.passive_covariates import passive_frame
 from hiddenpop.histories import decode
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.hidden_cells import HiddenFit, refit_hidden
+from hiddenpop.kernels.hidden_cells import HiddenFit
 from hiddenpop.kernels.model_fit import saturated_constant
 from hiddenpop.kernels.resampling import draw_parametric
+from hiddenpop.kernels.summed_cells import SummedFit
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval, Status
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["CovariateInterval", "estimate_of_covariate_model", "parameters_of"]
+__all__ = ["CovariateInterval", "estimate_of_covariate_model"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 CovariateInterval = Literal["bootstrap", "lognormal"]
+Fit: TypeAlias = HiddenFit | SummedFit
 
 BLOCK, BLOCK_NUMBERS = 100, 4_000_000
 """Replicates a block, fewer where tables are large; they depend on the table alone, and so do the random numbers."""
@@ -65,8 +68,7 @@ class Replicates:
 class _Block:
     """A block of replicates: what to draw from, and the model to refit."""
 
-    design: Floats
-    hidden: Floats
+    cells: ModelCells
     means: Floats
     hidden_persons: float
     stratum_of: Ints
@@ -80,7 +82,8 @@ def estimate_of_covariate_model(
     table: CaptureTable,
     design: CovariateDesign,
     model: CovariateModel,
-    fit: HiddenFit,
+    cells: ModelCells,
+    fit: Fit,
     *,
     level: float,
     interval: CovariateInterval,
@@ -100,8 +103,10 @@ def estimate_of_covariate_model(
     design : CovariateDesign
     model : CovariateModel
         Over the factors of the design.
-    fit : HiddenFit
-        Of ``design.columns(model.terms)``.
+    cells : ModelCells
+        Of the model.
+    fit : HiddenFit or SummedFit
+        Of the cells.
     level : float
     interval : {"bootstrap", "lognormal"}
     n_boot : int
@@ -121,8 +126,8 @@ def estimate_of_covariate_model(
     status: Status = fit.status if fit.converged else "not_converged"
     replicates = None
     if interval == "bootstrap" and status == "ok":
-        replicates = _bootstrap(design, model, fit, n_boot, rng, f"bootstrap of {table.name}")
-    limits, notes = _interval(design, model, fit, status, replicates, level, known)
+        replicates = _bootstrap(design, cells, fit, n_boot, rng, f"bootstrap of {table.name}")
+    limits, notes = _interval(design, cells, fit, status, replicates, level, known)
     modelled = bool(design.strata.shape[1])
     draws = None if replicates is None else replicates.sizes.sum(axis=1)
     return Estimate(
@@ -138,22 +143,24 @@ def estimate_of_covariate_model(
         draws=draws,
         draws_are="" if draws is None else "bootstrap",
         stratum_draws=replicates.sizes if replicates is not None and modelled else None,
-        by_stratum=_strata_frame(design, model, fit, replicates, level) if modelled else pd.DataFrame(),
+        by_stratum=_strata_frame(design, cells, fit, replicates, level) if modelled else pd.DataFrame(),
         provenance=provenance,
-        details={**_details(design, model, fit, replicates), **(extra or {})},
+        details={**_details(design, model, cells, fit, replicates), **(extra or {})},
         protected=PROTECTED if design.has_small else (),
     )
 
 
-def _n_hat(design: CovariateDesign, fit: HiddenFit, status: Status) -> float:
+def _n_hat(design: CovariateDesign, fit: Fit, status: Status) -> float:
     if status == "ok":
         return design.n_observed + float(fit.hidden_means.sum())
     return {"boundary": float(design.n_observed), "unbounded": math.inf}.get(status, math.nan)
 
 
-def _reason(fit: HiddenFit, status: Status) -> str:
+def _reason(fit: Fit, status: Status) -> str:
     """Say why there is no ordinary estimate, and in how many strata."""
     reason = REASONS.get(status, "")
+    if status == "not_identified" and isinstance(fit, SummedFit) and fit.reason:
+        reason = f"{reason}: {fit.reason}"
     here = int(np.sum(fit.hidden_status == status))
     if len(fit.hidden_status) == 1 or not reason or status in ("boundary", "not_converged"):
         return reason
@@ -164,16 +171,14 @@ def _reason(fit: HiddenFit, status: Status) -> str:
 
 
 def _bootstrap(
-    design: CovariateDesign, model: CovariateModel, fit: HiddenFit, n_boot: int, rng: RNGLike, label: str
+    design: CovariateDesign, cells: ModelCells, fit: Fit, n_boot: int, rng: RNGLike, label: str
 ) -> Replicates:
     """Draw whole populations from the fitted model, leave out the hidden, and fit the same model again."""
-    columns, hidden, _ = design.columns(model.terms)
     slices = block_slices(n_boot, max(1, min(BLOCK, BLOCK_NUMBERS // len(design.counts))))
     places = np.searchsorted(design.hidden_stratum, design.stratum_of).astype(np.int64)
     tasks = [
         _Block(
-            columns,
-            hidden,
+            cells,
             fit.means,
             float(fit.hidden_means.sum()),
             places,
@@ -193,8 +198,8 @@ def replicates_of(block: _Block) -> Replicates:
     """Draw and refit one block of replicates."""
     fitted = np.insert(block.means, 0, block.hidden_persons)
     tables = draw_parametric(fitted, float(fitted.sum()), block.size, block.rng)[:, 1:]
-    refits = refit_hidden(block.design, block.hidden, tables.astype(np.float64), start=block.start)
-    n_strata = len(block.hidden)
+    refits = block.cells.refit(tables.astype(np.float64), block.start)
+    n_strata = len(block.cells.hidden)
     seen = [np.bincount(block.stratum_of, row, minlength=n_strata) for row in tables]
     return Replicates(np.array(seen, dtype=np.float64) + refits.hidden_means, refits.deviances)
 
@@ -204,8 +209,8 @@ def replicates_of(block: _Block) -> Replicates:
 
 def _interval(
     design: CovariateDesign,
-    model: CovariateModel,
-    fit: HiddenFit,
+    cells: ModelCells,
+    fit: Fit,
     status: Status,
     replicates: Replicates | None,
     level: float,
@@ -217,7 +222,7 @@ def _interval(
         return Interval(n, math.inf, level, NO_LIMITS), []
     n_hat = _n_hat(design, fit, status)
     if replicates is None:
-        low, high = _delta_limits(design, model, fit, level)[0]
+        low, high = _delta_limits(cells, fit, level)[0]
         return Interval(n + low, n + high, level, f"log-normal, {known}"), []
     limits = bootstrap_limits(replicates.sizes.sum(axis=1), n_hat, n, level=level, method="percentile")
     notes = [Diagnostic("bootstrap_limits", "info", note) for note in limits.notes]
@@ -228,12 +233,12 @@ def _interval(
 
 
 def _delta_limits(
-    design: CovariateDesign, model: CovariateModel, fit: HiddenFit, level: float
+    cells: ModelCells, fit: Fit, level: float
 ) -> tuple[tuple[float, float], list[tuple[float, float]]]:
     """Log-normal limits of the dark figure in total and in each stratum; 0 to infinity without a positive one."""
     ok = (fit.hidden_status == "ok") & (fit.hidden_means > SMALLEST_DARK_FIGURE)
     means = np.where(ok, fit.hidden_means, 0.0)
-    rows = design.columns_of_hidden(model.terms)
+    rows = cells.gradient(fit)
     spread = rows @ fit.estimable_covariance
     variances = np.maximum(np.einsum("ij,ij->i", spread, rows), 0.0)
     weights = means @ rows
@@ -252,8 +257,8 @@ def _log_normal(n0: float, variance_of_mean: float, level: float) -> tuple[float
 
 def _strata_frame(
     design: CovariateDesign,
-    model: CovariateModel,
-    fit: HiddenFit,
+    cells: ModelCells,
+    fit: Fit,
     replicates: Replicates | None,
     level: float,
 ) -> pd.DataFrame:
@@ -265,7 +270,7 @@ def _strata_frame(
         limits = [
             (n + low, n + high) if word == "ok" else (n, math.inf)
             for n, word, (low, high) in zip(
-                observed.tolist(), status, _delta_limits(design, model, fit, level)[1], strict=True
+                observed.tolist(), status, _delta_limits(cells, fit, level)[1], strict=True
             )
         ]
     else:
@@ -290,7 +295,7 @@ def _percentiles(sizes: Floats, n_hat: float, n_observed: float, level: float) -
 # --- remarks and details ----------------------------------------------------------------------------------------------
 
 
-def _remarks(design: CovariateDesign, fit: HiddenFit, status: Status) -> list[Diagnostic]:
+def _remarks(design: CovariateDesign, fit: Fit, status: Status) -> list[Diagnostic]:
     found = []
     hidden = float(fit.hidden_means.sum()) if status == "ok" else 0.0
     if hidden > IMPLAUSIBLE_RATIO * design.n_observed:
@@ -302,6 +307,11 @@ def _remarks(design: CovariateDesign, fit: HiddenFit, status: Status) -> list[Di
             f"the maximum lies on a face: the fitted count is 0 in {off} empty cells, some terms are infinite"
         )
         found.append(Diagnostic("face", "info", message, off))
+    if isinstance(fit, SummedFit):
+        message = (
+            "some counts are sums, where a list did not operate, and not log-linear: the maximum is numerical"
+        )
+        found.append(Diagnostic("numerical_maximum", "info", message))
     at_zero = int(np.sum(fit.hidden_status == "boundary"))
     if at_zero and status == "ok":
         message = (
@@ -312,23 +322,14 @@ def _remarks(design: CovariateDesign, fit: HiddenFit, status: Status) -> list[Di
     return found
 
 
-def parameters_of(columns: Floats, fit: HiddenFit) -> int:
-    """Count the parameters of a model: columns that no structural zero makes depend on others."""
-    if fit.rank == columns.shape[1]:
-        return fit.rank
-    scale = np.sqrt(np.einsum("ij,ij->j", columns, columns))
-    return int(np.linalg.matrix_rank(columns[:, scale > 0.0] / scale[scale > 0.0]))
-
-
 def _details(
-    design: CovariateDesign, model: CovariateModel, fit: HiddenFit, replicates: Replicates | None
+    design: CovariateDesign, model: CovariateModel, cells: ModelCells, fit: Fit, replicates: Replicates | None
 ) -> dict[str, Any]:
     """Collect what a reader of one fitted model asks for."""
-    columns, _, _ = design.columns(model.terms)
-    n_parameters = parameters_of(columns, fit)
+    n_parameters = cells.n_parameters(fit)
     minus_twice = np.array([fit.deviance + saturated_constant(np.insert(design.counts, 0, 0.0))])
     criteria = criteria_of(minus_twice, [n_parameters], design.n_observed)
-    cells = _cell_frame(design, fit)
+    frame = _cell_frame(design, fit)
     return {
         "model": model.formula(),
         "formula": model.formula(),
@@ -342,13 +343,13 @@ def _details(
         "n_parameters": n_parameters,
         "deviance": fit.deviance,
         "criteria": {name: float(value[0]) for name, value in criteria.items()},
-        "goodness_of_fit": _goodness(cells, fit, replicates),
-        "cells": cells,
+        "goodness_of_fit": _goodness(frame, fit, replicates),
+        "cells": frame,
         "passive_covariates": passive_frame(model, design),
     }
 
 
-def _goodness(cells: pd.DataFrame, fit: HiddenFit, replicates: Replicates | None) -> dict[str, Any]:
+def _goodness(cells: pd.DataFrame, fit: Fit, replicates: Replicates | None) -> dict[str, Any]:
     """Judge the fit; where chi-square does not hold, by the deviances of the replicates."""
     if replicates is None:
         return goodness_of_fit(cells, fit.deviance, fit.rank)
@@ -357,7 +358,7 @@ def _goodness(cells: pd.DataFrame, fit: HiddenFit, replicates: Replicates | None
     return goodness_of_fit(cells, fit.deviance, fit.rank, lambda: ((1 + worse) / (1 + size), size))
 
 
-def _cell_frame(design: CovariateDesign, fit: HiddenFit) -> pd.DataFrame:
+def _cell_frame(design: CovariateDesign, fit: Fit) -> pd.DataFrame:
     """Observed and fitted counts of every observable cell, with Pearson residuals on the face."""
     on = fit.on_face
     residual = np.zeros(len(design.counts))
@@ -377,7 +378,7 @@ def _cell_frame(design: CovariateDesign, fit: HiddenFit) -> pd.DataFrame:
     )
 
 
-def _coefficient_frame(design: CovariateDesign, model: CovariateModel, fit: HiddenFit) -> pd.DataFrame:
+def _coefficient_frame(design: CovariateDesign, model: CovariateModel, fit: Fit) -> pd.DataFrame:
     terms = ["intercept", *(model.label(term) for term in model.terms)]
     widths = [1, *(design.width(term) for term in model.terms)]
     return pd.DataFrame(

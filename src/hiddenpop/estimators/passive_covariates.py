@@ -15,6 +15,7 @@ from hiddenpop.estimators.cell_space import check_structural_zeros
 from hiddenpop.estimators.covariate_coding import check_coding, check_level_order
 from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
 from hiddenpop.estimators.covariate_formula import CovariateModel, factor_label, joint_coding, model_of_table
+from hiddenpop.estimators.covariate_gaps import neighbours
 from hiddenpop.histories import bit_positions
 from hiddenpop.table import CaptureTable
 
@@ -67,8 +68,9 @@ def passive_covariates(
     those of the subgroups by other covariates when all are left out. They are needed only to give N by their own levels
     (van der Heijden et al. 2012).
 
-    Structural zeros draw lines too. With them the rule is safe, but may call a covariate active whose absence would
-    change nothing.
+    Structural zeros draw lines too. So does a list that does not operate everywhere: it joins all that it interacts
+    with and the covariates that its coverage depends on, and these are active in any case. With such lines the rule
+    is safe, but may call a covariate active whose absence would change nothing.
 
     References
     ----------
@@ -131,9 +133,11 @@ class _Links:
     generators : tuple of int
         Of the model: a set inside one is saturated.
     edges : tuple of int
-        Generators, and combinations that cannot be.
+        Generators, combinations that cannot be, and what the gaps of a list join.
     coarse : int
         Covariates whose columns do not give each level a coefficient.
+    limits : dict of int to str
+        Covariates that the coverage of a list depends on, with the name of the list.
     """
 
     factors: tuple[str, ...]
@@ -141,6 +145,7 @@ class _Links:
     generators: tuple[int, ...]
     edges: tuple[int, ...]
     coarse: int
+    limits: dict[int, str]
 
     def around(self, part: int) -> int:
         """Give what the edges join with a set of factors."""
@@ -175,6 +180,8 @@ class _Links:
 
     def may_go(self, chosen: int) -> bool:
         """Whether a set of covariates may be added up."""
+        if any(bit & chosen for bit in self.limits):
+            return False
         return not any(self.fault(self.around(part)) for part in self.parts(chosen))
 
     def largest(self) -> int:
@@ -194,6 +201,8 @@ class _Links:
 
     def why(self, passive: int, bit: int) -> str:
         """Say in words what makes a covariate active or passive."""
+        if bit in self.limits:
+            return f"{self.limits[bit]} operates only in some of its levels"
         part = self.component(passive | bit, bit)
         boundary = self.around(part)
         if not passive & bit:
@@ -213,12 +222,14 @@ def _links(model: CovariateModel, design: CovariateDesign) -> _Links:
     """Read off a model and the cells that exist what joins the factors."""
     place = {name: 1 << i for i, name in enumerate(design.factors)}
     zeros = [sum(place[name] for name in set(zero.factors) if name in place) for zero in design.zeros]
+    gaps = [neighbours(design, model.terms, 1 << i) | 1 << i for i in bit_positions(design.sometimes_absent)]
     return _Links(
         factors=design.factors,
         n_lists=len(design.lists),
         generators=model.generators,
-        edges=tuple({*model.generators, *zeros, sum(place[name] for name in _coupled(design))} - {0}),
+        edges=tuple({*model.generators, *zeros, *gaps, sum(place[name] for name in _coupled(design))} - {0}),
         coarse=sum(place[name] for name in design.covariates if not design.blocks[name].saturated),
+        limits={place[rule.covariate]: rule.list for rule in design.coverage if rule.covariate in place},
     )
 
 

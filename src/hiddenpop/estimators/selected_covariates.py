@@ -12,12 +12,14 @@ import pandas as pd
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
 from hiddenpop.estimators.covariate_formula import CovariateModel, joint_coding, model_of_table
+from hiddenpop.estimators.covariate_gaps import model_cells
 from hiddenpop.estimators.covariate_loglinear import check_covariate_settings
 from hiddenpop.estimators.covariate_outcome import CovariateInterval, estimate_of_covariate_model
 from hiddenpop.estimators.criteria import CRITERIA, Criterion, criteria_of
+from hiddenpop.estimators.gap_search import GapSearch
 from hiddenpop.estimators.protocol import check_choice, spec_of
 from hiddenpop.estimators.selected import NAMED_MODELS, RIVAL_DISTANCE, RIVAL_RATIO
-from hiddenpop.kernels.hidden_cells import fit_hidden, refit_hidden
+from hiddenpop.kernels.hidden_cells import HiddenRefits, refit_hidden
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, saturated_constant
 from hiddenpop.kernels.stepwise import SearchSpace, Step, stepwise_path
 from hiddenpop.result import Diagnostic, Estimate, format_persons
@@ -66,6 +68,8 @@ class SelectedCovariateLogLinear:
     ``log n`` as the penalty, until no step lowers it. From there terms are added with the penalty 2, and then 1. The
     model chosen is the one of the path with the lowest criterion among those with a finite dark figure: a path may
     well end in models without one, and they stay in ``details["path"]`` with their status.
+
+    With lists that do not operate everywhere every candidate is fitted, which takes longer.
 
     A search that moves one term at a time can miss the best model, and the interval takes the chosen model as known,
     so it is too short.
@@ -125,8 +129,8 @@ class SelectedCovariateLogLinear:
         UnknownNameError
             For a list, covariate or level that is not there.
         CapabilityError
-            If the table has gaps in coverage, censored cells, fewer than two lists that caught somebody, or the maximal
-            model more cells and columns than can be laid out.
+            If the table has gaps in coverage by a covariate that the model leaves out, censored cells, fewer than two
+            lists that caught somebody, or the maximal model more cells and columns than can be laid out.
         TableError
             For persons in a structural zero.
 
@@ -147,13 +151,14 @@ class SelectedCovariateLogLinear:
         )
         path = _search(design, minimal.onto(design.factors), maximal.onto(design.factors))
         chosen, may_win = path.choice(self.criterion)
-        columns, hidden, _ = design.columns(path.models[chosen].terms)
+        cells = model_cells(design, path.models[chosen].terms)
         return estimate_of_covariate_model(
             spec_of(self),
             table,
             design,
             path.models[chosen],
-            fit_hidden(columns, hidden, design.counts),
+            cells,
+            cells.fit(design.counts),
             level=self.level,
             interval=self.interval,
             n_boot=self.n_boot,
@@ -246,21 +251,22 @@ class _Path:
 
 def _search(design: CovariateDesign, minimal: CovariateModel, maximal: CovariateModel) -> _Path:
     """Walk from the minimal model, fit every model on the way to full precision, and judge it."""
-    columns, hidden, term_of = design.columns(maximal.terms)
-    space = SearchSpace(columns, term_of, maximal.terms, frozenset(minimal.terms), design.counts)
-    steps = tuple(stepwise_path(space, [math.log(design.n_observed), *LATER_PENALTIES]))
+    penalties = [math.log(design.n_observed), *LATER_PENALTIES]
+    if design.sometimes_absent:
+        search = GapSearch(design, frozenset(minimal.terms), maximal.terms)
+        steps = tuple(search.path(penalties))
+        fits = [search.fitted(step.included).outcome() for step in steps]
+    else:
+        columns, hidden, term_of = design.columns(maximal.terms)
+        space = SearchSpace(columns, term_of, maximal.terms, frozenset(minimal.terms), design.counts)
+        steps = tuple(stepwise_path(space, penalties))
+        fits = [_refit(columns, hidden, design.counts, step) for step in steps]
     models = tuple(
         CovariateModel(
             factors=maximal.factors, n_lists=maximal.n_lists, terms=step.included, coding=maximal.coding
         )
         for step in steps
     )
-    fits = [
-        refit_hidden(
-            columns[:, step.columns], hidden[:, step.columns], design.counts[None], start=step.coefficients
-        )
-        for step in steps
-    ]
     deviance = np.array([fit.deviances[0] for fit in fits])
     status = tuple(str(fit.status[0]) for fit in fits)
     n_hidden = [
@@ -275,6 +281,12 @@ def _search(design: CovariateDesign, minimal: CovariateModel, maximal: Covariate
     return _Path(
         steps, models, deviance, np.array(n_hidden), status, criteria, design.n_observed, len(design.counts)
     )
+
+
+def _refit(columns: Floats, hidden: Floats, counts: Floats, step: Step) -> HiddenRefits:
+    """Fit a model of the path to full precision."""
+    here = step.columns
+    return refit_hidden(columns[:, here], hidden[:, here], counts[None], start=step.coefficients)
 
 
 def _remarks(path: _Path, criterion: str, chosen: int, may_win: Bools) -> tuple[Diagnostic, ...]:
