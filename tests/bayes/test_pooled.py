@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -87,9 +88,8 @@ def test_the_same_seed_gives_the_same_bytes(world, estimate):
 def test_settings_come_back_from_their_json_form(world):
     residents = dict(zip(world.residents["municipality"], world.residents["residents"], strict=True))
     setting = setting_of(world, residents=residents, level_prior=(3.0, 20.0))
-    plain = json.loads(
-        json.dumps(to_jsonable({f: getattr(setting, f) for f in setting.__dataclass_fields__}))
-    )
+    names = [field.name for field in dataclasses.fields(setting)]
+    plain = json.loads(json.dumps(to_jsonable({name: getattr(setting, name) for name in names})))
     assert PooledLogLinear(**plain) == setting
     assert hash(setting) == hash(PooledLogLinear(**plain))
 
@@ -114,22 +114,32 @@ def test_without_settings_every_stratum_is_a_place():
     assert PooledLogLinear(**SHORT).fit(world.table, rng=1).status == "ok"
 
 
-def test_a_region_effect_reaches_places_without_persons():
-    low, high = one_stratum([20, 18, 2, 22, 2, 2, 1]), one_stratum([200, 180, 20, 220, 20, 20, 10])
-    rows = [(*row[:3], f"{place}{number}", row[4], place) for place, cells in (("s", low), ("n", high))
-            for number in range(6) for row in cells]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=[*LISTS, "place", "count", "region"])
-    table = CaptureTable.from_counts(frame, lists=LISTS, strata=["place", "region"], public=True)
-    places = {f"{r}{i}": r for r in "sn" for i in range(6)} | {"s9": "s", "n9": "n"}
-    setting = PooledLogLinear(place="place", region="region", places=places, size_spread=10.0, n_draws=500)
-    found = setting.fit(table, rng=1)
+def test_places_where_no_list_operates_borrow_their_size_from_the_region():
+    cells = {"s": [20, 18, 2, 22, 2, 2, 1], "n": [200, 180, 20, 220, 20, 20, 10]}
+    rows = [
+        (*row, region)
+        for region, counts in cells.items()
+        for number in range(6)
+        for row in one_stratum(counts, f"{region}{number}")
+    ]
+    seen = tuple(f"{region}{number}" for region in "sn" for number in range(6))
+    table = CaptureTable.from_counts(
+        pd.DataFrame(rows, columns=[*LISTS, "place", "count", "region"]),
+        lists=LISTS,
+        strata=["place", "region"],
+        coverage=[Coverage(name, "place", seen) for name in LISTS],
+        public=True,
+    )
+    places = {place: place[0] for place in (*seen, "s9", "n9")}
+    found = PooledLogLinear(place="place", region="region", places=places, **SHORT).fit(table, rng=1)
     named = dict(zip(found.by_stratum["place"], np.median(found.stratum_draws, axis=0), strict=True))
-    assert named["n9"] > 3 * named["s9"]
+    assert 4 < named["n9"] / named["s9"] < 25
+    assert named["s9"] == pytest.approx(named["s0"], rel=0.3)
 
 
 def test_years_walk_and_what_lies_between_two_years_is_near_them():
     world = draw_local(n_places=15, n_persons=6000, years=(2015, 2016, 2017, 2018), growth=1.4, rng=2)
-    setting = PooledLogLinear(place="municipality", region="region", year="year", n_draws=500, n_tune=400)
+    setting = PooledLogLinear(place="municipality", region="region", year="year", n_draws=2000)
     found = setting.fit(world.table, rng=1)
     assert found.status == "ok", found.reason
     by_year = found.by_stratum.groupby("year")["n_observed"].sum()
@@ -154,7 +164,7 @@ def test_a_list_that_does_not_operate_is_not_read_as_one_that_saw_nobody():
     frame = frame[frame[lists].sum(axis=1) > 0].groupby([*lists, "municipality"])["count"].sum().reset_index()
     rule = Coverage("list_1", "municipality", tuple(world.places[1::2]))
     truth = world.truth.set_index("municipality")["n"]
-    medians = {}
+    medians, spreads = {}, {}
     for name, coverage in (("told", (rule,)), ("not told", ())):
         table = CaptureTable.from_counts(
             frame, lists=lists, strata=["municipality"], coverage=coverage, public=True
@@ -162,8 +172,10 @@ def test_a_list_that_does_not_operate_is_not_read_as_one_that_saw_nobody():
         found = PooledLogLinear(place="municipality", **SHORT).fit(table, rng=1)
         rows = found.by_stratum["municipality"].isin(away).to_numpy()
         medians[name] = np.median(found.stratum_draws[:, rows].sum(axis=1))
+        spreads[name] = found.details["hyperparameters"].set_index("effect").loc["list_1", "sd"]
     assert medians["told"] == pytest.approx(truth[list(away)].sum(), rel=0.15)
-    assert medians["not told"] < 0.9 * medians["told"]
+    assert spreads["told"] < 0.5
+    assert spreads["not told"] > 1.5
 
 
 # --- extremes ---------------------------------------------------------------------------------------------------------
@@ -180,10 +192,16 @@ EXTREMES = {
 }
 
 
+CUT = {"million millions": {"n_draws": 100, "n_tune": 100, "n_chains": 2}}
+"""Nothing converges there: mean and places move together, by a millionth of what their prior leaves them."""
+
+
 @pytest.mark.parametrize("name", EXTREMES)
 @pytest.mark.filterwarnings("ignore:list .* caught everybody")
 def test_an_extreme_table_gets_an_answer_or_a_status(name):
-    found = PooledLogLinear(**SHORT).fit(table_from(EXTREMES[name]), rng=1)
+    found = PooledLogLinear(**{"n_draws": 500, "n_tune": 300} | CUT.get(name, {})).fit(
+        table_from(EXTREMES[name]), rng=1
+    )
     n = found.n_observed
     json.dumps(found.to_dict(), allow_nan=False)
     assert n <= found.interval.low <= found.interval.high
@@ -208,11 +226,18 @@ def test_an_empty_list_is_left_out():
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_table_without_covariates_is_one_stratum(world):
+    estimate = PooledLogLinear(n_draws=300, n_tune=300).fit(world.table.collapse(), rng=1)
+    assert "one_stratum" in {remark.name for remark in estimate.diagnostics}
+    assert (estimate.by_stratum.empty, estimate.stratum_draws) == (True, None)
+    assert estimate.interval.method.startswith("equal-tailed posterior, one stratum")
+
+
 def test_a_table_that_it_cannot_treat_is_refused(world):
-    with pytest.raises(CapabilityError, match="pools strata and .* has none"):
-        PooledLogLinear().fit(world.table.collapse())
     censored = CaptureTable.from_counts(
-        pd.DataFrame(one_stratum([5, 4, 3, 2, 1, 1, 1]), columns=[*LISTS, "place", "count"]).assign(bound=[True] + [False] * 6),
+        pd.DataFrame(one_stratum([5, 4, 3, 2, 1, 1, 1]), columns=[*LISTS, "place", "count"]).assign(
+            bound=[True] + [False] * 6
+        ),
         lists=LISTS, strata=["place"], censored="bound",
     )  # fmt: skip
     with pytest.raises(CapabilityError, match="only an upper bound"):
@@ -235,8 +260,7 @@ def test_a_name_that_is_not_there_is_refused(world, changes, error, message):
         setting_of(world, **changes).fit(world.table)
 
 
-def test_a_place_in_two_regions_is_refused(world):
-    frame = world.table.to_frame().assign(region=["r1", "r2"] * 200)[: len(world.table)] if False else None
+def test_a_place_in_two_regions_is_refused():
     rows = one_stratum([62, 45, 21, 38, 14, 11, 9])
     frame = pd.DataFrame(rows, columns=[*LISTS, "place", "count"]).assign(region=["n", "s"] * 3 + ["n"])
     table = CaptureTable.from_counts(frame, lists=LISTS, strata=["place", "region"])
@@ -290,12 +314,12 @@ def test_a_stratum_on_which_chains_disagree_keeps_the_estimate_from_being_ok(wor
 
     def apart(design, chains, rng):
         drawn = honest(design, chains, rng)
-        drawn[0, :, 3] += 4.0
+        drawn[0, :, 3] += 40.0
         return drawn
 
     monkeypatch.setattr(pooled, "draw_sizes", apart)
     found = setting_of(world).fit(world.table, rng=1)
-    assert found.status == "not_converged"
+    assert found.status == "not_converged", found.details["worst"]
     assert "N in 0004 / region 01" in found.reason
 
 

@@ -14,7 +14,7 @@ SETTINGS = {
     "places": (PooledLogLinear(place="municipality", region="region", residents=None), {}, ()),
     "years and forms": (
         PooledLogLinear(place="municipality", year="year", order=3),
-        {"years": (2015, 2016, 2019), "forms": ("labour", "sexual")},
+        {"years": (2015, 2016, 2019), "forms": ("labour", "sexual", "criminal")},
         (),
     ),
     "a list that starts": (
@@ -45,38 +45,59 @@ def case(name):
 
 def plain(x, design, prior, data):
     """The log posterior as the model says it, stratum by stratum, without any of the short cuts."""
-    n_lists, n_cells = len(design.lists), design.counts.shape[1]
+    n_lists = len(design.lists)
     parts = iter(np.split(x, np.cumsum(sizes(design, data))[:-1]))
-    n_logs = 1 + n_lists if design.place.n_free else 0
-    raw = next(parts)
-    sd = data.scales * np.r_[np.exp(raw[:n_logs]), raw[n_logs:]]
-    value = -0.5 * (np.r_[np.exp(raw[:n_logs]), raw[n_logs:]] ** 2).sum() + raw[:n_logs].sum()
+    raw, logs = next(parts), data.logs > 0
+    unit = np.where(logs, np.exp(raw), raw)
+    sd, value = data.scales * unit, -0.5 * (unit**2).sum() + raw[logs].sum()
     mean = data.centre + data.spread @ next(parts)
     value -= 0.5 * ((mean / data.mean_sd) ** 2).sum()
-    hit = -np.expm1(-logsumexp(design.columns @ mean))
-    level = data.level[0] + data.level[1] * next(parts)[0] - np.log(hit)
+    level = (
+        data.level[0] + data.level[1] * next(parts)[0] - np.log1p(-np.exp(-logsumexp(design.columns @ mean)))
+    )
     value -= 0.5 * prior.log_size[1] * (level - prior.log_size[0]) ** 2
     theta = np.tile(mean, (design.n_strata, 1))
     size = np.full(design.n_strata, level) + design.log_offset
     u, lists = next(parts), next(parts)
-    at, own = 0, data.places[3] if design.place.n_free else None
+    at, own = 0, data.places[3:]
     if design.place.n_free:
-        lists = lists.reshape(len(own), -1)
+        lists = lists.reshape(own.shape[1], -1)
         spread = sd[np.r_[1 : n_lists + 1, np.full(design.n_pairs, n_lists + 1)]]
-        power = np.zeros((len(own), len(spread)))
-        power[:, :n_lists] = own[:, None]
-        effects = lists * spread ** (1.0 - power)
-        value += (-0.5 * (lists * spread**-power) ** 2 - power * np.log(np.abs(spread))).sum()
+        power = np.hstack([own.T, np.zeros((own.shape[1], design.n_pairs))])
+        effects, more = freed(lists, spread, power)
+        value += more
         theta[:, : len(spread)] += effects[design.place.index]
         at = 1 + n_lists + (design.n_pairs > 0)
     for factor in design.factors[1:]:
         n_pairs = 0 if factor.kind == "walk" else design.n_pairs
         z = next(parts).reshape(factor.n_free, 1 + n_lists + n_pairs)
-        value -= 0.5 * (z**2).sum()
-        effects = (factor.contrasts @ z) * sd[np.r_[at, np.full(n_lists, at + 1), np.full(n_pairs, at + 2)]]
+        which = np.r_[at, np.full(n_lists, at + 1), np.full(n_pairs, at + 2)]
+        z, more = freed(z, sd[which], data.own[which])
+        value, effects = value + more, factor.contrasts @ z
         size += effects[factor.index, 0]
         theta[:, : n_lists + n_pairs] += effects[factor.index, 1:]
         at += 2 + (n_pairs > 0)
+    share = shares(theta, design)
+    seen = 1.0 - share[:, 0]
+    if design.place.n_free:
+        expected = np.bincount(design.place.index, np.exp(size) * seen)
+        centred = data.places[0] > 0.0
+        effect = np.where(centred, data.places[1] + data.places[2] * u - np.log(expected), u * sd[0])
+        value += np.where(centred, -0.5 * (effect / sd[0]) ** 2 - np.log(sd[0]), -0.5 * u**2).sum()
+        size = size + effect[design.place.index]
+    fit, log_hidden = likelihood(design, size, share, sd)
+    return value + fit, log_hidden
+
+
+def freed(u, sd, own):
+    """Effects of variables that are free of their standard deviation to the power `own`, with their log density."""
+    size = np.abs(sd) ** own
+    return u * sd / size, (-0.5 * (u / size) ** 2 - np.log(size)).sum()
+
+
+def shares(theta, design):
+    """Probabilities of histories by stratum, over the lists that operate."""
+    n_lists, n_cells = len(design.lists), design.counts.shape[1]
     share = np.exp(theta @ design.columns.T)
     share /= share.sum(axis=1, keepdims=True)
     for s in range(design.n_strata):
@@ -85,23 +106,19 @@ def plain(x, design, prior, data):
             if w & gone:
                 share[s, w & ~gone] += share[s, w]
                 share[s, w] = 0.0
-    seen = 1.0 - share[:, 0]
-    if design.place.n_free:
-        expected = np.bincount(design.place.index, np.exp(size) * seen)
-        centred = data.places[0] > 0.0
-        effect = np.where(centred, data.places[1] + data.places[2] * u - np.log(expected), u * sd[0])
-        value += np.where(centred, -0.5 * (effect / sd[0]) ** 2 - np.log(sd[0]), -0.5 * u**2).sum()
-        size = size + effect[design.place.index]
-    n = design.observed
+    return share
+
+
+def likelihood(design, size, share, sd):
+    n, seen = design.observed, 1.0 - share[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         cells = np.where(design.counts > 0.0, design.counts * np.log(share / seen[:, None]), 0.0)
-    value += cells.sum()
     mu = np.exp(size) * seen
     if design.has_residual:
         k = 1.0 / (sd[-1] ** 2 + 1e-8)
         fit = gammaln(n + k) - gammaln(k) + k * np.log(k / (k + mu)) + n * np.log(mu / (k + mu))
-        return value + fit.sum(), np.log(share[:, 0] / (k * np.exp(-size) + seen))
-    return value + (n * np.log(mu) - mu).sum(), size + np.log(share[:, 0])
+        return cells.sum() + fit.sum(), np.log(share[:, 0] / (k * np.exp(-size) + seen))
+    return cells.sum() + (n * np.log(mu) - mu).sum(), size + np.log(share[:, 0])
 
 
 def sizes(design, data):
