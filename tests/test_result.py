@@ -331,3 +331,10 @@ def test_strata_with_few_people_are_withheld():
     shown = hidden.to_dict(show_small_counts=True)
     assert shown["by_stratum"][1]["n_observed"] == 4
     assert shown["provenance"]["small_counts_shown"] is True
+
+
+def test_a_label_counts_the_items_of_a_long_setting():
+    places = tuple((f"{i:04}", "") for i in range(342))
+    assert EstimatorSpec("pooled", {"place": "town", "places": places}).label == (
+        "pooled (place=town, places=342 items)"
+    )

@@ -446,7 +446,13 @@ def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+LONGEST_IN_LABEL = 8
+"""Items of a setting that a label names; of more it gives the number."""
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) > LONGEST_IN_LABEL:
+        return f"{len(value)} items"
     if isinstance(value, Mapping) and "name" in value and "settings" in value:
         return EstimatorSpec(value["name"], value["settings"]).label
     return str(value)

@@ -246,6 +246,18 @@ def test_a_table_that_it_cannot_treat_is_refused(world):
         PooledLogLinear().fit(world.table.drop_list("list_1", "list_2"))
 
 
+def test_a_covariate_with_many_levels_must_be_the_place():
+    world = draw_local(n_places=600, n_persons=20_000, exponent=0.1, rng=1)
+    with pytest.raises(CapabilityError, match=r"municipality has .* levels and only the place"):
+        design_of(PooledLogLinear(place="region"), world.table)
+
+
+def test_ten_thousand_places_need_no_table_of_places_by_places():
+    world = draw_local(n_places=10_000, n_persons=20_000, rng=1)
+    setting = PooledLogLinear(place="municipality", region="region", places=None)
+    assert design_of(setting, world.table).place.contrasts.size == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

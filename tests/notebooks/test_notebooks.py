@@ -17,7 +17,7 @@ LARGEST = 700_000  # bytes; a notebook is read in a browser
 # 01: what the literature prints for the same table and model (published_figures of the catalogue), and counts of
 # models. 02: bootstraps with their seeds; the notebook compares what is printed for them, within the error of a run.
 # 03: estimates and simulation studies of invented populations, with their seeds. 04: medians of chains, whose draws
-# depend on the processor and on what was compiled when: within two or three Monte Carlo errors of a run.
+# depend on the processor and on what was compiled when: within two or three Monte Carlo errors of a run. 05: both.
 KEY_NUMBERS = {
     "01-first-estimate": {
         "uk, best BIC model": 12349.59,
@@ -87,12 +87,29 @@ KEY_NUMBERS = {
         "uk_5, delta = 1": 2806,
         "scotland, bounded": 23400,
     },
+    "05-by-year-group-and-place": {
+        "one model": 10454,
+        "one model, low": 7489,
+        "one model, high": 16243,
+        "search, by BIC": 11406,
+        "search, by AIC": 8337,
+        "lists alone": 9980,
+        "strata without an estimate": 3,
+        "observed only": 7592,
+        "wrong trend": 1.576,
+        "right trend": 0.8143,
+        "pooled": 5943,
+        "pooled, limits that hold the truth": 0.968,
+        "probability of the top ten, of the true ten": 9.145,
+        "labour, first to last year": 0.652,
+    },
 }
 TOLERANCES = {
     "01-first-estimate": {"rel": 0, "abs": 0.0051},
     "02-model-uncertainty": {"rel": 0.01, "abs": 0},
     "03-how-far-can-we-trust-it": {"rel": 0.01, "abs": 0},
     "04-bayesian-estimates": {"rel": 0.04, "abs": 0},
+    "05-by-year-group-and-place": {"rel": 0.04, "abs": 0},
 }
 STATUSES = {
     "01-first-estimate": {"without_limit": "unbounded", "australia": "ok", "one_model": "ok"},
@@ -104,10 +121,16 @@ STATUSES = {
         "refused": "not_identified",
         "bounded": "ok",
     },
+    "05-by-year-group-and-place": {
+        "one_model": "ok",
+        "chosen": "ok",
+        "says_nothing": "unbounded",
+        "pooled": "ok",
+    },
 }
 
 # A number that is off by this factor must be noticed by the notebook itself.
-FAULT = {"04-bayesian-estimates": 1.1}
+FAULT = {"04-bayesian-estimates": 1.1, "05-by-year-group-and-place": 1.1}
 
 STRICT = 'import warnings\nwarnings.simplefilter("error")'
 LOOK = """

@@ -28,6 +28,8 @@ MOST_CELLS = 2**19
 twelve."""
 
 MOST_COLUMNS = 200
+MOST_LEVELS = 500
+"""Of a covariate other than the place: its effects cost their number squared at every step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class Factor:
     index : ndarray of int, shape (s,)
         Level of each stratum.
     contrasts : ndarray, shape (levels, z)
-        From independent standard normal variables to effects.
+        From independent standard normal variables to effects; no rows for places, whose effects are the variables.
     """
 
     name: str
@@ -330,12 +332,17 @@ def _place(strata: pd.DataFrame, own: Sequence[str]) -> Factor:
         kind="place",
         levels=tuple(levels),
         index=index.astype(np.int64),
-        contrasts=np.eye(size) if size > 1 else np.zeros((1, 0)),
+        contrasts=np.zeros((0, size if size > 1 else 0)),
     )
 
 
 def _levels(strata: pd.DataFrame, name: str) -> Factor:
     index, levels = pd.factorize(strata[name], sort=True)
+    if len(levels) > MOST_LEVELS:
+        raise CapabilityError(
+            f"{name} has {len(levels):,} levels and only the place may have more than {MOST_LEVELS}; name it as "
+            f"place, or collapse it"
+        )
     return Factor(
         name=name,
         kind="levels",

@@ -12,7 +12,7 @@ from hiddenpop.bayes.loglinear_start import posterior_mode, whitening
 from hiddenpop.bayes.pooled_design import Factor, PooledDesign
 from hiddenpop.bayes.pooled_sampling import KEPT, draw_kept
 from hiddenpop.bayes.sampling import Chains
-from hiddenpop.kernels.pooled_density import PooledData, n_parameters, packed, unpacked
+from hiddenpop.kernels.pooled_data import PooledData, n_parameters, packed, unpacked
 
 __all__ = ["Hyper", "PooledPrior", "data_of", "draw_chains", "hypers_of"]
 

@@ -25,7 +25,7 @@ def draw_kept(data: Floats, n_parameters: int, n_kept: int, steps: Steps, rng: n
     Parameters
     ----------
     data : ndarray
-        By `pooled_density.packed`.
+        By `pooled_data.packed`.
     n_parameters, n_kept : int
     steps : Steps
     rng : Generator

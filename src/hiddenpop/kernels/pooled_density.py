@@ -10,266 +10,30 @@ level; by place the size, then list effects and interactions; by factor its vari
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SMALLEST_CV2", "PooledData", "density", "n_parameters", "packed", "packed_density", "unpacked"]
+from hiddenpop.kernels.pooled_data import PooledData, unpack
+from hiddenpop.kernels.pooled_histories import (
+    TINY,
+    expit,
+    gamma_steps,
+    histories,
+    merged_histories,
+    softplus,
+    subset_sums,
+    superset_sums,
+)
+
+__all__ = ["SMALLEST_CV2", "density", "packed_density"]
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SMALLEST_CV2 = 1e-8
 """Added to the squared coefficient of variation of a residual, so that its gamma distribution has a finite shape."""
-
-NEVER = -1e6
-"""Log odds of being observed where no list operates."""
-
-FEW = 16
-TINY = 1e-300
-
-
-class PooledData(NamedTuple):
-    """All that the density is of, in s strata with 2**k histories.
-
-    Attributes
-    ----------
-    scales : ndarray, shape (h,)
-        Of the half-normal priors of the standard deviations.
-    own : ndarray, shape (h,)
-        For the standard deviations of factors other than the place, how far their effects are free of them.
-    logs : ndarray of int64, shape (h,)
-        1 for standard deviations whose parameter is their logarithm; those of the place and of effects that are free to
-        some extent are among them.
-    centre, spread, mean_sd : ndarray, shape (p,), (p, p), (p,)
-        The means are ``centre + spread z``; standard deviations of their normal priors.
-    level : ndarray, shape (4,)
-        Where the number observed in a typical stratum is looked for, and in what steps, on the scale of logs; centre
-        and precision of the prior of the log of its size.
-    offset : ndarray, shape (s,)
-    cells : ndarray, shape (s, 2**k)
-        Persons by history.
-    absent : ndarray of int64, shape (s,)
-        Lists that do not operate, as a mask.
-    masks : ndarray of int64, shape (p,)
-        Lists of each term: main effects, interactions of two, further ones.
-    place : ndarray of int64, shape (s,)
-    places : ndarray, shape (3 + k, j)
-        By place: 1 where its size is found from the number observed and 0 where from its prior; where it is looked for,
-        in what steps; for each list, how far its effect is free of its standard deviation. No columns when all strata
-        are of one place.
-    levels : ndarray of int64, shape (f, s)
-        Level of each stratum in each other factor.
-    contrasts : ndarray, shape (f, most levels, most variables)
-    shapes : ndarray of int64, shape (f, 3)
-        Levels, variables and terms that vary, of each factor.
-    flags : ndarray of int64, shape (2,)
-        Number of interactions of two lists that vary; 1 with a residual.
-    """
-
-    scales: Floats
-    own: Floats
-    centre: Floats
-    spread: Floats
-    mean_sd: Floats
-    level: Floats
-    offset: Floats
-    cells: Floats
-    absent: Ints
-    masks: Ints
-    place: Ints
-    places: Floats
-    levels: Ints
-    contrasts: Floats
-    shapes: Ints
-    logs: Ints
-    flags: Ints
-
-
-def n_parameters(data: PooledData) -> int:
-    """Count the parameters.
-
-    Parameters
-    ----------
-    data : PooledData
-
-    Returns
-    -------
-    int
-    """
-    n_lists = data.cells.shape[1].bit_length() - 1
-    of_places = data.places.shape[1] * (1 + n_lists + int(data.flags[0]))
-    of_factors = int((data.shapes[:, 1] * (1 + data.shapes[:, 2])).sum())
-    return len(data.scales) + len(data.centre) + 1 + of_places + of_factors
-
-
-FLOATS = ("scales", "own", "centre", "spread", "mean_sd", "level", "offset", "cells", "places", "contrasts")
-INTS = ("absent", "masks", "place", "levels", "shapes", "logs", "flags")
-HEADER = 8
-
-
-def packed(data: PooledData) -> Floats:
-    """Put everything into one vector, as samplers hand it to compiled code.
-
-    Parameters
-    ----------
-    data : PooledData
-
-    Returns
-    -------
-    ndarray
-        Numbers of strata, histories, means, standard deviations and places, and the shape of the contrasts; then the
-        fields, whole numbers among them.
-    """
-    sizes = (
-        *data.cells.shape,
-        len(data.masks),
-        len(data.scales),
-        data.places.shape[1],
-        *data.contrasts.shape,
-    )
-    fields = [np.ravel(getattr(data, name)) for name in (*FLOATS, *INTS)]
-    return np.concatenate([np.array(sizes), *fields]).astype(np.float64)
-
-
-def unpacked(kept: Floats, data: PooledData) -> dict[str, Floats]:
-    """Name what is kept of draws.
-
-    Parameters
-    ----------
-    kept : ndarray, shape (..., s + h + 1 + p)
-    data : PooledData
-
-    Returns
-    -------
-    dict
-        ``log_hidden`` (s,), ``hyper`` (h,), ``log_level`` and ``mean`` (p,), as `density` gives them.
-    """
-    n_strata, n_spreads = len(data.cells), len(data.scales)
-    at = n_strata + n_spreads
-    return {
-        "log_hidden": kept[..., :n_strata],
-        "hyper": kept[..., n_strata:at],
-        "log_level": kept[..., at],
-        "mean": kept[..., at + 1 :],
-    }
-
-
-# --- small functions --------------------------------------------------------------------------------------------------
-
-
-@nb.njit(cache=True, inline="always")
-def _softplus(x: float) -> float:
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-
-
-@nb.njit(cache=True, inline="always")
-def _expit(x: float) -> float:
-    if x >= 0.0:
-        return 1.0 / (1.0 + math.exp(-x))
-    e = math.exp(x)
-    return e / (1.0 + e)
-
-
-@nb.njit(cache=True)
-def _digamma(x: float) -> float:
-    found = 0.0
-    while x < 8.0:
-        found -= 1.0 / x
-        x += 1.0
-    r = 1.0 / (x * x)
-    series = r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r / 132.0))))
-    return found + math.log(x) - 0.5 / x - series
-
-
-@nb.njit(cache=True)
-def _gamma_steps(n: float, k: float) -> tuple[float, float]:
-    """Log of ``gamma(n + k) / gamma(k)`` and its derivative in k."""
-    if n > FEW:
-        return math.lgamma(n + k) - math.lgamma(k), _digamma(n + k) - _digamma(k)
-    product, slope = 0.0, 0.0
-    for j in range(int(n)):
-        product += math.log(k + j)
-        slope += 1.0 / (k + j)
-    return product, slope
-
-
-@nb.njit(cache=True, inline="always")
-def _subset_sums(cells: Floats, n_lists: int) -> None:
-    for i in range(n_lists):
-        bit = 1 << i
-        for w in range(len(cells)):
-            if w & bit:
-                cells[w] += cells[w ^ bit]
-
-
-@nb.njit(cache=True, inline="always")
-def _superset_sums(cells: Floats, n_lists: int) -> None:
-    for i in range(n_lists):
-        bit = 1 << i
-        for w in range(len(cells)):
-            if not w & bit:
-                cells[w] += cells[w | bit]
-
-
-# --- histories --------------------------------------------------------------------------------------------------------
-
-
-@nb.njit(cache=True)
-def _histories(eta: Floats, y: Floats, n: float, fit: Floats, odds: Floats) -> tuple[float, float]:
-    """Log likelihood of histories given observation, and log odds of observation, with their derivatives in eta."""
-    top = eta[1]
-    for w in range(2, len(eta)):
-        top = max(top, eta[w])
-    some, value = 0.0, 0.0
-    for w in range(1, len(eta)):
-        odds[w] = math.exp(eta[w] - top)
-        some += odds[w]
-        value += y[w] * (eta[w] - top)
-    for w in range(1, len(eta)):
-        odds[w] /= some
-        fit[w] = y[w] - n * odds[w]
-    log_some = math.log(some)
-    return value - n * log_some, top + log_some
-
-
-@nb.njit(cache=True)
-def _merged(
-    eta: Floats, y: Floats, n: float, absent: int, fit: Floats, odds: Floats, weight: Floats
-) -> tuple[float, float]:
-    """Do the same where some lists do not operate: histories that differ only in these are added up."""
-    top, top_none = -np.inf, 0.0
-    for w in range(1, len(eta)):
-        if w & ~absent:
-            top = max(top, eta[w])
-        else:
-            top_none = max(top_none, eta[w])
-    weight[:] = 0.0
-    some, none = 0.0, 0.0
-    for w in range(len(eta)):
-        seen = w & ~absent
-        odds[w] = math.exp(eta[w] - (top if seen else top_none))
-        weight[seen] += odds[w]
-    none = weight[0]
-    value = 0.0
-    for w in range(1, len(eta)):
-        some += weight[w]
-        if y[w] > 0.0:
-            value += y[w] * math.log(weight[w] + TINY)
-    for w in range(1, len(eta)):
-        seen = w & ~absent
-        if seen:
-            fit[w] = odds[w] * (y[seen] / (weight[seen] + TINY) - n / some)
-            odds[w] /= some
-        else:
-            fit[w] = 0.0
-            odds[w] /= -none
-    if some == 0.0:
-        return 0.0, NEVER
-    log_some = math.log(some)
-    return value - n * log_some, top + log_some - top_none - math.log(none)
 
 
 # --- parts of the density ---------------------------------------------------------------------------------------------
@@ -358,11 +122,11 @@ def _typical(x: Floats, data: PooledData, at: _Layout) -> tuple[float, _Typical]
     mean = data.centre + data.spread @ x[at.mean : at.level]
     eta, odds, empty = np.zeros(n_cells), np.zeros(n_cells), np.zeros(n_cells)
     eta[data.masks] = mean
-    _subset_sums(eta, at.n_lists)
-    _, log_odds = _histories(eta, empty, 0.0, empty.copy(), odds)
+    subset_sums(eta, at.n_lists)
+    _, log_odds = histories(eta, empty, 0.0, empty.copy(), odds)
     odds[0] = 0.0
-    _superset_sums(odds, at.n_lists)
-    level = data.level[0] + data.level[1] * x[at.level] + _softplus(-log_odds)
+    superset_sums(odds, at.n_lists)
+    level = data.level[0] + data.level[1] * x[at.level] + softplus(-log_odds)
     value = -0.5 * ((mean / data.mean_sd) ** 2).sum() - 0.5 * data.level[3] * (level - data.level[2]) ** 2
     return value, _Typical(mean, level, log_odds, odds[data.masks])
 
@@ -494,14 +258,16 @@ def _each_stratum(
             base[s] += by_factor[f, data.levels[f, s], 0]
             for t in range(data.shapes[f, 2]):
                 eta[data.masks[t]] += by_factor[f, data.levels[f, s], t + 1]
-        _subset_sums(eta, at.n_lists)
+        subset_sums(eta, at.n_lists)
         n[s] = data.cells[s].sum()
         if data.absent[s]:
-            more, log_odds = _merged(eta, data.cells[s], n[s], data.absent[s], fit[s], odds[s], weight)
+            more, log_odds = merged_histories(
+                eta, data.cells[s], n[s], data.absent[s], fit[s], odds[s], weight
+            )
         else:
-            more, log_odds = _histories(eta, data.cells[s], n[s], fit[s], odds[s])
+            more, log_odds = histories(eta, data.cells[s], n[s], fit[s], odds[s])
         value += more
-        log_some[s], log_none[s] = -_softplus(-log_odds), -_softplus(log_odds)
+        log_some[s], log_none[s] = -softplus(-log_odds), -softplus(log_odds)
     return value, _Strata(fit, odds, n, base, log_some, log_none)
 
 
@@ -574,8 +340,8 @@ def _numbers(
             hidden[s] = log_seen[s] + log_share
             continue
         gap = log_seen[s] - log_k
-        log_other, log_own = -_softplus(-gap), -_softplus(gap)
-        steps, of_steps = _gamma_steps(n, k)
+        log_other, log_own = -softplus(-gap), -softplus(gap)
+        steps, of_steps = gamma_steps(n, k)
         value += steps + k * log_own + n * log_other
         slope[s] = n * math.exp(log_own) - k * math.exp(log_other)
         of_log_k += k * (log_own + math.exp(log_other) + of_steps) - n * math.exp(log_own)
@@ -596,7 +362,7 @@ def _stratum_slopes(
         work[0] = 0.0
         for w in range(1, len(work)):
             work[w] = strata.fit[s, w] + of_odds * strata.odds[s, w]
-        _superset_sums(work, at.n_lists)
+        superset_sums(work, at.n_lists)
         for t in range(len(data.masks)):
             total[t] += work[data.masks[t]]
         if len(of_places):
@@ -673,7 +439,7 @@ def _rest_of_gradient(
 ) -> None:
     """Fill in the derivatives in the level, the means and the standard deviations."""
     of_level -= data.level[3] * (typical.level - data.level[2])
-    total = total - typical.mean / data.mean_sd**2 - of_level * _expit(-typical.log_odds) * typical.of_mean
+    total = total - typical.mean / data.mean_sd**2 - of_level * expit(-typical.log_odds) * typical.of_mean
     gradient[at.mean : at.level] = data.spread.T @ total
     gradient[at.level] = of_level * data.level[1]
     for h in range(len(sd)):
@@ -681,48 +447,6 @@ def _rest_of_gradient(
             gradient[h] = of_sd[h] * sd[h] + 1.0 - math.exp(2.0 * x[h])
         else:
             gradient[h] = of_sd[h] * data.scales[h] - x[h]
-
-
-# --- in one vector ----------------------------------------------------------------------------------------------------
-
-
-@nb.njit(cache=True)
-def _take(vector: Any, at: int, size: int) -> tuple[Any, int]:
-    return vector[at : at + size], at + size
-
-
-@nb.njit(cache=True)
-def _unpack(data: Floats) -> PooledData:
-    header = data[:HEADER].astype(np.int64)
-    s, c, p, h, j = header[0], header[1], header[2], header[3], header[4]
-    f, most_levels, most_free = header[5], header[6], header[7]
-    rows = 3
-    while 1 << (rows - 3) < c:
-        rows += 1
-    n_floats = 2 * h + 2 * p + p * p + 4 + s + s * c + rows * j + f * most_levels * most_free
-    floats, ints = data[HEADER : HEADER + n_floats], data[HEADER + n_floats :].astype(np.int64)
-    scales, at = _take(floats, 0, h)
-    own, at = _take(floats, at, h)
-    centre, at = _take(floats, at, p)
-    spread, at = _take(floats, at, p * p)
-    mean_sd, at = _take(floats, at, p)
-    level, at = _take(floats, at, 4)
-    offset, at = _take(floats, at, s)
-    cells, at = _take(floats, at, s * c)
-    places, at = _take(floats, at, rows * j)
-    contrasts, at = _take(floats, at, f * most_levels * most_free)
-    absent, at = _take(ints, 0, s)
-    masks, at = _take(ints, at, p)
-    place, at = _take(ints, at, s)
-    levels, at = _take(ints, at, f * s)
-    shapes, at = _take(ints, at, 3 * f)
-    logs, at = _take(ints, at, h)
-    flags, at = _take(ints, at, 2)
-    return PooledData(
-        scales, own, centre, spread.reshape(p, p), mean_sd, level, offset, cells.reshape(s, c), absent, masks, place,
-        places.reshape(rows, j), levels.reshape(f, s), contrasts.reshape(f, most_levels, most_free),
-        shapes.reshape(f, 3), logs, flags,
-    )  # fmt: skip
 
 
 @nb.njit(cache=True, nogil=True)
@@ -740,7 +464,7 @@ def packed_density(x: Floats, data: Floats) -> Floats:
     ndarray
         The log density, its gradient, and what is kept of a draw.
     """
-    value, gradient, log_hidden, sd, level, mean = density(x, _unpack(data))
+    value, gradient, log_hidden, sd, level, mean = density(x, unpack(data))
     found = np.empty(2 + len(x) + len(log_hidden) + len(sd) + len(mean))
     found[0] = value
     found[1 : 1 + len(x)] = gradient

@@ -136,6 +136,16 @@ def lists_by_strata(scenario: Scenario) -> Estimator:
     )
 
 
+def _pooled(scenario: Scenario) -> Estimator:
+    """Leave out scenarios with so few strata that nothing says how much strata differ."""
+    n_strata = len({group.strata for group in scenario.groups})
+    if n_strata < FEWEST_TO_POOL:
+        raise CapabilityError(
+            f"{n_strata} strata do not tell how much strata differ, so there is nothing to pool"
+        )
+    return PooledLogLinear(n_draws=500)
+
+
 def _searched(estimator: Estimator, most_lists: int = MOST_LISTS) -> Callable[[Scenario], Estimator]:
     """Leave out scenarios with too many lists to search all models a thousand times."""
 
@@ -172,6 +182,7 @@ WITH_STRATA = (
 )
 """Where there are covariates: lists that see some more than others, that start late, that do not tell the age."""
 
+FEWEST_TO_POOL = 4
 FEWEST_REPLICATES = 200
 """Resamples or replicates of a bootstrap, the fewest that a level of 95 % allows."""
 
@@ -224,7 +235,7 @@ STANDARD: tuple[Part, ...] = (
             "best BIC model in every stratum": Stratified(base=BEST),
             "lists by strata": lists_by_strata,
             "lists and covariates, stepwise": SelectedCovariateLogLinear(n_boot=FEWEST_REPLICATES),
-            "strata that borrow": PooledLogLinear(n_draws=500),
+            "strata that borrow": _pooled,
         },
     ),
     Part(
