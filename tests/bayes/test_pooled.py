@@ -258,6 +258,23 @@ def test_ten_thousand_places_need_no_table_of_places_by_places():
     assert design_of(setting, world.table).place.contrasts.size == 0
 
 
+def test_chains_that_fill_the_memory_are_refused():
+    world = draw_local(n_places=10_000, n_persons=20_000, rng=1)
+    with pytest.raises(CapabilityError, match=r"need .* gigabytes, more than 9; lower n_draws"):
+        PooledLogLinear(place="municipality", region="region", places=None, n_draws=50_000).fit(world.table)
+
+
+def test_chains_drawn_one_after_the_other_are_the_same_kind_of_draws(world, monkeypatch):
+    from hiddenpop.bayes import pooled_sampling
+
+    monkeypatch.setattr(pooled_sampling, "LARGEST_TRACE", 1)
+    found = setting_of(world).fit(world.table, rng=1)
+    assert found.status == "ok", found.reason
+    assert len(found.draws) == 4000
+    chains = found.draws.reshape(4, 1000)
+    assert len(np.unique(chains[:, :50], axis=0)) == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

@@ -51,12 +51,14 @@ def test_single_fits_have_a_thousand_replicates_and_every_scenario() -> None:
         "single": 1000,
         "posterior": 100,
         "strata": 100,
+        "pooled": 20,
         "bootstrap": 200,
     }
     assert {part.name: len(part.worlds()) for part in STANDARD} == {
         "single": len(LIBRARY),
         "posterior": 6,
         "strata": 7,
+        "pooled": 3,
         "bootstrap": len(LIBRARY),
     }
 

@@ -24,6 +24,7 @@ __all__ = [
     "details_of",
     "diagnostics_of",
     "prior_sets_the_answer",
+    "reweighted_median",
     "strata_frame",
 ]
 
@@ -199,12 +200,19 @@ def _prior_powers(posterior: Posterior) -> pd.DataFrame:
     rows = []
     for part, density in posterior.log_prior.items():
         for power in POWERS.get(part, OTHER_POWERS):
-            median, worth = _reweighted_median(sizes, (power - 1.0) * density.ravel())
+            median, worth = reweighted_median(sizes, (power - 1.0) * density.ravel())
             rows.append({"part": part, "power": power, "median": median, "effective_draws": worth})
     return pd.DataFrame(rows)
 
 
-def _reweighted_median(sizes: Floats, log_weight: Floats) -> tuple[float, float]:
+def reweighted_median(sizes: Floats, log_weight: Floats) -> tuple[float, float]:
+    """Median of weighted draws, and how many draws without weights they are worth.
+
+    Examples
+    --------
+    >>> reweighted_median(np.array([5.0, 7.0, 9.0]), np.log([1.0, 1.0, 2.0]))[0]
+    7.0
+    """
     weight = np.exp(log_weight - log_weight.max())
     order = np.argsort(sizes, kind="stable")
     reached = np.cumsum(weight[order])

@@ -124,8 +124,9 @@ class PooledLogLinear:
     worth 400 draws. A median that the nearly flat prior of the means moves by more than a factor of two is
     ``"not_identified"``. Strata have a status of their own.
 
-    Draws are kept of the hidden persons of every stratum and not of the effects behind them: 10,000 strata with 4,000
-    draws need about one gigabyte.
+    Draws are kept of the hidden persons of every stratum and not of the effects behind them. While a chain is drawn its
+    effects are held too: 10,000 places with four lists need five gigabytes at the default length, and what needs more
+    than eight is refused.
 
     References
     ----------

@@ -10,7 +10,12 @@ import pandas as pd
 
 from hiddenpop.bayes.convergence import HIGHEST_RHAT, effective_draws
 from hiddenpop.bayes.inference_data import inference_data
-from hiddenpop.bayes.loglinear_details import LARGEST_MOVE, OTHER_POWERS, PRIOR_DRIVEN
+from hiddenpop.bayes.loglinear_details import (
+    LARGEST_MOVE,
+    OTHER_POWERS,
+    PRIOR_DRIVEN,
+    reweighted_median,
+)
 from hiddenpop.bayes.outcome import quantiles, reach_of
 from hiddenpop.bayes.pooled_design import PooledDesign
 from hiddenpop.bayes.pooled_draws import Agreement, agreement
@@ -180,14 +185,8 @@ def prior_sets_the_answer(posterior: Posterior) -> str:
     mains = posterior.chains.draws["mean"][..., : len(posterior.design.lists)]
     log_prior = -0.5 * ((mains / posterior.prior.main_sd) ** 2).sum(axis=-1).ravel()
     sizes = posterior.sizes.ravel()
-    medians = [_reweighted_median(sizes, (power - 1.0) * log_prior) for power in (*OTHER_POWERS, 1.0)]
+    medians = [reweighted_median(sizes, (power - 1.0) * log_prior)[0] for power in (*OTHER_POWERS, 1.0)]
     return PRIOR_DRIVEN if max(medians) > LARGEST_MOVE * min(medians) else ""
-
-
-def _reweighted_median(sizes: Floats, log_weight: Floats) -> float:
-    order = np.argsort(sizes, kind="stable")
-    reached = np.cumsum(np.exp(log_weight - log_weight.max())[order])
-    return float(sizes[order][np.searchsorted(reached, 0.5 * reached[-1])])
 
 
 # --- strata -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from hiddenpop.bayes.loglinear_model import Steps
 from hiddenpop.bayes.sampling import NO_START, Chains, sample
+from hiddenpop.errors import CapabilityError
 from hiddenpop.parallel import threads
 
 __all__ = ["draw_kept", "pymc_model"]
@@ -15,6 +16,11 @@ __all__ = ["draw_kept", "pymc_model"]
 Floats = npt.NDArray[np.float64]
 
 KEPT = "kept"
+BYTES_A_STEP = 16
+"""Of nutpie for each parameter: its value and its slope."""
+
+LARGEST_TRACE, LARGEST_CHAIN = 2**31, 2**33
+
 FIRST = 1.0
 """Chains start within so much of 0, as nutpie starts PyMC's models."""
 
@@ -35,14 +41,21 @@ def draw_kept(data: Floats, n_parameters: int, n_kept: int, steps: Steps, rng: n
     Chains
         With the draws ``"kept"``.
 
+    Raises
+    ------
+    CapabilityError
+        When a single chain would fill more than eight gigabytes.
+
     Notes
     -----
-    Nutpie takes the density as it is, without PyMC between, for two reasons. Written in PyTensor the model is more than
-    a hundred operations, which take half a minute to compile for every shape of table; the density is compiled once and
-    numba keeps it on disk. And of a PyMC model nutpie stores every parameter: with ten thousand places and eleven
-    effects each 8,000 draws fill seven gigabytes several times over. PyMC's own sampler, the fallback, has the same
-    density as one operation of `pymc_model`, and does store them.
+    Nutpie takes the density as it is, without PyMC between. Written in PyTensor the model is more than a hundred
+    operations, which take half a minute to compile for every shape of table; the density is compiled once and numba
+    keeps it on disk. PyMC's own sampler, the fallback, has the same density as one operation of `pymc_model`.
+
+    While a chain is drawn, nutpie holds its parameters and its gradient at every step. Where those of all chains would
+    fill more than two gigabytes, they are drawn one after the other.
     """
+    _refuse_memory(n_parameters, steps)
     if steps.backend == "nutpie":
         return _by_nutpie(data, n_parameters, n_kept, steps, int(rng.integers(2**31)))
     return sample(
@@ -83,7 +96,41 @@ def pymc_model(data: Floats, n_parameters: int, n_kept: int) -> Any:
     return model
 
 
+def _bytes_of_chain(n_parameters: int, steps: Steps) -> int:
+    return BYTES_A_STEP * n_parameters * (steps.n_draws + steps.n_tune)
+
+
+def _refuse_memory(n_parameters: int, steps: Steps) -> None:
+    needed = _bytes_of_chain(n_parameters, steps)
+    if needed > LARGEST_CHAIN:
+        raise CapabilityError(
+            f"{n_parameters:,} effects at {steps.n_draws + steps.n_tune:,} steps of a chain need "
+            f"{needed / 1e9:.0f} gigabytes, more than {LARGEST_CHAIN / 1e9:.0f}; lower n_draws, take order=1, or "
+            f"collapse places"
+        )
+
+
 def _by_nutpie(data: Floats, n_parameters: int, n_kept: int, steps: Steps, seed: int) -> Chains:
+    together = _bytes_of_chain(n_parameters, steps) * steps.n_chains <= LARGEST_TRACE
+    calls = [steps.n_chains] if together else [1] * steps.n_chains
+    try:
+        found = [
+            _one_call(data, n_parameters, n_kept, steps, n_chains, seed + number)
+            for number, n_chains in enumerate(calls)
+        ]
+    except RuntimeError as error:
+        return Chains(draws={}, n_divergent=0, backend="nutpie", failure=f"{NO_START} ({error})")
+    return Chains(
+        draws={KEPT: np.concatenate([kept for kept, _ in found])},
+        n_divergent=sum(divergent for _, divergent in found),
+        backend="nutpie",
+    )
+
+
+def _one_call(
+    data: Floats, n_parameters: int, n_kept: int, steps: Steps, n_chains: int, seed: int
+) -> tuple[Floats, int]:
+    """Draw some chains; give what is kept, and the number of divergent draws."""
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
@@ -96,22 +143,19 @@ def _by_nutpie(data: Floats, n_parameters: int, n_kept: int, steps: Steps, seed:
         [KEPT],
         make_initial_point_fn=lambda chain_seed: _start(n_parameters, chain_seed),
     )
-    try:
-        trace = nutpie.sample(
-            compiled,
-            draws=steps.n_draws,
-            tune=steps.n_tune,
-            chains=steps.n_chains,
-            target_accept=steps.target_accept,
-            seed=seed,
-            cores=threads(steps.n_chains),
-            save_warmup=False,
-            progress_bar=False,
-        )
-    except RuntimeError as error:
-        return Chains(draws={}, n_divergent=0, backend="nutpie", failure=f"{NO_START} ({error})")
-    draws = {KEPT: np.asarray(trace.posterior[KEPT].to_numpy(), dtype=np.float64)}
-    return Chains(draws=draws, n_divergent=int(trace.sample_stats["diverging"].sum()), backend="nutpie")
+    trace = nutpie.sample(
+        compiled,
+        draws=steps.n_draws,
+        tune=steps.n_tune,
+        chains=n_chains,
+        target_accept=steps.target_accept,
+        seed=seed,
+        cores=threads(n_chains),
+        save_warmup=False,
+        progress_bar=False,
+    )
+    kept = np.asarray(trace.posterior[KEPT].to_numpy(), dtype=np.float64)
+    return kept, int(trace.sample_stats["diverging"].sum())
 
 
 def _value_and_gradient(x: Floats, data: Floats) -> tuple[float, Floats]:

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hiddenpop.bayes.outcome import sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior, number, size_gamma
+from hiddenpop.bayes.priors import Prior, check_prior, size_gamma
 from hiddenpop.bayes.thresholded_details import PROTECTED, details_of, diagnostics_of, no_posterior
 from hiddenpop.bayes.thresholded_draws import PriorTables, prior_tables, sampled
 from hiddenpop.bayes.thresholding import Problem, choose
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_level, check_whole, spec_of
+from hiddenpop.estimators.protocol import as_number, check_level, check_whole, spec_of
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
@@ -103,7 +103,7 @@ class ThresholdedLogLinear:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0.0 <= number(self.threshold) < math.inf:
+        if not 0.0 <= as_number(self.threshold) < math.inf:
             raise SettingError(
                 f"threshold={self.threshold!r} must be a number of at least 0, in standard deviations"
             )
@@ -271,7 +271,7 @@ def _checked_prior(prior: Any) -> Prior:
 
 
 def _check_spread(setting: str, value: float | None) -> None:
-    if value is not None and not SMALLEST <= number(value) <= LARGEST:
+    if value is not None and not SMALLEST <= as_number(value) <= LARGEST:
         raise SettingError(
             f"{setting}={value!r} must be a number from {SMALLEST:g} to {LARGEST:g}, or None for a flat prior"
         )

@@ -13,6 +13,7 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = [
     "Estimator",
+    "as_number",
     "check_choice",
     "check_exact",
     "check_level",
@@ -74,20 +75,20 @@ def check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
 
 def check_level(level: float) -> None:
     """Refuse a confidence level that is not between 0 and 1."""
-    number = _as_number(level)
+    number = as_number(level)
     if not 0.0 < number < 1.0:
         raise SettingError(f"level={level!r} must lie between 0 and 1, e.g. 0.95")
 
 
 def check_share(setting: str, value: float) -> None:
     """Refuse a value that is not between 0 and 1, the ends included."""
-    if not 0.0 <= _as_number(value) <= 1.0:
+    if not 0.0 <= as_number(value) <= 1.0:
         raise SettingError(f"{setting}={value!r} must be a number between 0 and 1")
 
 
 def check_whole(setting: str, value: int, *, least: int = 1) -> None:
     """Refuse a value that is not a whole number of at least `least`."""
-    number = _as_number(value)
+    number = as_number(value)
     if not least <= number < math.inf or number != int(number):
         raise SettingError(f"{setting}={value!r} must be a whole number of at least {least}")
 
@@ -106,6 +107,6 @@ def check_order(max_order: int | None) -> None:
         check_whole("max_order", max_order)
 
 
-def _as_number(value: Any) -> float:
+def as_number(value: Any) -> float:
     """Give the value as a number, nan where it is none."""
     return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)

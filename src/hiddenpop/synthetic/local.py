@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.protocol import _as_number, check_share, check_whole
+from hiddenpop.estimators.protocol import as_number, check_share, check_whole
 from hiddenpop.histories import decode
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -243,5 +243,5 @@ def _check(n_places: int, n_persons: int, probabilities: Sequence[float]) -> Non
 
 
 def _check_factor(name: str, value: float) -> None:
-    if not 1.0 <= _as_number(value) <= LARGEST:
+    if not 1.0 <= as_number(value) <= LARGEST:
         raise SettingError(f"{name}={value!r} must be a number from 1 to {LARGEST:g}")

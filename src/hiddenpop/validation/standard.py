@@ -136,16 +136,6 @@ def lists_by_strata(scenario: Scenario) -> Estimator:
     )
 
 
-def _pooled(scenario: Scenario) -> Estimator:
-    """Leave out scenarios with so few strata that nothing says how much strata differ."""
-    n_strata = len({group.strata for group in scenario.groups})
-    if n_strata < FEWEST_TO_POOL:
-        raise CapabilityError(
-            f"{n_strata} strata do not tell how much strata differ, so there is nothing to pool"
-        )
-    return PooledLogLinear(n_draws=500)
-
-
 def _searched(estimator: Estimator, most_lists: int = MOST_LISTS) -> Callable[[Scenario], Estimator]:
     """Leave out scenarios with too many lists to search all models a thousand times."""
 
@@ -182,7 +172,6 @@ WITH_STRATA = (
 )
 """Where there are covariates: lists that see some more than others, that start late, that do not tell the age."""
 
-FEWEST_TO_POOL = 4
 FEWEST_REPLICATES = 200
 """Resamples or replicates of a bootstrap, the fewest that a level of 95 % allows."""
 
@@ -235,8 +224,14 @@ STANDARD: tuple[Part, ...] = (
             "best BIC model in every stratum": Stratified(base=BEST),
             "lists by strata": lists_by_strata,
             "lists and covariates, stepwise": SelectedCovariateLogLinear(n_boot=FEWEST_REPLICATES),
-            "strata that borrow": _pooled,
         },
+    ),
+    Part(
+        name="pooled",
+        n_rep=20,
+        quick=2,
+        scenarios=("sex-and-age-three", "years-four", "gap-years-four"),
+        estimators={"strata that borrow": PooledLogLinear(n_draws=1000)},
     ),
     Part(
         name="bootstrap",
@@ -253,7 +248,8 @@ STANDARD: tuple[Part, ...] = (
     ),
 )
 """What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, with chains that are shorter than
-by default, 100 of estimators that model strata where there are some, and 200 of bootstraps, each of 200 resamples."""
+by default, 100 of estimators that model strata where there are some, 20 of strata that borrow where there are four or five of
+them, and 200 of bootstraps, each of 200 resamples."""
 
 
 def run_standard(
