@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from hiddenpop.bayes.priors import Prior, number, sd_of_odds_ratio, size_gamma
+from hiddenpop.bayes.priors import Prior, sd_of_odds_ratio, size_gamma
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.protocol import as_number
 from hiddenpop.estimators.search import default_order
 from hiddenpop.kernels.marginal_likelihood import ThetaPrior
 from hiddenpop.model import MAX_ENUMERATED_LISTS, enumerate_models, model_space_size
@@ -127,7 +128,7 @@ def theta_prior(odds_ratio: float, main_effect_sd: float, prior: Prior) -> Theta
 
 def check_inclusion(inclusion: Any) -> None:
     """Refuse a prior probability of an interaction that is not between 0 and 1; None weighs all models alike."""
-    if inclusion is not None and not 0.0 < number(inclusion) < 1.0:
+    if inclusion is not None and not 0.0 < as_number(inclusion) < 1.0:
         raise SettingError(
             f"inclusion={inclusion!r} must lie between 0 and 1, the ends excluded, or be None for equal weights"
         )

@@ -9,9 +9,9 @@ import pandas as pd
 
 from hiddenpop.bayes.identifying_details import PROTECTED, assumption_in_words, details_of, diagnostics_of
 from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, draw_cells, median_xi
-from hiddenpop.bayes.priors import check_count, number
+from hiddenpop.bayes.priors import check_count
 from hiddenpop.errors import CapabilityError, SettingError
-from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
+from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole, spec_of
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
@@ -314,7 +314,7 @@ def _checked_xi(xi: Any) -> Xi:
 
 
 def _checked_number(what: str, value: Any, hint: str) -> float:
-    checked = number(value)
+    checked = as_number(value)
     if not SMALLEST <= checked <= LARGEST:
         raise SettingError(f"{what}={value!r} must be a number above 0; {hint}")
     return checked

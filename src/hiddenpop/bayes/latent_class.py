@@ -11,11 +11,11 @@ import numpy.typing as npt
 from hiddenpop.bayes.latent_class_details import PROTECTED, Posterior, details_of, diagnostics_of, measured
 from hiddenpop.bayes.latent_class_model import draw_by_nuts
 from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_prior, number, size_gamma
+from hiddenpop.bayes.priors import Prior, check_prior, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
+from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
 from hiddenpop.kernels.hamiltonian import Tempered, tempered, tuned_ladder
 from hiddenpop.kernels.latent_class import LatentClassData, draw_sizes, latent_class_data, starts
 from hiddenpop.provenance import make_provenance
@@ -301,7 +301,7 @@ def _estimate(
 
 def _checked_concentration(value: Any) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, tuple | list) else ()
-    shape, rate = (number(part) for part in pair) if len(pair) == 2 else (math.nan, math.nan)
+    shape, rate = (as_number(part) for part in pair) if len(pair) == 2 else (math.nan, math.nan)
     if not (0.0 < shape < math.inf and 0.0 < rate < math.inf):
         raise SettingError(
             f"concentration_prior={value!r} must be the shape and the rate of a gamma distribution, two numbers "
@@ -311,5 +311,5 @@ def _checked_concentration(value: Any) -> tuple[float, float]:
 
 
 def _check_inside(setting: str, value: Any) -> None:
-    if not 0.0 < number(value) < 1.0:
+    if not 0.0 < as_number(value) < 1.0:
         raise SettingError(f"{setting}={value!r} must lie between 0 and 1, the ends left out")

@@ -25,10 +25,10 @@ from hiddenpop.bayes.pooled_details import (
 )
 from hiddenpop.bayes.pooled_draws import draw_sizes
 from hiddenpop.bayes.pooled_model import PooledPrior, draw_chains
-from hiddenpop.bayes.priors import check_between, number, sd_of_odds_ratio
+from hiddenpop.bayes.priors import check_between, sd_of_odds_ratio
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
+from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, RNGLike
@@ -383,7 +383,7 @@ def _checked_residents(residents: Any) -> Any:
 
 
 def _residents_of(level: Any, value: Any) -> float:
-    given = float(value) if isinstance(value, np.number) else number(value)
+    given = float(value) if isinstance(value, np.number) else as_number(value)
     if not 0.0 < given < math.inf:
         raise SettingError(f"residents of {level!r} are {value!r}; give a number above 0")
     return given
@@ -392,7 +392,7 @@ def _residents_of(level: Any, value: Any) -> float:
 def _checked_level_prior(prior: Any) -> tuple[float, float] | None:
     if prior is None:
         return None
-    given = tuple(map(number, prior)) if isinstance(prior, tuple | list) else ()
+    given = tuple(map(as_number, prior)) if isinstance(prior, tuple | list) else ()
     if len(given) != 2 or not 0.0 < given[0] < math.inf or not 1.0 < given[1] <= LARGEST_ODDS:
         raise SettingError(
             f"level_prior={prior!r} must be the expected persons in a typical stratum and the factor that they are "

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.errors import ModelError, SettingError
+from hiddenpop.estimators.protocol import as_number
 from hiddenpop.kernels.graph_density import SizePrior
 from hiddenpop.kernels.graphs import DecomposableGraphs
 from hiddenpop.model import HierarchicalModel
@@ -55,7 +55,7 @@ def check_count(setting: str, count: Any, least: float, most: float, word: str) 
     """Refuse a prior count of a cell that is neither a number within its limits nor the word for one person in all."""
     if isinstance(count, str) and count == word:
         return count
-    checked = number(count)
+    checked = as_number(count)
     if not least <= checked <= most:
         raise SettingError(
             f"{setting}={count!r} must be a number from {least:g} to {most:g}, the prior persons of a cell, or "
@@ -66,7 +66,7 @@ def check_count(setting: str, count: Any, least: float, most: float, word: str) 
 
 def check_between(setting: str, value: Any, *, above: float, at_most: float) -> float:
     """Refuse what is no number above a limit and at most another."""
-    checked = number(value)
+    checked = as_number(value)
     if not above < checked <= at_most:
         raise SettingError(f"{setting}={value!r} must be a number above {above:g} and at most {at_most:g}")
     return checked
@@ -77,7 +77,7 @@ def check_prior(prior: Any) -> Prior:
     if isinstance(prior, str) and prior in NAMED:
         return prior
     if isinstance(prior, tuple | list) and len(prior) == 3 and prior[0] == NEGATIVE_BINOMIAL:
-        mean, shape = number(prior[1]), number(prior[2])
+        mean, shape = as_number(prior[1]), as_number(prior[2])
         if 0.0 < mean < math.inf and 0.0 < shape < math.inf:
             return NEGATIVE_BINOMIAL, mean, shape
     raise SettingError(f"prior={prior!r} is not one of {PRIOR_HELP}")
@@ -185,7 +185,7 @@ def check_log_prior(
             "log_prior takes the place of prior and needs n_missing, the dark figures it stands for"
         )
     numbers = tuple(
-        -math.inf if x is None else number(x) for x in np.asarray(log_prior, dtype=object).tolist()
+        -math.inf if x is None else as_number(x) for x in np.asarray(log_prior, dtype=object).tolist()
     )
     expected = limits[1] - limits[0] + 1
     if len(numbers) != expected:
@@ -207,11 +207,11 @@ def check_graph_prior(graph_prior: Any) -> GraphPrior | None:
         graph_prior = tuple(graph_prior.items())
     entries = tuple(graph_prior) if isinstance(graph_prior, Sequence | np.ndarray) else ()
     if entries and all(isinstance(entry, tuple | list) and len(entry) == 2 for entry in entries):
-        pairs = tuple((str(name), number(weight)) for name, weight in entries)
+        pairs = tuple((str(name), as_number(weight)) for name, weight in entries)
         weights: tuple[float, ...] = tuple(weight for _, weight in pairs)
         result: GraphPrior = pairs
     else:
-        result = weights = tuple(number(weight) for weight in entries)
+        result = weights = tuple(as_number(weight) for weight in entries)
     if not weights or not all(0.0 <= weight < math.inf for weight in weights) or not any(weights):
         raise SettingError(
             "graph_prior must give weights of at least 0, not all 0: a mapping such as {'[12,3]': 2.0, '[13,2]': 1.0} "
@@ -279,10 +279,5 @@ def _position(name: str, known: dict[tuple[int, ...], int], lists: tuple[str, ..
 
 
 def _is_whole(value: Any) -> bool:
-    count = number(value)
+    count = as_number(value)
     return 0.0 <= count < math.inf and count == int(count)
-
-
-def number(value: Any) -> float:
-    """Give the value as a number, nan where it is none."""
-    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)

@@ -248,8 +248,8 @@ STANDARD: tuple[Part, ...] = (
     ),
 )
 """What is run: 1,000 replicates of single fits, 100 of posteriors in six scenarios, with chains that are shorter than
-by default, 100 of estimators that model strata where there are some, 20 of strata that borrow where there are four or five of
-them, and 200 of bootstraps, each of 200 resamples."""
+by default, 100 of estimators that model strata where there are some, 20 of strata that borrow where there are four or
+five of them, and 200 of bootstraps, each of 200 resamples."""
 
 
 def run_standard(
