@@ -68,6 +68,10 @@ SIGNATURES = {
     ),
     "Comparison": "(labels, estimates)",
     "Coverage": "(list, covariate, levels)",
+    "CovariateLogLinear": (
+        "(*, model='main-effects', coding=(), levels=(), combinations='crossed', structural_zeros=(), "
+        "interval='bootstrap', n_boot=1000, level=0.95)"
+    ),
     "DecomposableAveraging": (
         "(*, delta='2^-K', prior='reciprocal', log_prior=None, link_weight=1.0, graph_prior=None, n_missing=None, "
         "max_missing=None, n_draws=4000, level=0.95)"
@@ -89,11 +93,21 @@ SIGNATURES = {
     ),
     "LincolnPetersen": "(*, lists=None, interval='profile', level=0.95)",
     "LogLinear": "(*, model='independence', interval='profile', level=0.95)",
+    "PooledLogLinear": (
+        "(*, place=None, year=None, region=None, places=None, residents=None, order=2, odds_ratio=10.0, spread=5.0, "
+        "interaction_spread=2.0, size_spread=100.0, year_step=2.0, main_effect_sd=10.0, level_prior=None, "
+        "n_draws=2000, n_tune=500, n_chains=4, target_accept=0.9, backend='nutpie', level=0.95)"
+    ),
     "SampleCoverage": "(*, variant='high', level=0.95)",
+    "SelectedCovariateLogLinear": (
+        "(*, minimal='main-effects', maximal='all-pairs', criterion='bic', coding=(), levels=(), "
+        "combinations='crossed', structural_zeros=(), interval='bootstrap', n_boot=1000, level=0.95)"
+    ),
     "SelectedLogLinear": (
         "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
         "max_fits=200000, n_steps=20000, interval='profile', level=0.95)"
     ),
+    "Stratified": "(*, base=<factory>, by=(), without_estimate='none', level=0.95)",
     "ThresholdedLogLinear": (
         "(*, threshold=2.0, order=2, prior_variance=1.0, main_effect_sd=None, prior='reciprocal', n_draws=4000, "
         "n_tune=500, n_chains=4, level=0.95)"
