@@ -18,7 +18,8 @@ N_PLACES, YEAR = 342, 2019
 def world():
     """A world in which every municipality of a country has a share, a twentieth of the persons in the largest."""
     places = tuple(
-        Municipality(code=f"{i:04d}", name=f"place {i}", weight=20.0 / (i + 1)) for i in range(1, N_PLACES + 1)
+        Municipality(code=f"{i:04d}", name=f"place {i}", weight=20.0 / (i + 1))
+        for i in range(1, N_PLACES + 1)
     )
     settings = dataclasses.replace(read_settings(), municipality=places)
     return draw_world(size=25_000, settings=settings, rng=1)
