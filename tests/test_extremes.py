@@ -83,11 +83,17 @@ def refuses_two_lists(case, table):
     return case[0] == "sample_coverage" and ("variant", "independent") not in case[1]
 
 
-# A bootstrap fits a thousand times: its extremes belong to the slow suite.
-AT_ONCE = [
-    pytest.param(c, marks=pytest.mark.slow if c[0] == "bootstrapped" or compiles_long(c) else (), id=label(c))
-    for c in VARIANTS
-]
+# A bootstrap fits a thousand times: its extremes belong to the slow suite, as do those of every choice of a search that
+# is bootstrapped beside its default.
+def takes_long(case):
+    return (
+        case[0] == "bootstrapped"
+        or compiles_long(case)
+        or (case[0] == "covariate_selected" and case[1] != ())
+    )
+
+
+AT_ONCE = [pytest.param(c, marks=pytest.mark.slow if takes_long(c) else (), id=label(c)) for c in VARIANTS]
 
 
 @pytest.mark.parametrize("name", EXTREMES)

@@ -94,6 +94,7 @@ def test_settings_come_back_from_their_json_form(world):
     assert hash(setting) == hash(PooledLogLinear(**plain))
 
 
+@pytest.mark.slow
 def test_a_place_without_persons_borrows_its_size_from_its_residents():
     world = draw_local(n_places=40, n_persons=3000, spread=1.5, rng=4)
     residents = dict.fromkeys(world.places, 10_000.0)
@@ -114,6 +115,7 @@ def test_without_settings_every_stratum_is_a_place():
     assert PooledLogLinear(**SHORT).fit(world.table, rng=1).status == "ok"
 
 
+@pytest.mark.slow
 def test_places_where_no_list_operates_borrow_their_size_from_the_region():
     cells = {"s": [20, 18, 2, 22, 2, 2, 1], "n": [200, 180, 20, 220, 20, 20, 10]}
     rows = [
@@ -137,6 +139,7 @@ def test_places_where_no_list_operates_borrow_their_size_from_the_region():
     assert named["s9"] == pytest.approx(named["s0"], rel=0.3)
 
 
+@pytest.mark.slow
 def test_years_walk_and_what_lies_between_two_years_is_near_them():
     world = draw_local(n_places=15, n_persons=6000, years=(2015, 2016, 2017, 2018), growth=1.4, rng=2)
     setting = PooledLogLinear(place="municipality", region="region", year="year", n_draws=2000)
@@ -155,6 +158,7 @@ def test_years_walk_and_what_lies_between_two_years_is_near_them():
 # --- lists that do not operate ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_list_that_does_not_operate_is_not_read_as_one_that_saw_nobody():
     world = draw_local(n_places=20, n_persons=8000, exponent=0.3, spread=1.5, odds_ratio=1.0, rng=5)
     frame = world.table.to_frame()
@@ -196,6 +200,7 @@ CUT = {"million millions": {"n_draws": 100, "n_tune": 100, "n_chains": 2}}
 """Nothing converges there: mean and places move together, by a millionth of what their prior leaves them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXTREMES)
 @pytest.mark.filterwarnings("ignore:list .* caught everybody")
 def test_an_extreme_table_gets_an_answer_or_a_status(name):
