@@ -9,10 +9,12 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.lattice import _solve
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-__all__ = ["factor", "fit_cells", "fit_tables", "likelihood_bound", "one_thread", "solve"]
+__all__ = ["factor", "fit_cells", "fit_tables", "likelihood_bound", "one_thread"]
 
 START_OFFSET = 0.1
 DECREMENT_TOLERANCE = 1e-11
@@ -65,22 +67,6 @@ def factor(gram: Floats, lower: Floats) -> int:
 
 
 @nb.njit(cache=True)
-def solve(lower: Floats, vector: Floats) -> None:
-    """Solve with the Cholesky factor in place; aliased parameters get 0."""
-    p = lower.shape[0]
-    for i in range(p):
-        value = vector[i]
-        for k in range(i):
-            value -= lower[i, k] * vector[k]
-        vector[i] = value / lower[i, i] if lower[i, i] > 0.0 else 0.0
-    for i in range(p - 1, -1, -1):
-        value = vector[i]
-        for k in range(i + 1, p):
-            value -= lower[k, i] * vector[k]
-        vector[i] = value / lower[i, i] if lower[i, i] > 0.0 else 0.0
-
-
-@nb.njit(cache=True)
 def _log_likelihood(counts: Floats, linear: Floats, means: Floats) -> float:
     """Fill `means` and return the Poisson log-likelihood up to a constant; minus infinity where it overflows."""
     total = 0.0
@@ -121,7 +107,7 @@ def _cold_start(design: Floats, counts: Floats, lower: Floats, coefficients: Flo
     weights = counts + START_OFFSET
     factor(_gram(design, weights), lower)
     coefficients[:] = np.dot(design.T, weights * np.log(weights))
-    solve(lower, coefficients)
+    _solve(lower, coefficients.shape[0], coefficients)
 
 
 @nb.njit(cache=True)
@@ -171,7 +157,7 @@ def _climb(
         frozen = factor(_gram(design, means), lower)
         score = np.dot(design.T, counts - means)
         step = score.copy()
-        solve(lower, step)
+        _solve(lower, step.shape[0], step)
         decrement = np.dot(score, step)
         moved = np.dot(design, step)
         if frozen == 0 and needed > -np.inf and likelihood_bound(means * (1.0 + moved)) < needed:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.hidden_faces import empty_margins
-from hiddenpop.kernels.poisson_batch import factor, fit_cells, likelihood_bound, one_thread, solve
+from hiddenpop.kernels.lattice import _solve
+from hiddenpop.kernels.poisson_batch import factor, fit_cells, likelihood_bound, one_thread
 
 __all__ = ["SearchSpace", "Step", "stepwise_path"]
 
@@ -262,7 +263,7 @@ def _start(state: _State, gram: Floats, columns: Ints) -> Floats:
         lower = np.zeros((len(columns), len(columns)))
         factor(gram[np.ix_(columns, columns)], lower)
         shift = gram[np.ix_(columns, dropped)] @ start[dropped]
-        solve(lower, shift)
+        _solve(lower, len(shift), shift)
         start[columns] += shift
     return start[columns]
 
@@ -341,7 +342,7 @@ def _bound(rows: Floats, counts: Floats, means: Floats, weights: Floats, product
     lower = np.zeros_like(products)
     factor(products, lower)
     move = score.copy()
-    solve(lower, move)
+    _solve(lower, len(move), move)
     if np.abs(products @ move - score).max(initial=0.0) > MARGIN_TOLERANCE:
         return np.inf
     return float(likelihood_bound(means + weights * (rows @ move)))

@@ -1,6 +1,5 @@
 """`ranks`: which groups are the largest, and how sure that is."""
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from hiddenpop.monitor.groups import (
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median
 from hiddenpop.monitor.rates import read_residents
+from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.trend import share_name
 from hiddenpop.monitor.withhold import marked, withheld_rows
 from hiddenpop.result import Estimate
@@ -41,7 +41,7 @@ MOST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Ranks:
+class Ranks(Told):
     """The order of groups by size, or by rate per residents.
 
     Attributes
@@ -111,12 +111,6 @@ class Ranks:
         from hiddenpop.plotting import ranking_plot
 
         return ranking_plot(self, ax=ax, **options)
-
-    def __repr__(self) -> str:
-        return f"<Ranks of {self.text()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,6 +1,5 @@
 """`rates`: persons per so many residents."""
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from hiddenpop.monitor.groups import (
     strata_of,
 )
 from hiddenpop.monitor.subgroups import figures_of, total_of
+from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_with_total
 from hiddenpop.result import Estimate
 from hiddenpop.table import TableSummary
@@ -39,7 +39,7 @@ MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Rates:
+class Rates(Told):
     """Persons per so many residents, by groups.
 
     Attributes
@@ -94,12 +94,6 @@ class Rates:
         from hiddenpop.plotting import part_plot
 
         return part_plot(self, ax=ax, **options)
-
-    def __repr__(self) -> str:
-        return f"<Rates of {self.text()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 def rate_text(rate: float) -> str:

@@ -1,6 +1,5 @@
 """`subgroups` and `subgroup`: how many there are in a part of the population, and what share that is."""
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from hiddenpop.monitor.groups import (
     strata_of,
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median
+from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_with_total
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.table import TableSummary
@@ -39,7 +39,7 @@ FIGURES = ("n_observed", "n_hat", "low", "high", "status", "share", "share_low",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Subgroups:
+class Subgroups(Told):
     """Parts of a population.
 
     Attributes
@@ -89,12 +89,6 @@ class Subgroups:
         from hiddenpop.plotting import part_plot
 
         return part_plot(self, ax=ax, **options)
-
-    def __repr__(self) -> str:
-        return f"<Subgroups of {self.text()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 def _line(row: "pd.Series[Any]", by: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """`trend`: how many there were year by year, and what changed."""
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from hiddenpop.monitor.groups import (
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median, simultaneous_band, upward_share
 from hiddenpop.monitor.subgroups import persons_in_words
+from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_rows
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.table import TableSummary
@@ -49,7 +49,7 @@ CHANGE_FIGURES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Trend:
+class Trend(Told):
     """Numbers year by year, and the changes between them.
 
     Attributes
@@ -118,12 +118,6 @@ class Trend:
         from hiddenpop.plotting import subgroup_plot, trend_plot
 
         return subgroup_plot(self, ax=ax, **options) if self.by else trend_plot(self, ax=ax, **options)
-
-    def __repr__(self) -> str:
-        return f"<Trend of {self.text()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 PAIR = ("from_year", "to_year")

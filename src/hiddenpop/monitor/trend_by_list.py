@@ -1,6 +1,5 @@
 """`trend_by_list`: whether a trend is one of the population or of a single list."""
 
-import html
 import math
 import warnings
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from hiddenpop.errors import HiddenpopError, HiddenpopWarning
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.histories import decode
 from hiddenpop.monitor.groups import level_order
+from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.trend import Trend, trend
 from hiddenpop.table import CaptureTable, RNGLike, TableSummary
 
@@ -28,7 +28,7 @@ NONE_DROPPED = "(none)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TrendByList:
+class TrendByList(Told):
     """A trend on all lists, and on all but one.
 
     Attributes
@@ -66,12 +66,6 @@ class TrendByList:
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw the trend on all lists (`hiddenpop.plotting.trend_plot`)."""
         return self.trends[0].plot(ax, **options)
-
-    def __repr__(self) -> str:
-        return f"<TrendByList of {self.text()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 def _direction_line(row: "pd.Series[Any]") -> str:

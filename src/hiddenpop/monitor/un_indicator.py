@@ -1,6 +1,5 @@
 """`un_indicator`: SDG indicator 16.2.2, victims of trafficking per 100,000 residents, as the UN tables it."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from hiddenpop.monitor.groups import (
     strata_of,
 )
 from hiddenpop.monitor.rates import Residents, read_residents
+from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_groups
 from hiddenpop.result import Estimate
 from hiddenpop.table import TableSummary
@@ -70,7 +70,7 @@ FIGURES = ("Value", "LowerBound", "UpperBound", "Status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class UNIndicator:
+class UNIndicator(Told):
     """Indicator 16.2.2 in the columns of the UN's global SDG database.
 
     Attributes
@@ -110,12 +110,6 @@ class UNIndicator:
         ]
         head = f"{self.table.name}: indicator 16.2.2, per 100,000 residents ({self.estimator}; {self.level:.0%} bounds)"
         return "\n".join([head, *lines, *(f"  note: {note}" for note in self.notes)])
-
-    def __repr__(self) -> str:
-        return f"<UNIndicator of {self.text()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 def un_indicator(
