@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -365,3 +368,21 @@ def test_pymc_draws_from_the_same_posterior(world, estimate):
     )
     assert np.abs(apart).max() < 0.25
     assert np.median(other.draws) == pytest.approx(np.median(estimate.draws), rel=0.03)
+
+
+def test_the_first_fit_of_a_day_says_nothing_of_its_libraries(tmp_path):
+    """ArviZ warns once a day, as a file in the folder of caches tells it."""
+    script = (
+        "from hiddenpop import PooledLogLinear\n"
+        "from hiddenpop.synthetic.local import draw_local\n"
+        "table = draw_local(n_places=5, n_persons=300, rng=1).table\n"
+        "PooledLogLinear(n_draws=100, n_tune=100, n_chains=2).fit(table, rng=1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

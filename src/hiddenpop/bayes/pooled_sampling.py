@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.bayes.loglinear_model import Steps
-from hiddenpop.bayes.sampling import NO_START, Chains, sample
+from hiddenpop.bayes.sampling import NO_START, Chains, quietly, sample
 from hiddenpop.errors import CapabilityError
 from hiddenpop.parallel import threads
 
@@ -114,10 +114,11 @@ def _by_nutpie(data: Floats, n_parameters: int, n_kept: int, steps: Steps, seed:
     together = _bytes_of_chain(n_parameters, steps) * steps.n_chains <= LARGEST_TRACE
     calls = [steps.n_chains] if together else [1] * steps.n_chains
     try:
-        found = [
-            _one_call(data, n_parameters, n_kept, steps, n_chains, seed + number)
-            for number, n_chains in enumerate(calls)
-        ]
+        with quietly():
+            found = [
+                _one_call(data, n_parameters, n_kept, steps, n_chains, seed + number)
+                for number, n_chains in enumerate(calls)
+            ]
     except RuntimeError as error:
         return Chains(draws={}, n_divergent=0, backend="nutpie", failure=f"{NO_START} ({error})")
     return Chains(

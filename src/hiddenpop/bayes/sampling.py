@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hiddenpop.bayes.inference_data import REFACTOR_NOTICE
 from hiddenpop.parallel import threads
 
-__all__ = ["BACKENDS", "SAMPLER_PACKAGES", "Backend", "Chains", "sample"]
+__all__ = ["BACKENDS", "SAMPLER_PACKAGES", "Backend", "Chains", "quietly", "sample"]
 
 Floats = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -111,7 +111,7 @@ def sample(
     seed = int(rng.integers(2**31))
     run = _by_nutpie if backend == "nutpie" else _by_pymc
     steps = {"draws": n_draws, "tune": n_tune, "chains": n_chains, "target_accept": target_accept}
-    with _quietly():
+    with quietly():
         trace = run(build, key, data, seed, steps)
     if isinstance(trace, str):
         return Chains(draws={}, n_divergent=0, backend=backend, failure=trace)
@@ -122,7 +122,7 @@ def sample(
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Leave two notices out: that ArviZ changes, and that PyTensor finds no BLAS of C (numba has that of scipy)."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=REFACTOR_NOTICE, category=FutureWarning)
