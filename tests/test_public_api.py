@@ -50,7 +50,7 @@ NAMES = [
 SIGNATURES = {
     "AveragedLogLinear": (
         "(*, criterion='bic', max_order=None, admissible='finite', count='all', search='exhaustive', outside=0.001, "
-        "max_fits=200000, level=0.95)"
+        "max_fits=200000, level=0.95, odds_ratios=(), xi=1.0)"
     ),
     "BayesianLogLinear": (
         "(*, order=2, prior_family='normal', odds_ratio=10.0, n_active=None, global_scale=None, main_effect_sd=10.0, "
@@ -91,8 +91,8 @@ SIGNATURES = {
         "n_tune=500, n_chains=4, n_temperatures=14, lowest_power=0.08, n_sweeps=None, target_accept=None, "
         "backend='nutpie', level=0.95)"
     ),
-    "LincolnPetersen": "(*, lists=None, interval='profile', level=0.95)",
-    "LogLinear": "(*, model='independence', interval='profile', level=0.95)",
+    "LincolnPetersen": "(*, lists=None, interval='profile', level=0.95, odds_ratios=())",
+    "LogLinear": "(*, model='independence', interval='profile', level=0.95, odds_ratios=(), xi=1.0)",
     "PooledLogLinear": (
         "(*, place=None, year=None, region=None, places=None, residents=None, order=2, odds_ratio=10.0, spread=5.0, "
         "interaction_spread=2.0, size_spread=100.0, year_step=2.0, main_effect_sd=10.0, level_prior=None, "
@@ -105,7 +105,8 @@ SIGNATURES = {
     ),
     "SelectedLogLinear": (
         "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
-        "max_fits=200000, n_steps=20000, interval='profile', level=0.95)"
+        "max_fits=200000, n_steps=20000, interval='profile', level=0.95, "
+        "odds_ratios=(), xi=1.0)"
     ),
     "Stratified": "(*, base=<factory>, by=(), without_estimate='none', level=0.95)",
     "ThresholdedLogLinear": (

@@ -11,9 +11,10 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
+from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive
 from hiddenpop.estimators.exact import weighty
-from hiddenpop.estimators.loglinear import PROTECTED
-from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.loglinear import PROTECTED, counts_under
+from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import (
     check_choice,
     check_exact,
@@ -116,6 +117,11 @@ class AveragedLogLinear:
     max_fits : int
         For ``"exact"``: give up after so many fits; the estimate is then ``"not_converged"``.
     level : float
+    odds_ratios : tuple of (str, str, float), or mapping
+        As for `LogLinear`: pairs of lists with a fixed odds ratio. The average is over models without the pair, and
+        without any interaction that contains it.
+    xi : float
+        As for `LogLinear`.
 
     Raises
     ------
@@ -152,6 +158,8 @@ class AveragedLogLinear:
     outside: float = 1e-3
     max_fits: int = 200_000
     level: float = 0.95
+    odds_ratios: OddsRatios = ()
+    xi: float = 1.0
 
     def __post_init__(self) -> None:
         check_choice("criterion", self.criterion, CRITERIA)
@@ -163,6 +171,8 @@ class AveragedLogLinear:
         check_exact(self.search, self.count)
         check_level(self.level)
         check_order(self.max_order)
+        object.__setattr__(self, "odds_ratios", as_odds_ratios(self.odds_ratios))
+        object.__setattr__(self, "xi", check_positive("xi", self.xi))
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
         """Average over the models of the space.
@@ -183,7 +193,7 @@ class AveragedLogLinear:
         CapabilityError
             For more than six lists, and as for `LogLinear`.
         """
-        data = list_counts(table, estimator=self.name)
+        data = counts_under(self, table)
         rule = Rule(self.criterion, self.count, self.admissible)
         tried, found = self._search(data, rule)
         tried = tried.ranked(data, rule)

@@ -68,6 +68,8 @@ def exact(
         exists=rule.admissible == "exists",
         window=window,
         max_fits=max_fits,
+        offset=data.offset,
+        without=data.without,
     )
     # Where no model has a finite criterion, the main effects stand for the space.
     tried = evaluate(data, found.term_sets or (HierarchicalModel.independence(data.n_lists).term_set,))
@@ -139,6 +141,8 @@ def weighty(
         criterion=rule.criterion,
         max_order=order,
         exists=rule.admissible == "exists",
+        offset=data.offset,
+        without=data.without,
     )
     penalty = penalties(rule.criterion, len(data.counts), data.n_observed)[: len(sizes)]
     above = penalty - float(best.values[best.admissible].min(initial=np.inf))

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.criteria import criteria_of
+from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive, without_terms
 from hiddenpop.estimators.outcome import (
     INTERVALS,
     IntervalMethod,
@@ -39,7 +40,7 @@ PROTECTED = (
 )
 """Details that give small counts away: a few exact figures of a fit can be solved for the cells behind them."""
 
-__all__ = ["PROTECTED", "LogLinear", "estimate_of_model", "model_for"]
+__all__ = ["PROTECTED", "LogLinear", "counts_under", "estimate_of_model", "model_for"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,11 @@ class LogLinear:
         Profile likelihood (Cormack 1992) by default.
     level : float
         Confidence level.
+    odds_ratios : tuple of (str, str, float), or mapping
+        Pairs of lists whose odds ratio, given absence from all other lists, is fixed and not estimated: what the data
+        cannot check, for sensitivity analysis. The pair and every interaction that contains it leave the model.
+    xi : float
+        What the interaction of all lists is assumed to be, 1 for none. It multiplies the dark figure by ``1/xi``.
 
     Raises
     ------
@@ -74,11 +80,18 @@ class LogLinear:
     reported whenever the intercept is determined there; otherwise the status says whether the dark figure is
     unbounded, pushed to 0, or not identified.
 
+    ``xi`` is ``exp(u)`` for an odd and ``exp(-u)`` for an even number of lists, with u the interaction of all of them
+    and the unobserved cell as reference (Aleshin-Guendel, Sadinle & Wakefield 2021). A larger ``xi`` gives fewer hidden
+    persons; for two lists their odds ratio is ``1/xi``.
+
     References
     ----------
     Fienberg, S. E. (1972). Biometrika 59(3), 591-603. doi:10.1093/biomet/59.3.591
     Cormack, R. M. (1992). Biometrics 48(2), 567-576. doi:10.2307/2532310
     Fienberg, S. E. and Rinaldo, A. (2012). Annals of Statistics 40(2), 996-1023. doi:10.1214/12-AOS986
+    Gerritse, S. C., van der Heijden, P. G. M. and Bakker, B. F. M. (2015). Journal of Official Statistics 31(3),
+    357-379. doi:10.1515/jos-2015-0022
+    Aleshin-Guendel, S., Sadinle, M. and Wakefield, J. (2021). arXiv:2101.09304.
 
     Examples
     --------
@@ -93,12 +106,16 @@ class LogLinear:
     model: str | HierarchicalModel = "independence"
     interval: IntervalMethod = "profile"
     level: float = 0.95
+    odds_ratios: OddsRatios = ()
+    xi: float = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str | HierarchicalModel):
             raise ModelError(f"model={self.model!r} is neither text such as '[12,3]' nor a HierarchicalModel")
         check_choice("interval", self.interval, INTERVALS)
         check_level(self.level)
+        object.__setattr__(self, "odds_ratios", as_odds_ratios(self.odds_ratios))
+        object.__setattr__(self, "xi", check_positive("xi", self.xi))
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
         """Estimate the population size behind `table`.
@@ -120,24 +137,32 @@ class LogLinear:
         CapabilityError
             If the table has gaps in coverage, censored cells, or fewer than two lists that caught somebody.
         """
-        whole = model_for(self.model, table)
-        data = list_counts(table, estimator=self.name)
-        model = whole.restrict(data.kept)
-        fit = fit_model(data.counts, terms_of(model), data.n_lists)
+        data, model = self._asked(table)
+        fit = fit_model(data.counts, terms_of(model), data.n_lists, data.offset)
         return estimate_of_model(
             spec_of(self), table, data, model, fit, level=self.level, interval=self.interval, rng=rng
         )
 
     def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
         """Give the number and the model of `fit`, without interval and tables; inf or nan where there is none."""
-        data = list_counts(table, estimator=self.name)
-        model = model_for(self.model, table).restrict(data.kept)
+        data, model = self._asked(table)
         return number_of_model(data, model), str(model)
+
+    def _asked(self, table: CaptureTable) -> tuple[ListCounts, HierarchicalModel]:
+        """Count, and read the model for the lists that caught somebody, less what is fixed."""
+        whole = model_for(self.model, table)
+        data = counts_under(self, table)
+        return data, without_terms(whole.restrict(data.kept), data.without)
+
+
+def counts_under(setting: Any, table: CaptureTable) -> ListCounts:
+    """Count for an estimator whose settings may fix odds ratios and the highest-order interaction."""
+    return list_counts(table, estimator=setting.name, odds_ratios=setting.odds_ratios, xi=setting.xi)
 
 
 def number_of_model(data: ListCounts, model: HierarchicalModel) -> float:
     """Give the population size under a model; inf where unbounded, nan where there is none for another reason."""
-    fit = fit_model(data.counts, terms_of(model), data.n_lists)
+    fit = fit_model(data.counts, terms_of(model), data.n_lists, data.offset)
     return data.n_observed + fit.n0 if fit.converged else math.nan
 
 

@@ -136,7 +136,7 @@ def model_interval(
         low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, method)
         name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[method]
         return Interval(n + low, n + high, level, f"{name}, {known}"), {}
-    profile = profile_of_model(data.counts, terms_of(model), data.n_lists, fit.n0, level)
+    profile = profile_of_model(data.counts, terms_of(model), data.n_lists, fit.n0, level, data.offset)
     fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
     extras = {"profile_maximum": profile.maximiser, "profile_reason": profile.reason}
     # The profile runs on the persons of the fitted table, which for two of many lists are fewer than those observed.
@@ -248,7 +248,7 @@ def _bootstrap_p_value(
         .multinomial(data.n_observed, expected / expected.sum(), size=size)
         .astype(np.float64)
     )
-    deviances = refit_deviances(tables, terms_of(model), data.n_lists)
+    deviances = refit_deviances(tables, terms_of(model), data.n_lists, data.offset)
     worse = int(np.sum(deviances >= fit.deviance - DEVIANCE_ROUNDING))
     return (1 + worse) / (1 + size), size
 

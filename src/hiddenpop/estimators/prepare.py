@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning
+from hiddenpop.estimators.dependence import OddsRatios, offset_of, remarks
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
@@ -35,6 +36,10 @@ class ListCounts:
     diagnostics : tuple of Diagnostic
     has_small : bool
         Whether a cell holds so few people that a table that is not public must hide it.
+    offset : ndarray of float, shape (2**t,), or None
+        Added to the log mean of each history: what is assumed of the lists and not estimated.
+    without : int
+        Term set of the interactions whose place the offset takes.
     """
 
     counts: npt.NDArray[np.float64]
@@ -44,6 +49,8 @@ class ListCounts:
     n_observed: int
     diagnostics: tuple[Diagnostic, ...]
     has_small: bool
+    offset: npt.NDArray[np.float64] | None = None
+    without: int = 0
 
     @property
     def n_lists(self) -> int:
@@ -51,7 +58,14 @@ class ListCounts:
         return len(self.lists)
 
 
-def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) -> ListCounts:
+def list_counts(
+    table: CaptureTable,
+    *,
+    estimator: str,
+    minimum_lists: int = 2,
+    odds_ratios: OddsRatios = (),
+    xi: float = 1.0,
+) -> ListCounts:
     """Add up strata, leave out empty lists, and refuse what an estimator for lists cannot treat.
 
     Parameters
@@ -61,6 +75,10 @@ def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) 
         Name for the messages.
     minimum_lists : int
         Fewest lists that the estimator needs.
+    odds_ratios : tuple of (str, str, float)
+        Fixed odds ratios of pairs of lists.
+    xi : float
+        What the highest-order interaction is assumed to be.
 
     Returns
     -------
@@ -71,6 +89,8 @@ def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) 
     CapabilityError
         If a list does not operate in some stratum, a count is only an upper bound, or there are too few or too many
         lists that caught somebody.
+    UnknownNameError
+        If an odds ratio is of a list that is not there.
 
     Warns
     -----
@@ -89,7 +109,10 @@ def list_counts(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) 
     kept = tuple(table.lists.index(name) for name in table_kept.lists)
     counts = table_kept.to_dense().astype(np.float64)
     small = any(is_small(count) for count in table_kept.counts)
-    return ListCounts(counts, table_kept.lists, kept, dropped, table.n_observed, tuple(diagnostics), small)
+    lists = table_kept.lists
+    offset, without = offset_of(table, lists, odds_ratios, xi)
+    told = (*diagnostics, *remarks(lists, odds_ratios, xi))
+    return ListCounts(counts, lists, kept, dropped, table.n_observed, told, small, offset, without)
 
 
 def without_empty_lists(

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, TableError
 from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.loglinear import LogLinear, model_for
-from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.dependence import without_terms
+from hiddenpop.estimators.loglinear import LogLinear, counts_under, model_for
+from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.search import default_order
 from hiddenpop.estimators.selected import NO_MODEL, SelectedLogLinear
@@ -85,15 +86,15 @@ def _quick(block: RefitBlock) -> Resamples | None:
         return None
     if block.counts.max(initial=0) > LARGEST_QUICK_COUNT:
         return None
-    data = list_counts(block.table, estimator=base.name)
+    data = counts_under(base, block.table)
     if isinstance(base, AveragedLogLinear):
         return _average_again(block, base, data)
     if isinstance(base, LogLinear):
-        model = model_for(base.model, block.table).restrict(data.kept)
+        model = without_terms(model_for(base.model, block.table).restrict(data.kept), data.without)
         if model.is_saturated:
             return None
         tables = _dense(block, data)
-        n0 = same_model(tables, model.term_set, data.n_lists)
+        n0 = same_model(tables, model.term_set, data.n_lists, data.offset)
         return Resamples(_add(tables, n0), (str(model),) * len(tables))
     return _select_again(block, base, data)
 
@@ -105,12 +106,21 @@ def _select_again(block: RefitBlock, base: SelectedLogLinear, data: ListCounts) 
     tables = _dense(block, data)
     if block.models:
         among = sorted(block.models, key=lambda term_set: (term_set.bit_count(), term_set))
-        found = best_among(tables, among, data.n_lists, criterion=base.criterion, exists=exists)
+        found = best_among(
+            tables, among, data.n_lists, criterion=base.criterion, exists=exists, offset=data.offset
+        )
         term_sets = [among[at] if at >= 0 else 0 for at in found.chosen]
         return Resamples(_add(tables, found.n0), _labels(term_sets, data.n_lists))
     order = default_order(data.n_lists, base.max_order) if base.search == "exhaustive" else base.max_order
     best = best_of_each(
-        tables, data.n_lists, criterion=base.criterion, max_order=order, exists=exists, max_fits=base.max_fits
+        tables,
+        data.n_lists,
+        criterion=base.criterion,
+        max_order=order,
+        exists=exists,
+        max_fits=base.max_fits,
+        offset=data.offset,
+        without=data.without,
     )
     n_hat = _add(tables, best.n0)
     for row in np.flatnonzero(

@@ -148,9 +148,13 @@ def exhaustive(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Tri
     if t > MAX_ENUMERATED_LISTS:
         raise CapabilityError(_refusal(t, max_order))
     blocks = enumerate_models(t, max_order=default_order(t, max_order))
+    fixed = np.uint64(data.without)
     fitted = run_blocks(
         _best_of_block,
-        [_Block(data.counts, block, t, rule.criterion, data.n_observed) for block in blocks],
+        [
+            _Block(data.counts, block[block & fixed == 0], t, rule.criterion, data.n_observed, data.offset)
+            for block in blocks
+        ],
         label=f"models of {t} lists",
     )
     values = np.concatenate([value for _, value, _ in fitted])
@@ -168,11 +172,12 @@ class _Block:
     n_lists: int
     criterion: str
     n_observed: int
+    offset: npt.NDArray[np.float64] | None
 
 
 def _best_of_block(block: _Block) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], int]:
     """Fit a block of models; give the best of them with their criterion, and how many were fitted."""
-    fit = fit_batch(block.counts, block.term_sets, block.n_lists)
+    fit = fit_batch(block.counts, block.term_sets, block.n_lists, block.offset)
     values = criteria_of(fit.deviance, fit.n_parameters, block.n_observed)[block.criterion]
     return *_best(block.term_sets, values), len(block.term_sets)
 
@@ -200,7 +205,7 @@ def evaluate(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[np.uint64]
     """Fit and judge models."""
     if data.n_lists <= MAX_ENUMERATED_LISTS:
         sets = np.asarray(term_sets, dtype=np.uint64)
-        fit = fit_batch(data.counts, sets, data.n_lists)
+        fit = fit_batch(data.counts, sets, data.n_lists, data.offset)
         faces = faces_of_batch(data.counts, sets, data.n_lists)
         tried = Tried(
             sets.astype(object),
@@ -225,7 +230,7 @@ def _hurried(fit: BatchFit) -> npt.NDArray[np.bool_]:
 def _refit_exactly(data: ListCounts, tried: Tried, rows: npt.NDArray[np.intp]) -> None:
     """Fit again, by the slower and more exact route, the models on which the quick one ran out of steps."""
     for row in rows:
-        fit = fit_model(data.counts, _terms(int(tried.term_sets[row])), data.n_lists)
+        fit = fit_model(data.counts, _terms(int(tried.term_sets[row])), data.n_lists, data.offset)
         tried.deviance[row], tried.n0[row], tried.log_n0_variance[row] = (
             fit.deviance,
             fit.n0,
@@ -264,7 +269,7 @@ def _terms(term_set: int) -> npt.NDArray[np.int64]:
 def _fit(data: ListCounts, term_set: int) -> LatticeFit:
     use = np.ones(len(data.counts), dtype=bool)
     use[0] = False
-    return fit_one(data.counts, use, _terms(term_set), data.n_lists)
+    return fit_one(data.counts, use, _terms(term_set), data.n_lists, data.offset)
 
 
 def _join(parts: Iterable[Tried]) -> Tried:
@@ -272,8 +277,10 @@ def _join(parts: Iterable[Tried]) -> Tried:
     return Tried(*(np.concatenate([getattr(part, f.name) for part in collected]) for f in fields(Tried)))
 
 
-def _pairs(n_lists: int) -> list[int]:
-    return sorted((1 << i | 1 << j for i in range(n_lists) for j in range(i)), key=subset_order)
+def _pairs(data: ListCounts) -> list[int]:
+    """Two-list terms that are not fixed."""
+    pairs = (1 << i | 1 << j for i in range(data.n_lists) for j in range(i))
+    return sorted((pair for pair in pairs if not data.without >> pair & 1), key=subset_order)
 
 
 def stepwise_p(data: ListCounts, rule: Rule, threshold: float) -> tuple[Tried, list[dict[str, Any]]]:
@@ -318,7 +325,7 @@ def _surprising_pairs(
     means = _fit(data, term_set).means
     cells = np.arange(len(means))
     found = []
-    for pair in _pairs(data.n_lists):
+    for pair in _pairs(data):
         if term_set >> pair & 1:
             continue
         on_both = cells & pair == pair
@@ -335,7 +342,7 @@ def forward_pairs(data: ListCounts, rule: Rule) -> tuple[Tried, list[dict[str, A
     """Add the two-list term that lowers the criterion most, until none does."""
 
     def larger(term_set: int) -> list[int]:
-        return [term_set | 1 << pair for pair in _pairs(data.n_lists) if not term_set >> pair & 1]
+        return [term_set | 1 << pair for pair in _pairs(data) if not term_set >> pair & 1]
 
     return _climb_down(data, rule, larger)
 
@@ -346,13 +353,14 @@ def downhill(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Tried
     A neighbour has one term more or one term less and is hierarchical (Silverman, Chan & Vincent 2024).
     """
     order = default_order(data.n_lists, max_order)
-    return _climb_down(data, rule, lambda term_set: _neighbours(term_set, data.n_lists, order))
+    return _climb_down(data, rule, lambda term_set: _neighbours(term_set, data.n_lists, order, data.without))
 
 
-def _neighbours(term_set: int, n_lists: int, max_order: int) -> list[int]:
+def _neighbours(term_set: int, n_lists: int, max_order: int, without: int) -> list[int]:
     terms = set(bit_positions(term_set))
     larger = {term | 1 << i for term in terms for i in range(n_lists)} - terms
-    fit_in = [t for t in larger if t.bit_count() <= max_order and _facets(t) <= terms]
+    free = [t for t in larger if not without >> t & 1]
+    fit_in = [t for t in free if t.bit_count() <= max_order and _facets(t) <= terms]
     inside = {facet for term in terms for facet in _facets(term)}
     removable = [t for t in terms - inside if t.bit_count() >= 2]
     added = [term_set | 1 << t for t in sorted(fit_in, key=subset_order)]

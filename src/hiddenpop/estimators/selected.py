@@ -10,10 +10,11 @@ import pandas as pd
 
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
+from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive
 from hiddenpop.estimators.exact import Proof, exact
-from hiddenpop.estimators.loglinear import PROTECTED, estimate_of_model, number_of_model
+from hiddenpop.estimators.loglinear import PROTECTED, counts_under, estimate_of_model, number_of_model
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
-from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import (
     check_choice,
     check_exact,
@@ -92,6 +93,11 @@ class SelectedLogLinear:
         For ``"mc3"``: steps of each walk. ``details["agreement"]`` tells whether the walks found the same.
     interval : {"profile", "lognormal", "wald"}
     level : float
+    odds_ratios : tuple of (str, str, float), or mapping
+        As for `LogLinear`: pairs of lists with a fixed odds ratio. Only models without the pair, and without any
+        interaction that contains it, are searched.
+    xi : float
+        As for `LogLinear`.
 
     Raises
     ------
@@ -131,6 +137,8 @@ class SelectedLogLinear:
     n_steps: int = 20_000
     interval: IntervalMethod = "profile"
     level: float = 0.95
+    odds_ratios: OddsRatios = ()
+    xi: float = 1.0
 
     def __post_init__(self) -> None:
         check_choice("criterion", self.criterion, CRITERIA)
@@ -144,6 +152,8 @@ class SelectedLogLinear:
         check_exact(self.search, self.count)
         check_whole("max_fits", self.max_fits)
         check_whole("n_steps", self.n_steps, least=FEWEST_STEPS)
+        object.__setattr__(self, "odds_ratios", as_odds_ratios(self.odds_ratios))
+        object.__setattr__(self, "xi", check_positive("xi", self.xi))
         if self.search.startswith(("stepwise", "mc3")) and self.max_order not in (None, 2):
             raise SettingError(
                 f"search={self.search!r} is over two-list terms; leave out max_order={self.max_order}"
@@ -168,7 +178,7 @@ class SelectedLogLinear:
         CapabilityError
             For an exhaustive search over more than six lists, and as for `LogLinear`.
         """
-        data = list_counts(table, estimator=self.name)
+        data = counts_under(self, table)
         rule = self._rule()
         tried, found = self._search(data, rule, rng)
         told = found.pop("diagnostics", ())
@@ -187,7 +197,7 @@ class SelectedLogLinear:
             table,
             data,
             model,
-            fit_model(data.counts, terms_of(model), data.n_lists),
+            fit_model(data.counts, terms_of(model), data.n_lists, data.offset),
             level=self.level,
             interval=self.interval,
             rng=rng,
@@ -198,7 +208,7 @@ class SelectedLogLinear:
 
     def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
         """Give the number and the model of `fit`, without interval and tables; inf or nan where there is none."""
-        data = list_counts(table, estimator=self.name)
+        data = counts_under(self, table)
         rule = self._rule()
         tried, _ = self._search(data, rule, rng)
         winner = self._winner(tried, data, rule)

@@ -11,7 +11,7 @@ from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import check_whole
 from hiddenpop.estimators.search import Rule, Tried, evaluate
 from hiddenpop.kernels.bound import INADMISSIBLE
-from hiddenpop.kernels.mc3 import MAX_LISTS, Walk, starts, walk
+from hiddenpop.kernels.mc3 import MAX_LISTS, Walk, pairs_of, starts, walk
 from hiddenpop.kernels.walks import Agreement, Visited, agreement, merge
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.parallel import run_blocks, spawn_seeds
@@ -38,6 +38,8 @@ class _Chain:
     rng: np.random.Generator
     criterion: str
     exists: bool
+    offset: npt.NDArray[np.float64] | None
+    without: int
 
 
 def stochastic(
@@ -68,7 +70,7 @@ def stochastic(
     Raises
     ------
     CapabilityError
-        For more than twelve lists.
+        For more than twelve lists, or where every odds ratio is fixed.
     SettingError
         For fewer than two chains or too few steps.
 
@@ -98,17 +100,31 @@ def stochastic(
             f"the stochastic search takes at most {MAX_LISTS} lists and this table has {data.n_lists}; merge lists "
             f"of the same kind, or use a stepwise search"
         )
+    if not len(pairs_of(data.n_lists, data.without)):
+        raise CapabilityError(
+            "odds_ratios fixes every pair of lists, so there is nothing to search; use LogLinear in its place"
+        )
     begin, *rngs = spawn_seeds(rng, n_chains + 1)
     tasks = [
-        _Chain(data.counts, data.n_lists, start, n_steps, child, rule.criterion, rule.admissible == "exists")
-        for start, child in zip(starts(data.n_lists, n_chains, begin), rngs, strict=True)
+        _Chain(
+            data.counts,
+            data.n_lists,
+            start,
+            n_steps,
+            child,
+            rule.criterion,
+            rule.admissible == "exists",
+            data.offset,
+            data.without,
+        )
+        for start, child in zip(starts(data.n_lists, n_chains, begin, data.without), rngs, strict=True)
     ]
     chains = run_blocks(_run, tasks, label="stochastic search")
-    visited = merge(chains, data.n_lists)
+    visited = merge(chains, data.n_lists, data.without)
     rows = _near_best(visited, rule)
     visits = dict(zip(visited.term_sets, visited.visits.tolist(), strict=True))
     tried = evaluate(data, [visited.term_sets[row] for row in rows]).ranked(data, rule)
-    agreed = agreement(chains, data.n_lists)
+    agreed = agreement(chains, data.n_lists, data.without)
     return tried, {
         "n_models": len(visited.term_sets),
         "visits": [visits[int(term_set)] for term_set in tried.term_sets],
@@ -126,6 +142,8 @@ def _run(task: _Chain) -> Walk:
         rng=task.rng,
         criterion=task.criterion,
         exists=task.exists,
+        offset=task.offset,
+        without=task.without,
     )
 
 

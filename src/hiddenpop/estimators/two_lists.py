@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, remarks
 from hiddenpop.estimators.loglinear import estimate_of_model
 from hiddenpop.estimators.outcome import (
     INTERVALS,
@@ -34,7 +35,7 @@ NO_HIDDEN = "everyone on one of the two lists is on the other, so the formula sa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LincolnPetersen:
-    """Size of a population from two independent lists, ``N = n1 n2 / m``.
+    """Size of a population from two independent lists, ``N = n1 n2 / m``, or from lists with a known odds ratio.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ class LincolnPetersen:
         Profile likelihood (Cormack 1992) by default.
     level : float
         Confidence level.
+    odds_ratios : tuple of (str, str, float), or mapping
+        The odds ratio between the two lists, psi, where it is known not to be 1: ``N = n + psi n10 n01 / n11``.
 
     Raises
     ------
@@ -74,11 +77,13 @@ class LincolnPetersen:
     lists: tuple[str, str] | None = None
     interval: IntervalMethod = "profile"
     level: float = 0.95
+    odds_ratios: OddsRatios = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lists", _checked_pair(self.lists))
         check_choice("interval", self.interval, INTERVALS)
         check_level(self.level)
+        object.__setattr__(self, "odds_ratios", as_odds_ratios(self.odds_ratios))
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
         """Estimate the population size behind `table`.
@@ -99,12 +104,27 @@ class LincolnPetersen:
             If the table has more than two lists and `lists` names none, if it names one that is not there or caught
             nobody, or if the table has gaps or censored cells.
         """
-        whole, pair = _pair_counts(table, self.name, self.lists)
-        fit = fit_model(pair.counts, terms_of(INDEPENDENCE), 2)
+        whole, independent = _pair_counts(table, self.name, self.lists)
+        pair = _with_odds_ratio(independent, self.odds_ratios)
+        fit = fit_model(pair.counts, terms_of(INDEPENDENCE), 2, pair.offset)
         alone = estimate_of_model(
             spec_of(self), table, pair, INDEPENDENCE, fit, level=self.level, interval=self.interval, rng=rng
         )
         return _raised_to_observed(alone, whole)
+
+
+def _with_odds_ratio(pair: ListCounts, odds_ratios: OddsRatios) -> ListCounts:
+    """Fix the odds ratio of the two lists, and say so."""
+    for first, second, _ in odds_ratios:
+        if {first, second} != set(pair.lists):
+            raise CapabilityError(
+                f"odds_ratios is about {first} and {second}, and the estimate is from {' and '.join(pair.lists)}"
+            )
+    if not odds_ratios:
+        return pair
+    offset = np.array([0.0, 0.0, 0.0, math.log(odds_ratios[0][2])])
+    told = (*pair.diagnostics, *remarks(pair.lists, odds_ratios, 1.0))
+    return replace(pair, offset=offset, diagnostics=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from hiddenpop.kernels.bound import (
     run_search,
 )
 from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.lattice import superset_sums
+from hiddenpop.kernels.lattice import offset_or_zeros, superset_sums
 from hiddenpop.kernels.term_sets import count, earlier, from_words, n_words, to_words
 
 __all__ = ["BestModels", "ResampledBest", "best_models", "best_of_each", "penalties"]
@@ -100,12 +100,14 @@ def penalties(criterion: str, n_cells: int, n_observed: float) -> Floats:
     return table
 
 
-def _ends(n_lists: int, max_order: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """Smallest model, the main effects, and the largest, every term up to an order, the saturated one excepted."""
+def _ends(
+    n_lists: int, max_order: int, without: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Smallest model, the main effects, and the largest: every term up to an order, less the saturated one and some."""
     order = min(max_order, n_lists - 1)
     smallest = sum(1 << term for term in range(1 << n_lists) if term.bit_count() <= 1)
     largest = sum(1 << term for term in range(1 << n_lists) if term.bit_count() <= max(order, 1))
-    return to_words(smallest, n_lists), to_words(largest, n_lists)
+    return to_words(smallest, n_lists), to_words(largest & ~without, n_lists)
 
 
 def best_models(
@@ -118,6 +120,8 @@ def best_models(
     window: float = 0.0,
     max_fits: int = NO_LIMIT,
     capacity: int = CAPACITY,
+    offset: Floats | None = None,
+    without: int = 0,
 ) -> BestModels:
     """Find every hierarchical model whose criterion is within a distance of the best, over the whole space.
 
@@ -138,6 +142,10 @@ def best_models(
         Stop after so many fits, with the bound that is proven by then.
     capacity : int
         Most models that are kept.
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
+    without : int
+        Term set of the terms that no model has, each with all terms that contain it.
 
     Returns
     -------
@@ -159,15 +167,16 @@ def best_models(
     observed = counts.astype(np.float64)
     observed[0] = 0.0
     penalty = penalties(criterion, len(counts), float(observed.sum()))
-    smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order)
+    smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order, without)
     use = np.ones(len(counts), dtype=bool)
     use[0] = False
     margins = superset_sums(observed, n_lists)
     excluded = np.zeros((0, n_words(n_lists)), dtype=np.uint64)
     catch = new_catch(capacity, n_words(n_lists))
+    offsets = offset_or_zeros(offset, len(counts))
     while True:
         problem = Problem(
-            observed, margins, use, n_lists, penalty, exists, window + TIE, max_fits, excluded, True
+            observed, margins, use, n_lists, offsets, penalty, exists, window + TIE, max_fits, excluded, True
         )
         run_search(problem, smallest, largest, catch)
         refused = _refused_by_face(catch, observed, n_lists, exists)
@@ -248,6 +257,7 @@ class ResampledBest:
 def _best_of_each(
     tables: Floats,
     n_lists: int,
+    offset: Floats,
     kind: int,
     smallest: npt.NDArray[np.uint64],
     largest: npt.NDArray[np.uint64],
@@ -280,6 +290,7 @@ def _best_of_each(
             superset_sums(counts, n_lists),
             use,
             n_lists,
+            offset,
             _penalties(kind, size, counts.sum()),
             exists,
             TIE,
@@ -309,6 +320,8 @@ def best_of_each(
     max_order: int | None = None,
     exists: bool = False,
     max_fits: int = NO_LIMIT,
+    offset: Floats | None = None,
+    without: int = 0,
 ) -> ResampledBest:
     """Choose the best model of every table anew, each over the whole space.
 
@@ -316,7 +329,7 @@ def best_of_each(
     ----------
     tables : ndarray, shape (b, 2**n_lists)
         Counts by history, one table a row; column 0 is not used.
-    n_lists, criterion, max_order, exists, max_fits
+    n_lists, criterion, max_order, exists, max_fits, offset, without
         As for `best_models`.
 
     Returns
@@ -331,7 +344,7 @@ def best_of_each(
     10356.52
     """
     b = len(tables)
-    smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order)
+    smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order, without)
     sets = np.zeros((b, len(smallest)), dtype=np.uint64)
     figures = np.full((b, 3), np.nan)
     codes, fits = np.zeros(b, dtype=np.int64), np.zeros(b, dtype=np.int64)
@@ -340,6 +353,7 @@ def best_of_each(
     _best_of_each(
         tables,
         n_lists,
+        offset_or_zeros(offset, tables.shape[1]),
         kind,
         smallest,
         largest,
@@ -354,7 +368,14 @@ def best_of_each(
     )
     for row in np.flatnonzero(codes == DOUBTFUL):
         found = best_models(
-            tables[row], n_lists, criterion=criterion, max_order=max_order, exists=exists, max_fits=max_fits
+            tables[row],
+            n_lists,
+            criterion=criterion,
+            max_order=max_order,
+            exists=exists,
+            max_fits=max_fits,
+            offset=offset,
+            without=without,
         )
         fits[row] += found.n_fits
         finished[row] = found.finished

@@ -57,6 +57,8 @@ class Problem(NamedTuple):
     use : ndarray of bool
         True but for the unobserved cell.
     n_lists : int
+    offset : ndarray, shape (2**n_lists,)
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
     penalty : ndarray
         Penalty by number of parameters, increasing with increasing steps.
     exists : bool
@@ -75,6 +77,7 @@ class Problem(NamedTuple):
     margins: Floats
     use: Bools
     n_lists: int
+    offset: Floats
     penalty: Floats
     exists: bool
     window: float
@@ -162,7 +165,7 @@ def _consider(problem: Problem, catch: Catch, words: Words, terms: Ints) -> floa
     """Fit one model, keep it if it is good enough, and return its deviance."""
     p = list_terms(words, problem.counts.shape[0], terms)
     parameters, means, live, deviance, variance, _, _ = _fit_terms(
-        problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists
+        problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists, problem.offset
     )
     catch.tally[FITS] += 1
     value = deviance + problem.penalty[p]
@@ -175,7 +178,16 @@ def _consider(problem: Problem, catch: Catch, words: Words, terms: Ints) -> floa
     if code != INADMISSIBLE and value < catch.state[BEST]:
         catch.state[BEST] = value
     if code != INADMISSIBLE or problem.keep_inadmissible:
-        _keep(problem, catch, value, words, deviance, np.exp(parameters[p - 1]), variance, code)
+        _keep(
+            problem,
+            catch,
+            value,
+            words,
+            deviance,
+            np.exp(parameters[p - 1] + problem.offset[0]),
+            variance,
+            code,
+        )
     return deviance
 
 
@@ -222,7 +234,9 @@ def compact(catch: Catch, threshold: float) -> None:
 def _raise_floor(problem: Problem, catch: Catch, stack: Stack, depth: int, terms: Ints) -> None:
     """Fit the largest model of a node; without convergence the inherited bound stays."""
     p = list_terms(stack.outer[depth], problem.counts.shape[0], terms)
-    fitted = _fit_terms(problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists)
+    fitted = _fit_terms(
+        problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists, problem.offset
+    )
     catch.tally[FITS] += 1
     if fitted[6]:
         stack.floor[depth] = max(

@@ -66,14 +66,15 @@ def poisson_deviance(counts: Floats, means: Floats) -> float:
     return float(2.0 * (np.sum(seen * (relative - logarithm)) + np.sum(means[~positive])))
 
 
-def fit_design(design: Floats, counts: Floats) -> DenseFit:
-    """Fit ``log E[counts] = design @ coefficients`` by maximum likelihood.
+def fit_design(design: Floats, counts: Floats, offset: Floats | float = 0.0) -> DenseFit:
+    """Fit ``log E[counts] = offset + design @ coefficients`` by maximum likelihood.
 
     Parameters
     ----------
     design : ndarray, shape (m, p)
         Of full column rank; the maximum must be attained (see `hiddenpop.kernels.faces`).
     counts : ndarray, shape (m,)
+    offset : ndarray, shape (m,), or float
 
     Returns
     -------
@@ -87,10 +88,16 @@ def fit_design(design: Floats, counts: Floats) -> DenseFit:
     60.0
     """
     means = counts + START_OFFSET
-    start, triangle = _weighted_step(design, means, np.log(means))
+    start, triangle = _weighted_step(design, means, np.log(means) - offset)
     nowhere = np.zeros(design.shape[1])
     coefficients, linear, likelihood = _advance(
-        design, counts, nowhere, start, _log_likelihood(counts, design @ nowhere), LONGEST_START
+        design,
+        counts,
+        offset,
+        nowhere,
+        start,
+        _log_likelihood(counts, design @ nowhere + offset),
+        LONGEST_START,
     )
     converged = False
     for _ in range(MAX_ITERATIONS):
@@ -98,7 +105,7 @@ def fit_design(design: Floats, counts: Floats) -> DenseFit:
         step, triangle = _weighted_step(design, means, (counts - means) / means)
         decrement = float(np.sum((triangle @ step) ** 2))
         coefficients, linear, likelihood = _advance(
-            design, counts, coefficients, step, likelihood, LONGEST_STEP
+            design, counts, offset, coefficients, step, likelihood, LONGEST_STEP
         )
         if decrement < DECREMENT_TOLERANCE:
             converged = True
@@ -129,15 +136,21 @@ def _log_likelihood(counts: Floats, linear: Floats) -> float:
 
 
 def _advance(
-    design: Floats, counts: Floats, coefficients: Floats, step: Floats, likelihood: float, longest: float
+    design: Floats,
+    counts: Floats,
+    offset: Floats | float,
+    coefficients: Floats,
+    step: Floats,
+    likelihood: float,
+    longest: float,
 ) -> tuple[Floats, Floats, float]:
     """Take the step, cut to the longest allowed and halved until the likelihood falls by no more than rounding."""
     slack = 1e-9 * (1.0 + abs(likelihood))
     step = step * min(1.0, longest / np.max(np.abs(design @ step), initial=longest))
     for _ in range(MAX_HALVINGS):
-        linear = design @ (coefficients + step)
+        linear = design @ (coefficients + step) + offset
         proposed = _log_likelihood(counts, linear)
         if proposed >= likelihood - slack:
             break
         step = step / 2
-    return coefficients + step, design @ (coefficients + step), proposed
+    return coefficients + step, linear, proposed

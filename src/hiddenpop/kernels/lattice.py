@@ -1,6 +1,7 @@
 """Newton fits of log-linear models on the lattice of subsets of the lists, compiled.
 
-The linear predictor of a cell is the sum of the parameters of the terms inside it, a subset sum. The score of a term
+The linear predictor of a cell is the sum of the parameters of the terms inside it, a subset sum, and of an offset
+where one is given. The score of a term
 is the sum of the residuals of the cells around it, a superset sum, and so is the Gram matrix, whose entry for two
 terms is the superset sum of the fitted means at their union. Each transform takes K 2^K additions for K lists, so no
 design matrix is ever formed.
@@ -18,7 +19,15 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 TermSets = npt.NDArray[np.uint64]
 
-__all__ = ["BatchFit", "LatticeFit", "fit_batch", "fit_one", "refit_deviances", "superset_sums"]
+__all__ = [
+    "BatchFit",
+    "LatticeFit",
+    "fit_batch",
+    "fit_one",
+    "offset_or_zeros",
+    "refit_deviances",
+    "superset_sums",
+]
 
 START_OFFSET = 0.1
 """Added to the counts as starting means, so that an empty cell has a logarithm."""
@@ -36,6 +45,11 @@ MAX_HALVINGS = 30
 LIKELIHOOD_SLACK = 1e-9
 
 
+def offset_or_zeros(offset: Floats | None, n_cells: int) -> Floats:
+    """Give an offset as the compiled loops want it; none is 0 for every history."""
+    return np.zeros(n_cells) if offset is None else np.ascontiguousarray(offset, dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class LatticeFit:
     """One fitted model: parameters, means and what is known of the fit.
@@ -43,7 +57,7 @@ class LatticeFit:
     Attributes
     ----------
     parameters : ndarray, shape (p,)
-        One per term, in the order given; ``-inf`` where the margin of the term is zero.
+        One per term, in the order given; ``-inf`` where the margin of the term is zero. Without the offset.
     means : ndarray, shape (2**K,)
         Fitted means by history; 0 where the fit leaves the cell out, and at 0 the mean of the unobserved cell.
     deviance : float
@@ -173,12 +187,16 @@ def _solve(lower: Floats, p: int, vector: Floats) -> None:
 
 
 @nb.njit(cache=True)
-def _predict(theta: Floats, terms: Ints, active: Ints, p: int, n_lists: int, eta: Floats) -> None:
+def _predict(
+    theta: Floats, terms: Ints, active: Ints, p: int, n_lists: int, offset: Floats, eta: Floats
+) -> None:
     """Fill `eta` with the linear predictor of every history."""
     eta[:] = 0.0
     for i in range(p):
         eta[terms[active[i]]] = theta[i]
     _add_subsets(eta, n_lists)
+    for w in range(eta.shape[0]):
+        eta[w] += offset[w]
 
 
 @nb.njit(cache=True)
@@ -203,6 +221,7 @@ def _newton(
     active: Ints,
     p: int,
     n_lists: int,
+    offset: Floats,
     theta: Floats,
     eta: Floats,
     means: Floats,
@@ -214,14 +233,14 @@ def _newton(
     size = counts.shape[0]
     for w in range(size):
         sums[w] = counts[w] + START_OFFSET if live[w] else 0.0
-        eta[w] = sums[w] * np.log(sums[w]) if live[w] else 0.0
+        eta[w] = sums[w] * (np.log(sums[w]) - offset[w]) if live[w] else 0.0
     _add_supersets(sums, n_lists)
     _add_supersets(eta, n_lists)
     _factor(sums, terms, active, p, lower)
     for i in range(p):
         theta[i] = eta[terms[active[i]]]
     _solve(lower, p, theta)
-    _predict(theta, terms, active, p, n_lists, eta)
+    _predict(theta, terms, active, p, n_lists, offset, eta)
     likelihood = _log_likelihood(counts, live, eta, means)
     for iteration in range(1, MAX_ITERATIONS + 1):
         sums[:] = means
@@ -236,7 +255,7 @@ def _newton(
         for i in range(p):
             decrement += eta[i] * step[i]
             theta[i] += step[i]
-        _predict(theta, terms, active, p, n_lists, eta)
+        _predict(theta, terms, active, p, n_lists, offset, eta)
         proposed = _log_likelihood(counts, live, eta, means)
         halvings = 0
         while (
@@ -247,7 +266,7 @@ def _newton(
             for i in range(p):
                 step[i] *= 0.5
                 theta[i] -= step[i]
-            _predict(theta, terms, active, p, n_lists, eta)
+            _predict(theta, terms, active, p, n_lists, offset, eta)
             proposed = _log_likelihood(counts, live, eta, means)
         likelihood = proposed
         if decrement < DECREMENT_TOLERANCE:
@@ -272,9 +291,12 @@ def _deviance(counts: Floats, live: Bools, means: Floats) -> float:
 
 @nb.njit(cache=True)
 def _fit_terms(
-    counts: Floats, margins: Floats, use: Bools, terms: Ints, n_lists: int
+    counts: Floats, margins: Floats, use: Bools, terms: Ints, n_lists: int, offset: Floats
 ) -> tuple[Floats, Floats, Bools, float, float, int, bool]:
-    """Fit one model to the cells in `use`; the last term must be the intercept, 0."""
+    """Fit one model to the cells in `use`; the last term must be the intercept, 0.
+
+    The log of the dark figure is that parameter plus ``offset[0]``.
+    """
     size = counts.shape[0]
     n_terms = terms.shape[0]
     live = use.copy()
@@ -288,7 +310,7 @@ def _fit_terms(
     step = np.empty(p)
     eta_cells = eta[:size]
     iterations, converged = _newton(
-        counts, margins, live, terms, active, p, n_lists, theta, eta_cells, means, sums, lower, step
+        counts, margins, live, terms, active, p, n_lists, offset, theta, eta_cells, means, sums, lower, step
     )
     parameters = np.full(n_terms, -np.inf)
     for i in range(p):
@@ -321,6 +343,7 @@ def _fit_batch(
     counts: Floats,
     term_sets: TermSets,
     n_lists: int,
+    offset: Floats,
     n0: Floats,
     variance: Floats,
     deviance: Floats,
@@ -333,15 +356,20 @@ def _fit_batch(
     margins = superset_sums(counts, n_lists)
     for m in range(term_sets.shape[0]):
         terms = _decode_terms(term_sets[m], size)
-        parameters, _, _, dev, var, _, conv = _fit_terms(counts, margins, use, terms, n_lists)
-        n0[m] = np.exp(parameters[terms.shape[0] - 1])
+        parameters, _, _, dev, var, _, conv = _fit_terms(counts, margins, use, terms, n_lists, offset)
+        n0[m] = np.exp(parameters[terms.shape[0] - 1] + offset[0])
         variance[m] = var
         deviance[m] = dev
         n_parameters[m] = terms.shape[0]
         converged[m] = conv
 
 
-def fit_batch(counts: npt.NDArray[np.float64], term_sets: npt.NDArray[np.uint64], n_lists: int) -> BatchFit:
+def fit_batch(
+    counts: npt.NDArray[np.float64],
+    term_sets: npt.NDArray[np.uint64],
+    n_lists: int,
+    offset: Floats | None = None,
+) -> BatchFit:
     """Fit every model of `term_sets` to one table by Poisson maximum likelihood on the observable cells.
 
     Parameters
@@ -352,6 +380,8 @@ def fit_batch(counts: npt.NDArray[np.float64], term_sets: npt.NDArray[np.uint64]
         Models as coded by `hiddenpop.model.enumerate_models`.
     n_lists : int
         Number of lists, at most 6.
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
 
     Returns
     -------
@@ -378,6 +408,7 @@ def fit_batch(counts: npt.NDArray[np.float64], term_sets: npt.NDArray[np.uint64]
         observed,
         np.asarray(term_sets, dtype=np.uint64),
         n_lists,
+        offset_or_zeros(offset, len(observed)),
         result.n0,
         result.log_n0_variance,
         result.deviance,
@@ -392,6 +423,7 @@ def fit_one(
     use: npt.NDArray[np.bool_],
     terms: npt.NDArray[np.int64],
     n_lists: int,
+    offset: Floats | None = None,
 ) -> LatticeFit:
     """Fit one model to the cells in `use`.
 
@@ -405,6 +437,8 @@ def fit_one(
     terms : ndarray of int64, shape (p,)
         Terms as masks, the intercept (0) last.
     n_lists : int
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
 
     Returns
     -------
@@ -420,16 +454,16 @@ def fit_one(
     """
     usable = np.where(use, counts, 0.0)
     margins = superset_sums(usable, n_lists)
+    offset = offset_or_zeros(offset, len(counts))
     parameters, means, _, deviance, variance, iterations, converged = _fit_terms(
-        usable, margins, use, terms, n_lists
+        usable, margins, use, terms, n_lists, offset
     )
     if not use[0]:
-        means[0] = np.exp(parameters[-1])
+        means[0] = np.exp(parameters[-1] + offset[0])
     return LatticeFit(parameters, means, float(deviance), float(variance), int(iterations), bool(converged))
 
 
-@nb.njit(cache=True)
-def refit_deviances(tables: Floats, terms: Ints, n_lists: int) -> Floats:
+def refit_deviances(tables: Floats, terms: Ints, n_lists: int, offset: Floats | None = None) -> Floats:
     """Fit one model to many tables and return the deviances.
 
     Parameters
@@ -439,11 +473,19 @@ def refit_deviances(tables: Floats, terms: Ints, n_lists: int) -> Floats:
     terms : ndarray of int64, shape (p,)
         Terms as masks, the intercept (0) last.
     n_lists : int
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history.
 
     Returns
     -------
     ndarray of float, shape (b,)
     """
+    found: Floats = _refit_deviances(tables, terms, n_lists, offset_or_zeros(offset, tables.shape[1]))
+    return found
+
+
+@nb.njit(cache=True)
+def _refit_deviances(tables: Floats, terms: Ints, n_lists: int, offset: Floats) -> Floats:
     size = tables.shape[1]
     use = np.ones(size, dtype=np.bool_)
     use[0] = False
@@ -451,5 +493,5 @@ def refit_deviances(tables: Floats, terms: Ints, n_lists: int) -> Floats:
     for b in range(tables.shape[0]):
         counts = tables[b].copy()
         counts[0] = 0.0
-        deviances[b] = _fit_terms(counts, superset_sums(counts, n_lists), use, terms, n_lists)[3]
+        deviances[b] = _fit_terms(counts, superset_sums(counts, n_lists), use, terms, n_lists, offset)[3]
     return deviances

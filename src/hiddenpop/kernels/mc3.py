@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hiddenpop.kernels.best_models import TIE, penalties
 from hiddenpop.kernels.bound import ADMISSIBLE, DOUBTFUL, INADMISSIBLE, Problem, judge
 from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.lattice import _fit_terms, superset_sums
+from hiddenpop.kernels.lattice import _fit_terms, offset_or_zeros, superset_sums
 from hiddenpop.kernels.rank import independent_terms
 from hiddenpop.kernels.term_sets import n_words
 
@@ -107,14 +107,15 @@ def _row(problem: Problem, space: Space, book: Book, mask: Words) -> int:
         slot = (slot + np.uint64(1)) & last
     terms = _terms(mask, space.pairs, problem.n_lists)
     parameters, _, _, deviance, variance, _, _ = _fit_terms(
-        problem.counts, problem.margins, problem.use, terms, problem.n_lists
+        problem.counts, problem.margins, problem.use, terms, problem.n_lists, problem.offset
     )
     row = book.tally[MODELS]
     book.tally[MODELS] += 1
     book.slots[slot] = row
     book.masks[row] = mask
     book.values[row] = deviance + problem.penalty[terms.shape[0]]
-    book.figures[row, 0], book.figures[row, 1], book.figures[row, 2] = deviance, parameters[-1], variance
+    log_n0 = parameters[-1] + problem.offset[0]
+    book.figures[row, 0], book.figures[row, 1], book.figures[row, 2] = deviance, log_n0, variance
     book.codes[row] = space.first_code if np.isfinite(book.values[row]) else INADMISSIBLE
     return row
 
@@ -125,7 +126,7 @@ def _code(problem: Problem, space: Space, book: Book, row: int) -> int:
     if book.codes[row] == UNJUDGED:
         terms = _terms(book.masks[row], space.pairs, problem.n_lists)
         _, means, live, _, _, _, _ = _fit_terms(
-            problem.counts, problem.margins, problem.use, terms, problem.n_lists
+            problem.counts, problem.margins, problem.use, terms, problem.n_lists, problem.offset
         )
         book.codes[row] = judge(problem, terms, means, live)
     return book.codes[row]
@@ -211,16 +212,19 @@ class Walk:
     best: int
 
 
-def pairs_of(n_lists: int) -> Ints:
-    """Two-list terms in the order in which the bits of a mask stand for them."""
-    return np.array(sorted(1 << i | 1 << j for i, j in combinations(range(n_lists), 2)), dtype=np.int64)
+def pairs_of(n_lists: int, without: int = 0) -> Ints:
+    """Two-list terms, less those of a term set, in the order in which the bits of a mask stand for them."""
+    pairs = sorted(1 << i | 1 << j for i, j in combinations(range(n_lists), 2))
+    return np.array([pair for pair in pairs if not without >> pair & 1], dtype=np.int64)
 
 
 def _two_words(mask: int) -> Words:
     return np.array([mask & (1 << 64) - 1, mask >> 64], dtype=np.uint64)
 
 
-def _new_problem(counts: Floats, n_lists: int, criterion: str, exists: bool) -> Problem:
+def _new_problem(
+    counts: Floats, n_lists: int, criterion: str, exists: bool, offset: Floats | None
+) -> Problem:
     observed = counts.astype(np.float64)
     observed[0] = 0.0
     use = np.ones(len(counts), dtype=bool)
@@ -230,6 +234,7 @@ def _new_problem(counts: Floats, n_lists: int, criterion: str, exists: bool) -> 
         superset_sums(observed, n_lists),
         use,
         n_lists,
+        offset_or_zeros(offset, len(counts)),
         penalties(criterion, len(counts), float(observed.sum())),
         exists,
         0.0,
@@ -239,8 +244,8 @@ def _new_problem(counts: Floats, n_lists: int, criterion: str, exists: bool) -> 
     )
 
 
-def _new_space(problem: Problem) -> Space:
-    pairs = pairs_of(problem.n_lists)
+def _new_space(problem: Problem, without: int) -> Space:
+    pairs = pairs_of(problem.n_lists, without)
     largest = np.concatenate([1 << np.arange(problem.n_lists), pairs, [0]])
     active = largest[(problem.margins[largest] > 0.0) | (largest == 0)]
     full = independent_terms(np.flatnonzero(problem.counts > 0.0), active).all()
@@ -258,7 +263,7 @@ def _new_book(capacity: int) -> Book:
     )
 
 
-def starts(n_lists: int, n_chains: int, rng: np.random.Generator) -> list[int]:
+def starts(n_lists: int, n_chains: int, rng: np.random.Generator, without: int = 0) -> list[int]:
     """Choose where chains begin: at independence, at all pairs, and at random sets of pairs of every density.
 
     Examples
@@ -266,7 +271,7 @@ def starts(n_lists: int, n_chains: int, rng: np.random.Generator) -> list[int]:
     >>> starts(3, 2, np.random.default_rng(1))
     [0, 7]
     """
-    n_pairs = n_lists * (n_lists - 1) // 2
+    n_pairs = len(pairs_of(n_lists, without))
     found = [0, (1 << n_pairs) - 1]
     while len(found) < n_chains:
         inside = rng.random(n_pairs) < rng.random()
@@ -283,6 +288,8 @@ def walk(
     rng: np.random.Generator,
     criterion: str = "bic",
     exists: bool = False,
+    offset: Floats | None = None,
+    without: int = 0,
 ) -> Walk:
     """Run one chain over the hierarchical models with two-list terms.
 
@@ -300,6 +307,10 @@ def walk(
     criterion : {"bic", "aic", "aicc"}
     exists : bool
         Admit only models whose maximum exists, not all whose dark figure is finite.
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
+    without : int
+        Term set of the terms that no model has.
 
     Returns
     -------
@@ -325,8 +336,8 @@ def walk(
     """
     if not 2 <= n_lists <= MAX_LISTS:
         raise ValueError(f"n_lists={n_lists} must lie between 2 and {MAX_LISTS}")
-    problem = _new_problem(counts, n_lists, criterion, exists)
-    space = _new_space(problem)
+    problem = _new_problem(counts, n_lists, criterion, exists, offset)
+    space = _new_space(problem, without)
     n_pairs = len(space.pairs)
     book = _new_book(n_steps + (DESCENT_STEPS + 1) * (n_pairs + 1))
     order, flips = rng.permutation(n_pairs), rng.integers(0, n_pairs, n_steps)

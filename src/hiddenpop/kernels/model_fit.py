@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hiddenpop.kernels.dense import fit_design
 from hiddenpop.kernels.faces import Face, face_of_model, lattice_design
-from hiddenpop.kernels.lattice import fit_one, superset_sums
+from hiddenpop.kernels.lattice import fit_one, offset_or_zeros, superset_sums
 from hiddenpop.kernels.profile import ProfileLimits, profile_limits, stirling_remainder
 from hiddenpop.kernels.rank import independent_terms
 
@@ -58,7 +58,7 @@ class ModelFit:
 NUMBER_BY_STATUS = {"boundary": 0.0, "unbounded": math.inf, "not_identified": math.nan}
 
 
-def fit_model(counts: Floats, terms: Ints, n_lists: int) -> ModelFit:
+def fit_model(counts: Floats, terms: Ints, n_lists: int, offset: Floats | None = None) -> ModelFit:
     """Fit a model by Poisson maximum likelihood on the observable cells.
 
     Parameters
@@ -68,6 +68,8 @@ def fit_model(counts: Floats, terms: Ints, n_lists: int) -> ModelFit:
     terms : ndarray of int64, shape (p,)
         All terms, the intercept (0) last.
     n_lists : int
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
 
     Returns
     -------
@@ -94,9 +96,10 @@ def fit_model(counts: Floats, terms: Ints, n_lists: int) -> ModelFit:
     face = face_of_model(counts, terms, n_lists)
     cells = np.flatnonzero(face.cells)
     kept = face.terms[independent_terms(cells, face.terms)]
-    fit = fit_design(lattice_design(cells, kept), counts[cells].astype(np.float64))
+    offset = offset_or_zeros(offset, len(counts))
+    fit = fit_design(lattice_design(cells, kept), counts[cells].astype(np.float64), offset[cells])
     ok = face.status == "ok"
-    n0 = math.exp(fit.coefficients[-1]) if ok else NUMBER_BY_STATUS[face.status]
+    n0 = math.exp(fit.coefficients[-1] + offset[0]) if ok else NUMBER_BY_STATUS[face.status]
     means = np.zeros(len(counts))
     means[cells] = fit.means
     means[0] = n0
@@ -128,7 +131,9 @@ def _estimable(term: int, cells: Ints, terms: Ints) -> bool:
     return bool(independent_terms(cells, term_last)[-1])
 
 
-def profile_of_model(counts: Floats, terms: Ints, n_lists: int, n0_hat: float, level: float) -> ProfileLimits:
+def profile_of_model(
+    counts: Floats, terms: Ints, n_lists: int, n0_hat: float, level: float, offset: Floats | None = None
+) -> ProfileLimits:
     """Profile likelihood limits for a hierarchical model taken as known.
 
     Parameters
@@ -138,6 +143,8 @@ def profile_of_model(counts: Floats, terms: Ints, n_lists: int, n0_hat: float, l
     n0_hat : float
         Estimated dark figure, 0 or inf included.
     level : float
+    offset
+        As for `fit_model`.
 
     Returns
     -------
@@ -153,20 +160,21 @@ def profile_of_model(counts: Floats, terms: Ints, n_lists: int, n0_hat: float, l
 
     def deviance_at(n0: float) -> float:
         supposed[0] = n0
-        quick = fit_one(supposed, everything, terms, n_lists)
-        return quick.deviance if quick.converged else _deviance_exactly(supposed, terms, n_lists)
+        quick = fit_one(supposed, everything, terms, n_lists, offset)
+        return quick.deviance if quick.converged else _deviance_exactly(supposed, terms, n_lists, offset)
 
     return profile_limits(deviance_at, float(counts[1:].sum()), n0_hat, level)
 
 
-def _deviance_exactly(supposed: Floats, terms: Ints, n_lists: int) -> float:
+def _deviance_exactly(supposed: Floats, terms: Ints, n_lists: int, offset: Floats | None) -> float:
     """Deviance with a supposed dark figure where the lattice kernel ran out of steps or digits."""
     margins = superset_sums(supposed, n_lists)
     kept, cells = terms[margins[terms] > 0], np.arange(len(supposed))
     for dead in terms[margins[terms] <= 0]:
         cells = cells[cells & dead != dead]
     kept = kept[independent_terms(cells, kept)]
-    return fit_design(lattice_design(cells, kept), supposed[cells]).deviance
+    offsets = offset_or_zeros(offset, len(supposed))
+    return fit_design(lattice_design(cells, kept), supposed[cells], offsets[cells]).deviance
 
 
 def saturated_constant(counts: Floats) -> float:

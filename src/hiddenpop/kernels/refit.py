@@ -10,7 +10,7 @@ from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.best_models import PENALTY_KINDS, TIE, _penalties, penalties
 from hiddenpop.kernels.bound import DOUBTFUL, INADMISSIBLE, Problem, judge
 from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.lattice import _fit_terms, fit_one, superset_sums
+from hiddenpop.kernels.lattice import _fit_terms, fit_one, offset_or_zeros, superset_sums
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
 from hiddenpop.kernels.term_sets import list_terms, to_words
 
@@ -42,6 +42,7 @@ def _best_among(
     tables: Floats,
     models: Words,
     n_lists: int,
+    offset: Floats,
     kind: int,
     exists: bool,
     n0: Floats,
@@ -61,6 +62,7 @@ def _best_among(
             superset_sums(counts, n_lists),
             use,
             n_lists,
+            offset,
             _penalties(kind, size, counts.sum()),
             exists,
             0.0,
@@ -72,18 +74,24 @@ def _best_among(
         for m in range(models.shape[0]):
             p = list_terms(models[m], size, terms)
             parameters, means, live, deviance, _, _, _ = _fit_terms(
-                counts, problem.margins, use, terms[:p], n_lists
+                counts, problem.margins, use, terms[:p], n_lists, offset
             )
             value = deviance + problem.penalty[p]
             if value < best - TIE:
                 code = judge(problem, terms[:p], means, live)
                 if code != INADMISSIBLE:
                     best = value
-                    chosen[b], codes[b], n0[b] = m, code, np.exp(parameters[p - 1])
+                    chosen[b], codes[b], n0[b] = m, code, np.exp(parameters[p - 1] + offset[0])
 
 
 def best_among(
-    tables: Floats, term_sets: list[int], n_lists: int, *, criterion: str = "bic", exists: bool = False
+    tables: Floats,
+    term_sets: list[int],
+    n_lists: int,
+    *,
+    criterion: str = "bic",
+    exists: bool = False,
+    offset: Floats | None = None,
 ) -> Refits:
     """Choose the best of a list of models for every table anew.
 
@@ -97,6 +105,8 @@ def best_among(
     criterion : {"bic", "aic", "aicc"}
     exists : bool
         Admit only models whose maximum exists.
+    offset : ndarray, shape (2**n_lists,), optional
+        Added to the log mean of each history; element 0 is that of the unobserved cell.
 
     Returns
     -------
@@ -105,20 +115,21 @@ def best_among(
     n0, chosen = np.full(len(tables), np.nan), np.full(len(tables), -1, dtype=np.int64)
     codes = np.full(len(tables), INADMISSIBLE, dtype=np.int64)
     models = np.array([to_words(s, n_lists) for s in term_sets])
-    _best_among(tables, models, n_lists, PENALTY_KINDS[criterion], exists, n0, chosen, codes)
+    offsets = offset_or_zeros(offset, tables.shape[1])
+    _best_among(tables, models, n_lists, offsets, PENALTY_KINDS[criterion], exists, n0, chosen, codes)
     for row in np.flatnonzero(codes == DOUBTFUL):
-        chosen[row], n0[row] = _best_by_face(tables[row], term_sets, n_lists, criterion, exists)
+        chosen[row], n0[row] = _best_by_face(tables[row], term_sets, n_lists, criterion, exists, offsets)
     return Refits(n0, chosen)
 
 
 def _best_by_face(
-    counts: Floats, term_sets: list[int], n_lists: int, criterion: str, exists: bool
+    counts: Floats, term_sets: list[int], n_lists: int, criterion: str, exists: bool, offset: Floats
 ) -> tuple[int, float]:
     """Choose for one table with every face found by linear programming."""
     penalty = penalties(criterion, len(counts), float(counts[1:].sum()))
     best, chosen, n0 = np.inf, -1, np.nan
     for position, term_set in enumerate(term_sets):
-        fit = fit_one(counts, _observable(len(counts)), terms_array(term_set), n_lists)
+        fit = fit_one(counts, _observable(len(counts)), terms_array(term_set), n_lists, offset)
         value = fit.deviance + penalty[term_set.bit_count()]
         if value < best - TIE:
             face = face_of_model(counts, terms_array(term_set), n_lists)
@@ -127,7 +138,7 @@ def _best_by_face(
     return chosen, n0
 
 
-def same_model(tables: Floats, term_set: int, n_lists: int) -> Floats:
+def same_model(tables: Floats, term_set: int, n_lists: int, offset: Floats | None = None) -> Floats:
     """Fit one model to every table.
 
     Parameters
@@ -135,6 +146,8 @@ def same_model(tables: Floats, term_set: int, n_lists: int) -> Floats:
     tables : ndarray, shape (b, 2**n_lists)
     term_set : int
     n_lists : int
+    offset : ndarray, shape (2**n_lists,), optional
+        As for `best_among`.
 
     Returns
     -------
@@ -147,7 +160,7 @@ def same_model(tables: Floats, term_set: int, n_lists: int) -> Floats:
     >>> [round(float(n0), 6) for n0 in same_model(tables, 0b111, 2)]
     [60.0, inf, 0.0]
     """
-    n0 = best_among(tables, [term_set], n_lists).n0
+    n0 = best_among(tables, [term_set], n_lists, offset=offset).n0
     for row in np.flatnonzero(np.isnan(n0)):
         status = face_of_model(tables[row], terms_array(term_set), n_lists).status
         n0[row] = NUMBER_BY_STATUS[status]

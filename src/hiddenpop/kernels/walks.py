@@ -50,7 +50,7 @@ class Visited:
     visits: Ints
 
 
-def merge(chains: Sequence[Walk], n_lists: int) -> Visited:
+def merge(chains: Sequence[Walk], n_lists: int, without: int = 0) -> Visited:
     """Put the models of several chains together, sorted by criterion, the smaller first among equals."""
     masks = [mask for chain in chains for mask in chain.masks]
     visits = np.concatenate([np.bincount(chain.trace, minlength=len(chain.masks)) for chain in chains])
@@ -72,7 +72,7 @@ def merge(chains: Sequence[Walk], n_lists: int) -> Visited:
     rows = [first[mask] for mask in unique]
     values, deviance, log_n0, variance = (column[rows] for column in columns)
     return Visited(
-        tuple(_term_set(mask, n_lists) for mask in unique),
+        tuple(_term_set(mask, n_lists, without) for mask in unique),
         values,
         deviance,
         np.exp(log_n0),
@@ -82,9 +82,9 @@ def merge(chains: Sequence[Walk], n_lists: int) -> Visited:
     )
 
 
-def _term_set(mask: int, n_lists: int) -> int:
+def _term_set(mask: int, n_lists: int, without: int) -> int:
     """Code of a model with a bit a term, as everywhere outside this module."""
-    pairs = pairs_of(n_lists)
+    pairs = pairs_of(n_lists, without)
     singles = sum(1 << (1 << i) for i in range(n_lists)) | 1
     return singles | sum(1 << int(pairs[k]) for k in bit_positions(mask))
 
@@ -121,7 +121,7 @@ class Agreement:
         )
 
 
-def agreement(chains: Sequence[Walk], n_lists: int) -> Agreement:
+def agreement(chains: Sequence[Walk], n_lists: int, without: int = 0) -> Agreement:
     """Compare chains from different starts.
 
     Parameters
@@ -150,7 +150,9 @@ def agreement(chains: Sequence[Walk], n_lists: int) -> Agreement:
         Counter(chain.masks[row] for row in rows.tolist()) for chain, rows in zip(chains, late, strict=True)
     ]
     return Agreement(
-        tuple(_term_set(chain.masks[chain.best], n_lists) if chain.best >= 0 else 0 for chain in chains),
+        tuple(
+            _term_set(chain.masks[chain.best], n_lists, without) if chain.best >= 0 else 0 for chain in chains
+        ),
         winners.count(first[1]),
         split_rhat(traces) if judged else float("nan"),
         _largest_variation(shares),

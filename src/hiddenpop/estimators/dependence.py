@@ -1,0 +1,148 @@
+"""What the data cannot check, as offsets: fixed odds ratios between lists, and the highest-order interaction."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop._cells import unknown_name
+from hiddenpop.errors import SettingError
+from hiddenpop.estimators.protocol import as_number
+from hiddenpop.model import HierarchicalModel
+from hiddenpop.result import Diagnostic
+from hiddenpop.table import CaptureTable
+
+__all__ = ["OddsRatios", "as_odds_ratios", "check_positive", "offset_of", "remarks", "without_terms"]
+
+OddsRatios = tuple[tuple[str, str, float], ...]
+
+SMALLEST, LARGEST = 1e-12, 1e12
+EXAMPLE = 'odds_ratios=[("police", "shelter", 2.0)]'
+
+
+def as_odds_ratios(given: Any) -> OddsRatios:
+    """Read fixed odds ratios: triples of two lists and a number, or a mapping of pairs of lists to numbers.
+
+    Raises
+    ------
+    SettingError
+        For anything else, a number that is not above 0, or a pair that stands twice.
+
+    Examples
+    --------
+    >>> as_odds_ratios({("police", "shelter"): 2})
+    (('police', 'shelter', 2.0),)
+    """
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+        raise SettingError(
+            f"odds_ratios={given!r} must hold two lists and a number for each pair, as in {EXAMPLE}"
+        )
+    items = [(*pair, psi) for pair, psi in given.items()] if isinstance(given, Mapping) else list(given)
+    ratios = tuple(_as_triple(item) for item in items)
+    pairs = [frozenset(pair) for *pair, _ in ratios]
+    for pair in pairs:
+        if pairs.count(pair) > 1:
+            raise SettingError(f"odds_ratios has {' and '.join(sorted(pair))} twice; give one number a pair")
+    return ratios
+
+
+def _as_triple(item: Any) -> tuple[str, str, float]:
+    if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 3:
+        raise SettingError(f"odds_ratios: {item!r} is no pair of lists with a number, as in {EXAMPLE}")
+    first, second, psi = item
+    if not isinstance(first, str) or not isinstance(second, str) or first == second:
+        raise SettingError(f"odds_ratios: {first!r} and {second!r} must name two different lists")
+    return first, second, check_positive(f"the odds ratio of {first} and {second}", psi)
+
+
+def check_positive(what: str, value: Any) -> float:
+    """Give a number above 0, or refuse it."""
+    number = as_number(value)
+    if not SMALLEST <= number <= LARGEST:
+        raise SettingError(f"{what} is {value!r}; it must be a number above 0, and 1 stands for independence")
+    return number
+
+
+def offset_of(
+    table: CaptureTable, lists: tuple[str, ...], odds_ratios: OddsRatios, xi: float
+) -> tuple[npt.NDArray[np.float64] | None, int]:
+    """Turn the assumptions into an offset of the log means, and the terms that it replaces.
+
+    Parameters
+    ----------
+    table : CaptureTable
+        To say which names are wrong.
+    lists : tuple of str
+        Those that caught somebody, t of them. A pair with another one has no say.
+    odds_ratios : tuple of (str, str, float)
+    xi : float
+
+    Returns
+    -------
+    offset : ndarray, shape (2**t,), or None
+        ``log psi`` for every history with both lists of a pair, ``-log xi`` for the unobserved cell; None where nothing
+        is assumed.
+    without : int
+        Term set of the pairs and of every interaction that contains one of them.
+
+    Raises
+    ------
+    UnknownNameError
+        For a list that is not in the table.
+
+    Notes
+    -----
+    The offset takes the place of the interaction: were the pair, or a larger interaction around it, still in the
+    model, it would take the offset up and N would not move.
+
+    References
+    ----------
+    Gerritse, S. C., van der Heijden, P. G. M. and Bakker, B. F. M. (2015). Sensitivity of population size estimation
+    for violating parametric assumptions in log-linear models. Journal of Official Statistics 31(3), 357-379.
+    doi:10.1515/jos-2015-0022
+    """
+    for name in (name for *pair, _ in odds_ratios for name in pair):
+        if name not in table.lists:
+            raise unknown_name("list", name, table.lists)
+    cells = np.arange(1 << len(lists))
+    offset, without = np.zeros(len(cells)), 0
+    for first, second, psi in odds_ratios:
+        if first in lists and second in lists:
+            pair = 1 << lists.index(first) | 1 << lists.index(second)
+            on_both = cells & pair == pair
+            offset[on_both] += math.log(psi)
+            without |= sum(1 << int(term) for term in cells[on_both])
+    offset[0] = -math.log(xi)
+    return (offset if offset.any() or without else None), without
+
+
+def without_terms(model: HierarchicalModel, without: int) -> HierarchicalModel:
+    """Take the terms out of a model whose place an offset takes.
+
+    Examples
+    --------
+    >>> pair_12 = 1 << 0b011 | 1 << 0b111
+    >>> str(without_terms(HierarchicalModel.parse("[12,13,23]"), pair_12))
+    '[13,23]'
+    """
+    kept = model.term_set & ~without
+    return model if kept == model.term_set else HierarchicalModel.from_term_set(kept, model.n_lists)
+
+
+def remarks(lists: tuple[str, ...], odds_ratios: OddsRatios, xi: float) -> tuple[Diagnostic, ...]:
+    """Say what is assumed, and what of it has no say as a list caught nobody."""
+    found = []
+    for first, second, psi in odds_ratios:
+        if first in lists and second in lists:
+            message = f"the odds ratio of {first} and {second} is fixed at {psi:g}, not estimated"
+            found.append(Diagnostic("fixed_odds_ratio", "info", message, psi))
+        else:
+            empty = first if first not in lists else second
+            message = f"the odds ratio of {first} and {second} has no say: {empty} caught nobody"
+            found.append(Diagnostic("idle_odds_ratio", "warning", message, psi))
+    if xi != 1.0:
+        message = f"the highest-order interaction is fixed at xi = {xi:g}: the dark figure is {1 / xi:.4g} times that at 1"
+        found.append(Diagnostic("fixed_xi", "info", message, xi))
+    return tuple(found)

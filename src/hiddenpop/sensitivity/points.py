@@ -1,0 +1,139 @@
+"""The points of a sweep: estimators on tables, fitted in blocks of work, each with its number or why it has none."""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hiddenpop.errors import HiddenpopError, HiddenpopWarning
+from hiddenpop.estimators.protocol import Estimator
+from hiddenpop.estimators.search import default_order
+from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.model import MAX_ENUMERATED_LISTS
+from hiddenpop.parallel import block_slices, run_blocks
+from hiddenpop.result import Estimate
+from hiddenpop.table import CaptureTable, RNGLike
+
+__all__ = ["ANSWER", "REFUSED", "Point", "answer_of", "baseline_of", "evaluate", "has_number", "seed_of"]
+
+REFUSED = "refused"
+"""Status of a point that the estimator cannot treat at all, beside those of an estimate."""
+
+ANSWER = ("n_hat", "low", "high", "n_observed", "status", "reason", "model")
+"""Columns that every point of a sweep has beside its labels."""
+
+BLOCK = 4
+"""Points a block; it depends on nothing, so that any number of workers gives the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One estimator on one table.
+
+    Attributes
+    ----------
+    labels : mapping
+        Column and value that name the point.
+    estimator : Estimator
+    table : CaptureTable
+    """
+
+    labels: Mapping[str, Any]
+    estimator: Estimator
+    table: CaptureTable
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A block of work: estimators, tables and the seed that all points share."""
+
+    estimators: tuple[Estimator, ...]
+    tables: tuple[CaptureTable, ...]
+    seed: int
+
+
+def seed_of(rng: RNGLike) -> int:
+    """Draw the seed that all points of a check share, so that they differ by what is varied and not by chance."""
+    return int(np.random.default_rng(rng).integers(2**63))
+
+
+def baseline_of(estimator: Estimator, table: CaptureTable, baseline: Estimate | None, seed: int) -> Estimate:
+    """Give the estimate that the points are compared with, fitted where it was not given."""
+    return estimator.fit(table, rng=seed) if baseline is None else baseline
+
+
+def evaluate(points: Sequence[Point], *, seed: int, label: str) -> pd.DataFrame:
+    """Fit every point and give one row each: its labels, then `ANSWER`.
+
+    Parameters
+    ----------
+    points : sequence of Point
+    seed : int
+        The same for all.
+    label : str
+        For the progress bar.
+
+    Returns
+    -------
+    DataFrame
+        ``n_hat`` is nan where there is no number and inf where the dark figure is unbounded; ``status`` is that of the
+        estimate, or ``"refused"`` where the estimator cannot treat the point, with the ``reason`` in words.
+    """
+    tasks = [
+        _Task(tuple(p.estimator for p in points[cut]), tuple(p.table for p in points[cut]), seed)
+        for cut in block_slices(len(points), BLOCK)
+    ]
+    answers = [answer for block in run_blocks(_fit_block, tasks, label=label) for answer in block]
+    rows = [{**p.labels, **dict(zip(ANSWER, a, strict=True))} for p, a in zip(points, answers, strict=True)]
+    names = list(points[0].labels) if points else []
+    return pd.DataFrame(rows, columns=[*names, *ANSWER])
+
+
+def has_number(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which points have a finite number."""
+    return frame["n_hat"].map(math.isfinite)
+
+
+def _fit_block(task: _Task) -> list[tuple[Any, ...]]:
+    return [_answer(e, t, task.seed) for e, t in zip(task.estimators, task.tables, strict=True)]
+
+
+def _answer(estimator: Estimator, table: CaptureTable, seed: int) -> tuple[Any, ...]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HiddenpopWarning)
+            return answer_of(quicker(estimator, table).fit(table, rng=seed))
+    except HiddenpopError as error:
+        return math.nan, math.nan, math.nan, table.n_observed, REFUSED, str(error), ""
+
+
+def quicker(estimator: Any, table: CaptureTable) -> Any:
+    """Give an estimator with the same answer and less work, where there is one.
+
+    A search that fits every model and the exact search, which proves its best one, choose the same model.
+    """
+    if not isinstance(estimator, SelectedLogLinear) or estimator.search != "exhaustive":
+        return estimator
+    n_lists = table.n_lists - len(table.empty_lists)
+    if estimator.count != "all" or n_lists > MAX_ENUMERATED_LISTS:
+        return estimator
+    order = default_order(n_lists, estimator.max_order)
+    return dataclasses.replace(estimator, search="exact", max_order=order)
+
+
+def answer_of(estimate: Estimate) -> tuple[Any, ...]:
+    """Give the figures of an estimate in the order of `ANSWER`."""
+    return (
+        float(estimate.n_hat),
+        float(estimate.interval.low),
+        float(estimate.interval.high),
+        int(estimate.n_observed),
+        str(estimate.status),
+        estimate.reason,
+        str(estimate.details.get("model", "")),
+    )

@@ -1,0 +1,190 @@
+"""What a check is, and the `CheckResult` that every check returns: a table, a verdict in words, what to draw."""
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+import pandas as pd
+
+from hiddenpop.disclosure import THRESHOLD
+from hiddenpop.estimators.protocol import Estimator, spec_of
+from hiddenpop.provenance import make_provenance
+from hiddenpop.result import Estimate, EstimatorSpec
+from hiddenpop.serial import to_jsonable
+from hiddenpop.table import CaptureTable, RNGLike, TableSummary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Check", "CheckResult", "not_applicable"]
+
+SIZES = ("n_hat", "low", "high")
+DIGITS_TO_LEAVE = 3
+"""Significant digits of a size that leaves: many exact sizes of one table can be solved for its small cells."""
+
+
+@runtime_checkable
+class Check(Protocol):
+    """A frozen, keyword-only dataclass of settings with a pure `run`.
+
+    A check is one of two moves: another estimator on the same table, or the same estimator on another table. One that
+    cannot apply to an estimator or a table returns ``passed=None`` and says why; it raises only for settings that
+    cannot be, such as the name of a list that is not there.
+    """
+
+    name: ClassVar[str]
+
+    def run(
+        self,
+        estimator: Estimator,
+        table: CaptureTable,
+        baseline: Estimate | None = None,
+        *,
+        rng: RNGLike = None,
+        workers: int | None = None,
+    ) -> "CheckResult":
+        """Try what the check is about and say what it does to the answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckResult:
+    """What a check found.
+
+    Attributes
+    ----------
+    name : str
+    passed : bool or None
+        None where there is no verdict: the check does not apply, or too many points have no number.
+    table : DataFrame
+        One row a point that was tried, with ``n_hat``, ``low``, ``high``, ``status`` and ``reason``; other columns say
+        which point it is.
+    text : str
+        The verdict in words.
+    figure : mapping
+        How `plot` draws the table: ``"kind"`` and which columns stand where.
+    estimator : EstimatorSpec
+    data : TableSummary
+        The table of counts.
+    n_points, n_failed : int
+        Points tried, and those among them without a finite number. They are counted, never dropped.
+    settings : mapping
+        Those of the check.
+    protected : tuple of str
+        Columns that give small counts away; they are withheld from what leaves when the data are not public.
+    text_to_leave : str
+        The verdict without what has to stay; `text` itself when empty.
+    provenance : mapping
+    """
+
+    name: str
+    passed: bool | None
+    table: pd.DataFrame
+    text: str
+    figure: Mapping[str, Any]
+    estimator: EstimatorSpec
+    data: TableSummary
+    n_points: int = 0
+    n_failed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    protected: tuple[str, ...] = ()
+    text_to_leave: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_failed <= self.n_points:
+            raise ValueError(f"{self.n_failed} of {self.n_points} points cannot have failed")
+        for name in ("figure", "settings", "provenance"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the fields, with plain mappings."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return _rebuild, ({k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in plain.items()},)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a word: "holds", "fails" or "no verdict"."""
+        return {True: "holds", False: "fails", None: "no verdict"}[self.passed]
+
+    def summary(self) -> str:
+        """Write the verdict in a few lines of text."""
+        return f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+
+    def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
+        """Give the result as plain values for JSON.
+
+        Parameters
+        ----------
+        show_small_counts : bool
+            Of data that are not public, columns that would give small counts away are written as ``"<10"`` and sizes
+            to three significant digits. True lifts that, and the provenance says so.
+
+        Returns
+        -------
+        dict
+            Numbers that are not finite are None beside their status.
+        """
+        hide = not (self.data.public or show_small_counts)
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "text": (self.text_to_leave or self.text) if hide else self.text,
+            "table": to_jsonable(self.table_to_leave() if hide else self.table),
+            "figure": {} if hide else to_jsonable(self.figure),
+            "n_points": self.n_points,
+            "n_failed": self.n_failed,
+            "estimator": {"name": self.estimator.name, "settings": to_jsonable(self.estimator.settings)},
+            "data": to_jsonable(self.data),
+            "settings": to_jsonable(self.settings),
+            "provenance": to_jsonable({**self.provenance, "small_counts_shown": not hide}),
+        }
+
+    def table_to_leave(self) -> pd.DataFrame:
+        """Give the table without what would show small counts of data that are not public."""
+        if self.data.public:
+            return self.table
+        sizes = [name for name in self.table if name in SIZES and name not in self.protected]
+        rounded = {str(name): self.table[name].map(_rounded) for name in sizes}
+        return self.table.assign(**rounded, **dict.fromkeys(self.protected, f"<{THRESHOLD}"))
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the points of the check; those without a number are gaps, counted under the axis."""
+        from hiddenpop.plotting import check_plot
+
+        return check_plot(self, ax=ax)
+
+    def __repr__(self) -> str:
+        return f"<CheckResult {self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        shown = self.table.to_html(index=False, escape=True, max_rows=20, float_format="{:,.4g}".format)
+        return f"<pre>{html.escape(self.summary())}</pre>{shown if len(self.table) else ''}"
+
+
+def _rebuild(values: dict[str, Any]) -> CheckResult:
+    return CheckResult(**values)
+
+
+def _rounded(size: Any) -> Any:
+    if not isinstance(size, int | float) or not math.isfinite(size) or size == 0:
+        return size
+    return float(f"{size:.{DIGITS_TO_LEAVE - 1}e}")
+
+
+def not_applicable(check: Check, estimator: Estimator, table: CaptureTable, why: str) -> CheckResult:
+    """Give the result of a check that cannot apply, with the reason."""
+    return CheckResult(
+        name=check.name,
+        passed=None,
+        table=pd.DataFrame(columns=["n_hat", "low", "high", "status", "reason"]),
+        text=f"{why[:1].upper()}{why[1:]}{'' if why.endswith('.') else '.'}",
+        figure={"kind": "nothing"},
+        estimator=spec_of(estimator),
+        data=table.summary,
+        settings=spec_of(check).settings,
+        provenance=make_provenance(table.summary, None),
+    )
