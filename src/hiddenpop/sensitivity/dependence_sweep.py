@@ -248,10 +248,8 @@ def _turning(frame: pd.DataFrame, claim: Claim) -> str:
     found = []
     for pair, rows in frame.groupby("pair", sort=False):
         for tip in tipping_points(rows["odds_ratio"].tolist(), rows["n_hat"].tolist(), claim, log=True):
-            nearness = abs(math.log(tip.about))
-            found.append(
-                (nearness, f"{pair} at about {tip.about:.2g} (between {tip.holds:.2g} and {tip.fails:.2g})")
-            )
+            place = f"about {tip.about:.2g} (it holds at {tip.holds:.2g} and fails at {tip.fails:.2g})"
+            found.append((abs(math.log(tip.about)), f"{pair} at {place}"))
     if not found:
         return ""
     named = [words for _, words in sorted(found)]
@@ -269,7 +267,9 @@ def _coverage_in_words(frame: pd.DataFrame, base: Estimate, table: CaptureTable)
         return ""
     size = format_persons(base.n_hat, base.interval.width, base.n_observed)
     listed = ", ".join(low)
-    return f" At N = {size} lists with less than {LOW_COVERAGE:.0%} of the population make N fragile: {listed}."
+    return (
+        f" At N = {size} lists with less than {LOW_COVERAGE:.0%} of the population make N fragile: {listed}."
+    )
 
 
 def _figures(base: Estimate) -> dict[str, float | None]:

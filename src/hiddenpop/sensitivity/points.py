@@ -96,7 +96,8 @@ def evaluate(points: Sequence[Point], *, seed: int, label: str) -> pd.DataFrame:
 
 def has_number(frame: pd.DataFrame) -> "pd.Series[bool]":
     """Tell which points have a finite number."""
-    return frame["n_hat"].map(math.isfinite)
+    known: pd.Series[bool] = np.isfinite(frame["n_hat"].astype(float))
+    return known
 
 
 def _fit_block(task: _Task) -> list[tuple[Any, ...]]:
