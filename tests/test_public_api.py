@@ -70,7 +70,7 @@ SIGNATURES = {
     "Coverage": "(list, covariate, levels)",
     "CovariateLogLinear": (
         "(*, model='main-effects', coding=(), levels=(), combinations='crossed', structural_zeros=(), "
-        "interval='bootstrap', n_boot=1000, level=0.95)"
+        "interval='bootstrap', n_boot=1000, level=0.95, odds_ratios=(), xi=1.0)"
     ),
     "DecomposableAveraging": (
         "(*, delta='2^-K', prior='reciprocal', log_prior=None, link_weight=1.0, graph_prior=None, n_missing=None, "

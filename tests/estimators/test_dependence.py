@@ -6,14 +6,18 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
-from tests.contract.cases import table_of
+from tests.contract.cases import quietly, table_of
 from tests.support.plain import dense_counts, design, terms_of
 
 from hiddenpop import (
     AveragedLogLinear,
     Bootstrapped,
+    CaptureTable,
+    CovariateLogLinear,
+    Coverage,
     HierarchicalModel,
     LincolnPetersen,
     LogLinear,
@@ -245,3 +249,60 @@ def test_a_walk_with_nothing_left_to_search_says_so():
 def test_a_face_keeps_its_status_under_an_offset():
     sparse = table_of((0, 30, 20, 0), "ab")
     assert LogLinear(odds_ratios=[("a", "b", 2.0)], xi=3.0).fit(sparse).status == "unbounded"
+
+
+# --- with covariates --------------------------------------------------------------------------------------------------
+
+BIRTHS = datasets.load("spina_bifida")
+EACH_STRATUM = "(S1+S2+S3)*eth"
+
+
+def test_with_everything_by_stratum_it_is_the_fit_of_each_stratum():
+    ratios = (("S1", "S2", 2.5), ("S2", "S3", 0.6))
+    whole = CovariateLogLinear(model=EACH_STRATUM, odds_ratios=ratios, xi=0.8, interval="lognormal").fit(
+        BIRTHS
+    )
+    for row in whole.by_stratum.itertuples():
+        here = BIRTHS.select(eth=row.eth).collapse()
+        alone = quietly(LogLinear(odds_ratios=ratios, xi=0.8, interval="lognormal").fit, here)
+        assert row.n_hat == pytest.approx(alone.n_hat, rel=1e-8)
+        assert row.status == alone.status
+        if row.status == "ok":
+            assert row.low == pytest.approx(alone.interval.low, rel=1e-6)
+            assert row.high == pytest.approx(alone.interval.high, rel=1e-6)
+    assert whole.by_stratum["status"].tolist().count("ok") == 2
+
+
+def test_with_covariates_the_estimated_odds_ratio_gives_back_the_free_model():
+    free = CovariateLogLinear(model="S1*S2 + S2*S3 + S1*eth + S3*eth", interval="lognormal").fit(BIRTHS)
+    psi = math.exp(free.details["coefficients"].set_index("term")["estimate"]["S1*S2"])
+    fixed, moved = (
+        CovariateLogLinear(
+            model="S1*S2 + S2*S3 + S1*eth + S3*eth", odds_ratios=[("S2", "S1", x)], interval="lognormal"
+        ).fit(BIRTHS)
+        for x in (psi, 2 * psi)
+    )
+    assert "S1*S2" not in fixed.details["formula"]
+    assert fixed.by_stratum["n_hat"].tolist() == pytest.approx(free.by_stratum["n_hat"].tolist(), rel=1e-7)
+    assert fixed.details["deviance"] == pytest.approx(free.details["deviance"], abs=1e-7)
+    assert moved.n_hidden > 1.05 * fixed.n_hidden
+
+
+def test_replicates_with_covariates_keep_the_assumptions():
+    estimate = CovariateLogLinear(
+        model="S1 + S2*S3 + eth", odds_ratios=[("S1", "S2", 3.0)], xi=0.5, n_boot=400
+    ).fit(BIRTHS, rng=1)
+    assert np.median(estimate.draws) == pytest.approx(estimate.n_hat, rel=0.05)
+    assert estimate.draws.std() > 0
+
+
+def test_with_gaps_odds_ratios_are_refused():
+    with pytest.raises(CapabilityError, match="only where lists operate in every stratum"):
+        CovariateLogLinear(model="a*year + b*year", odds_ratios=[("a", "b", 2.0)]).fit(gapped())
+
+
+def gapped():
+    rows = [(1, 0, "1", 30), (0, 1, "1", 20), (1, 1, "1", 10), (0, 1, "2", 9)]
+    frame = pd.DataFrame(rows, columns=["a", "b", "year", "count"])
+    coverage = [Coverage("a", "year", ("1",))]
+    return CaptureTable.from_counts(frame, lists=["a", "b"], strata=["year"], coverage=coverage, public=True)

@@ -288,7 +288,7 @@ def test_a_refit_that_does_not_converge_is_made_by_the_exact_route(monkeypatch):
     tables = np.random.default_rng(4).poisson(5.0, (3, 9)).astype(float)
     usual = refit_hidden(design, hidden, tables)
 
-    def lost(rows, counts, on_face, start):
+    def lost(rows, counts, on_face, start, offset):
         return np.zeros((3, 5)), np.zeros(3), np.array([True, False, False])
 
     monkeypatch.setattr(hidden_cells, "fit_tables", lost)
@@ -305,7 +305,7 @@ def test_a_refit_that_no_route_can_make_is_unknown_and_counted(monkeypatch):
         hidden_cells, "fit_tables", lambda *_: (np.zeros((1, 5)), np.zeros(1), np.array([False]))
     )
     monkeypatch.setattr(
-        hidden_cells, "fit_design", lambda rows, counts: replace(fit_design(rows, counts), converged=False)
+        hidden_cells, "fit_design", lambda rows, *given: replace(fit_design(rows, *given), converged=False)
     )
     lost = refit_hidden(design, hidden, LAST_LEVEL_EMPTY[None], start=np.zeros(5))
     assert lost.n_not_converged == 1
@@ -332,6 +332,6 @@ def test_the_compiled_fit_is_the_maximum_whatever_its_start():
     table = np.array([[30.0, 20, 10, 6, 8, 4, 9, 7, 1]])
     reference = statsmodels_maximum(design, table[0])
     for start in (np.zeros(5), np.full(5, 700.0), np.full(5, -9.0)):
-        found, _, converged = fit_tables(design, table, table > 0, start)
+        found, _, converged = fit_tables(design, table, table > 0, start, np.zeros(design.shape[0]))
         assert converged.all()
         np.testing.assert_allclose(found[0], reference.params, rtol=1e-8)

@@ -31,23 +31,31 @@ class ModelCells:
         Rows of the hidden cells.
     summed : SummedCells or None
         The cells behind the sums, where the sums are not log-linear themselves.
+    offset : ndarray, shape (m,), or None
+        Added to the log means of the observable cells: what is assumed of the lists and not estimated.
+    multiplier : float
+        Of the dark figures.
     """
 
     design: Floats
     hidden: Floats
     summed: SummedCells | None
+    offset: Floats | None = None
+    multiplier: float = 1.0
 
     def fit(self, counts: Floats) -> HiddenFit | SummedFit:
         """Fit one table to full precision."""
         if self.summed is not None:
             return fit_summed(self.summed, counts)
-        return fit_hidden(self.design, self.hidden, counts)
+        return fit_hidden(self.design, self.hidden, counts, self.offset, self.multiplier)
 
     def refit(self, tables: Floats, start: Floats) -> HiddenRefits:
         """Fit many tables near the coefficients `start`."""
         if self.summed is not None:
             return refit_summed(self.summed, tables, start=start)
-        return refit_hidden(self.design, self.hidden, tables, start=start)
+        return refit_hidden(
+            self.design, self.hidden, tables, start=start, offset=self.offset, multiplier=self.multiplier
+        )
 
     def n_parameters(self, fit: HiddenFit | SummedFit) -> int:
         """Count the parameters: columns that no structural zero or gap makes depend on others."""

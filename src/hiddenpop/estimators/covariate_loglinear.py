@@ -1,16 +1,25 @@
 """`CovariateLogLinear`: one hierarchical log-linear model of lists and covariates, taken as known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from hiddenpop.errors import ModelError
+from hiddenpop.errors import CapabilityError, ModelError
 from hiddenpop.estimators.cell_space import check_structural_zeros
 from hiddenpop.estimators.covariate_coding import check_coding, check_level_order
-from hiddenpop.estimators.covariate_design import covariate_design
-from hiddenpop.estimators.covariate_formula import joint_coding, model_of_table
-from hiddenpop.estimators.covariate_gaps import model_cells
+from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
+from hiddenpop.estimators.covariate_formula import CovariateModel, joint_coding, model_of_table
+from hiddenpop.estimators.covariate_gaps import ModelCells, model_cells
 from hiddenpop.estimators.covariate_outcome import CovariateInterval, estimate_of_covariate_model
+from hiddenpop.estimators.dependence import (
+    OddsRatios,
+    as_odds_ratios,
+    check_positive,
+    pair_of,
+    refuse_unknown,
+    remarks,
+    shifts_of,
+)
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
 from hiddenpop.kernels.bootstrap_limits import check_boot_size
 from hiddenpop.result import Estimate
@@ -53,6 +62,12 @@ class CovariateLogLinear:
         Number of replicates.
     level : float
         Confidence level.
+    odds_ratios : tuple of (str, str, float), or mapping
+        Pairs of lists whose odds ratio, given absence from all other lists, is fixed everywhere and not estimated:
+        what the data cannot check, for sensitivity analysis. The pair and every term that contains it leave the model.
+    xi : float
+        What the interaction of all lists is assumed to be in every stratum, 1 for none; see `LogLinear`. It multiplies
+        the dark figures by ``1/xi``.
 
     Raises
     ------
@@ -87,6 +102,8 @@ class CovariateLogLinear:
     Fienberg, S. E. (1972). Biometrika 59(3), 591-603. doi:10.1093/biomet/59.3.591
     Zwane, E. N., van der Pal-de Bruin, K. and van der Heijden, P. G. M. (2004). The multiple-record systems estimator
     when registrations refer to different but overlapping populations. Statistics in Medicine 23(14), 2267-2281.
+    Gerritse, S. C., van der Heijden, P. G. M. and Bakker, B. F. M. (2015). Journal of Official Statistics 31(3),
+    357-379. doi:10.1515/jos-2015-0022
 
     Examples
     --------
@@ -108,12 +125,16 @@ class CovariateLogLinear:
     interval: CovariateInterval = "bootstrap"
     n_boot: int = 1000
     level: float = 0.95
+    odds_ratios: OddsRatios = ()
+    xi: float = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str):
             raise ModelError(f"model={self.model!r} is no text such as 'police*shelter + year'")
         object.__setattr__(self, "model", self.model.strip())
         check_covariate_settings(self)
+        object.__setattr__(self, "odds_ratios", as_odds_ratios(self.odds_ratios))
+        object.__setattr__(self, "xi", check_positive("xi", self.xi))
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
         """Estimate the population size behind `table`, in total and by stratum.
@@ -137,7 +158,8 @@ class CovariateLogLinear:
             For a list, covariate or level that is not there.
         CapabilityError
             If the table has gaps in coverage by a covariate that the model leaves out, censored cells, fewer than two
-            lists that caught somebody, or more cells than can be laid out.
+            lists that caught somebody, or more cells than can be laid out; for fixed odds ratios also if its lists do
+            not operate in every stratum.
         TableError
             For persons in a structural zero.
 
@@ -145,6 +167,7 @@ class CovariateLogLinear:
         -----
         EmptyListWarning, CollapsedStrataWarning
         """
+        refuse_unknown(table, self.odds_ratios)
         whole = model_of_table(self.model, table)
         design = covariate_design(
             table,
@@ -155,8 +178,8 @@ class CovariateLogLinear:
             structural_zeros=tuple(self.structural_zeros),
             estimator=self.name,
         )
-        model = whole.onto(design.factors)
-        cells = model_cells(design, model.terms)
+        model = self._without_fixed(whole.onto(design.factors), design)
+        cells = self._assumed(model_cells(design, model.terms), design)
         return estimate_of_covariate_model(
             spec_of(self),
             table,
@@ -168,7 +191,26 @@ class CovariateLogLinear:
             interval=self.interval,
             n_boot=self.n_boot,
             rng=rng,
+            diagnostics=remarks(design.lists, self.odds_ratios, self.xi),
         )
+
+    def _without_fixed(self, model: CovariateModel, design: CovariateDesign) -> CovariateModel:
+        """Take the pairs with a fixed odds ratio out of the model, and every term that contains one."""
+        fixed = [pair_of(design.lists, first, second) for first, second, _ in self.odds_ratios]
+        kept = [term for term in model.terms if not any(pair and term & pair == pair for pair in fixed)]
+        return replace(model, terms=tuple(kept))
+
+    def _assumed(self, cells: ModelCells, design: CovariateDesign) -> ModelCells:
+        """Give the cells their offsets."""
+        if not self.odds_ratios and self.xi == 1.0:
+            return cells
+        pairs = [pair_of(design.lists, first, second) for first, second, _ in self.odds_ratios]
+        if cells.summed is not None or any(pair & design.sometimes_absent for pair in pairs):
+            raise CapabilityError(
+                f"{self.name} fixes odds ratios and xi only where lists operate in every stratum; select such strata"
+            )
+        shifts = shifts_of(design.histories, design.lists, self.odds_ratios)
+        return replace(cells, offset=shifts, multiplier=1.0 / self.xi)
 
 
 def check_covariate_settings(setting: Any) -> None:

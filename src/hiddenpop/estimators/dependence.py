@@ -14,8 +14,20 @@ from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
-__all__ = ["OddsRatios", "as_odds_ratios", "check_positive", "offset_of", "remarks", "without_terms"]
+__all__ = [
+    "OddsRatios",
+    "as_odds_ratios",
+    "check_positive",
+    "offset_of",
+    "pair_of",
+    "refuse_unknown",
+    "remarks",
+    "shifts_of",
+    "without_terms",
+]
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 OddsRatios = tuple[tuple[str, str, float], ...]
 
 SMALLEST, LARGEST = 1e-12, 1e12
@@ -67,7 +79,7 @@ def check_positive(what: str, value: Any) -> float:
 
 def offset_of(
     table: CaptureTable, lists: tuple[str, ...], odds_ratios: OddsRatios, xi: float
-) -> tuple[npt.NDArray[np.float64] | None, int]:
+) -> tuple[Floats | None, int]:
     """Turn the assumptions into an offset of the log means, and the terms that it replaces.
 
     Parameters
@@ -103,19 +115,43 @@ def offset_of(
     for violating parametric assumptions in log-linear models. Journal of Official Statistics 31(3), 357-379.
     doi:10.1515/jos-2015-0022
     """
+    refuse_unknown(table, odds_ratios)
+    cells = np.arange(1 << len(lists))
+    offset, without = shifts_of(cells, lists, odds_ratios), 0
+    for pair in (pair_of(lists, first, second) for first, second, _ in odds_ratios):
+        if pair:
+            without |= sum(1 << int(term) for term in cells[cells & pair == pair])
+    offset[0] = -math.log(xi)
+    return (offset if offset.any() or without else None), without
+
+
+def shifts_of(histories: Ints, lists: tuple[str, ...], odds_ratios: OddsRatios) -> Floats:
+    """Give the sum of ``log psi`` over the pairs of which each history has both lists.
+
+    Examples
+    --------
+    >>> shifts_of(np.array([1, 2, 3]), ("a", "b"), (("a", "b", 1.0),)).tolist()
+    [0.0, 0.0, 0.0]
+    """
+    shifts = np.zeros(len(histories))
+    for first, second, psi in odds_ratios:
+        pair = pair_of(lists, first, second)
+        if pair:
+            shifts[histories & pair == pair] += math.log(psi)
+    return shifts
+
+
+def pair_of(lists: tuple[str, ...], first: str, second: str) -> int:
+    """Bits of two lists, 0 where one of them is not there."""
+    there = first in lists and second in lists
+    return 1 << lists.index(first) | 1 << lists.index(second) if there else 0
+
+
+def refuse_unknown(table: CaptureTable, odds_ratios: OddsRatios) -> None:
+    """Refuse odds ratios of lists that are not in the table."""
     for name in (name for *pair, _ in odds_ratios for name in pair):
         if name not in table.lists:
             raise unknown_name("list", name, table.lists)
-    cells = np.arange(1 << len(lists))
-    offset, without = np.zeros(len(cells)), 0
-    for first, second, psi in odds_ratios:
-        if first in lists and second in lists:
-            pair = 1 << lists.index(first) | 1 << lists.index(second)
-            on_both = cells & pair == pair
-            offset[on_both] += math.log(psi)
-            without |= sum(1 << int(term) for term in cells[on_both])
-    offset[0] = -math.log(xi)
-    return (offset if offset.any() or without else None), without
 
 
 def without_terms(model: HierarchicalModel, without: int) -> HierarchicalModel:
@@ -135,7 +171,7 @@ def remarks(lists: tuple[str, ...], odds_ratios: OddsRatios, xi: float) -> tuple
     """Say what is assumed, and what of it has no say as a list caught nobody."""
     found = []
     for first, second, psi in odds_ratios:
-        if first in lists and second in lists:
+        if pair_of(lists, first, second):
             message = f"the odds ratio of {first} and {second} is fixed at {psi:g}, not estimated"
             found.append(Diagnostic("fixed_odds_ratio", "info", message, psi))
         else:
@@ -143,6 +179,6 @@ def remarks(lists: tuple[str, ...], odds_ratios: OddsRatios, xi: float) -> tuple
             message = f"the odds ratio of {first} and {second} has no say: {empty} caught nobody"
             found.append(Diagnostic("idle_odds_ratio", "warning", message, psi))
     if xi != 1.0:
-        message = f"the highest-order interaction is fixed at xi = {xi:g}: the dark figure is {1 / xi:.4g} times that at 1"
+        message = f"xi is fixed at {xi:g}: the dark figure is {1 / xi:.4g} times that without an interaction of all lists"
         found.append(Diagnostic("fixed_xi", "info", message, xi))
     return tuple(found)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT, DenseFit, fit_design
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.hidden_faces import HiddenFace, face_of_cells, independent_columns, total_status
+from hiddenpop.kernels.lattice import offset_or_zeros
 from hiddenpop.kernels.poisson_batch import fit_tables, one_thread
 
 __all__ = ["HiddenFit", "HiddenRefits", "fit_hidden", "refit_hidden"]
@@ -87,7 +88,9 @@ class HiddenRefits:
         return int((self.status == "not_converged").sum())
 
 
-def fit_hidden(design: Floats, hidden: Floats, counts: Floats) -> HiddenFit:
+def fit_hidden(
+    design: Floats, hidden: Floats, counts: Floats, offset: Floats | None = None, multiplier: float = 1.0
+) -> HiddenFit:
     """Fit a log-linear model by Poisson maximum likelihood on the observable cells.
 
     Parameters
@@ -97,6 +100,10 @@ def fit_hidden(design: Floats, hidden: Floats, counts: Floats) -> HiddenFit:
     hidden : ndarray, shape (h, p)
         Rows of the hidden cells.
     counts : ndarray, shape (m,)
+    offset : ndarray, shape (m,), optional
+        Added to the log means of the observable cells.
+    multiplier : float
+        Of the means of the hidden cells.
 
     Returns
     -------
@@ -116,21 +123,24 @@ def fit_hidden(design: Floats, hidden: Floats, counts: Floats) -> HiddenFit:
     ('ok', 60.0)
     """
     with one_thread():
-        return _fit_on_face(design, hidden, counts)
+        return _fit_on_face(design, hidden, counts, offset_or_zeros(offset, len(design)), multiplier)
 
 
-def _fit_on_face(design: Floats, hidden: Floats, counts: Floats) -> HiddenFit:
+def _fit_on_face(
+    design: Floats, hidden: Floats, counts: Floats, offset: Floats, multiplier: float
+) -> HiddenFit:
     face = face_of_cells(design, hidden, counts > 0)
     kept = _kept_columns(design, face)
     rows = design[np.ix_(face.on_face, kept)]
-    fit = fit_design(rows, counts[face.on_face].astype(np.float64)) if len(kept) else _nobody()
+    seen = counts[face.on_face].astype(np.float64)
+    fit = fit_design(rows, seen, offset[face.on_face]) if len(kept) else _nobody()
     means = np.zeros(len(counts))
     means[face.on_face] = fit.means
     coefficients, covariance, estimable = _by_column(face, kept, fit)
     return HiddenFit(
         total_status(face.hidden_status),
         face.hidden_status,
-        _hidden_means(face.hidden_status, hidden[:, kept] @ fit.coefficients),
+        _hidden_means(face.hidden_status, hidden[:, kept] @ fit.coefficients + math.log(multiplier)),
         face.on_face,
         face.rank,
         face.exists,
@@ -178,7 +188,13 @@ def _by_column(face: HiddenFace, kept: npt.NDArray[np.intp], fit: DenseFit) -> t
 
 
 def refit_hidden(
-    design: Floats, hidden: Floats, tables: Floats, *, start: Floats | None = None
+    design: Floats,
+    hidden: Floats,
+    tables: Floats,
+    *,
+    start: Floats | None = None,
+    offset: Floats | None = None,
+    multiplier: float = 1.0,
 ) -> HiddenRefits:
     """Fit one model to many tables: the inner loop of a bootstrap.
 
@@ -190,6 +206,8 @@ def refit_hidden(
         One table a row.
     start : ndarray, shape (p,), optional
         Coefficients near those of the tables. By default those of their mean.
+    offset, multiplier
+        As for `fit_hidden`.
 
     Returns
     -------
@@ -205,40 +223,47 @@ def refit_hidden(
            [ 0.]])
     """
     with one_thread():
-        return _refit_on_faces(design, hidden, tables, start)
+        return _refit_on_faces(
+            design, hidden, tables, start, offset_or_zeros(offset, len(design)), multiplier
+        )
 
 
-def _refit_on_faces(design: Floats, hidden: Floats, tables: Floats, start: Floats | None) -> HiddenRefits:
+def _refit_on_faces(
+    design: Floats, hidden: Floats, tables: Floats, start: Floats | None, offset: Floats, multiplier: float
+) -> HiddenRefits:
     rows = np.ascontiguousarray(design, dtype=np.float64)
     counts = np.ascontiguousarray(tables, dtype=np.float64)
     faces = [face_of_cells(rows, hidden, table > 0) for table in counts]
     on_face = np.array([face.on_face for face in faces]).reshape(counts.shape)
-    begin = _usual_start(rows, counts) if start is None else np.where(np.isfinite(start), start, 0.0)
-    coefficients, deviances, converged = fit_tables(rows, counts, on_face, begin)
+    begin = _usual_start(rows, counts, offset) if start is None else np.where(np.isfinite(start), start, 0.0)
+    coefficients, deviances, converged = fit_tables(rows, counts, on_face, begin, offset)
     converged = converged & (counts.max(axis=1, initial=0.0) <= LARGEST_QUICK_COUNT)
     means = np.empty((len(counts), len(hidden)))
     status = np.empty(len(counts), dtype="<U14")
     for row, face in enumerate(faces):
-        means[row] = _hidden_means(face.hidden_status, hidden @ coefficients[row])
+        means[row] = _hidden_means(face.hidden_status, hidden @ coefficients[row] + math.log(multiplier))
         status[row] = total_status(face.hidden_status)
         if not converged[row]:
-            means[row], deviances[row], status[row] = _slowly(rows, hidden, counts[row])
+            means[row], deviances[row], status[row] = _slowly(rows, hidden, counts[row], offset, multiplier)
     return HiddenRefits(means, deviances, status)
 
 
-def _slowly(design: Floats, hidden: Floats, counts: Floats) -> tuple[Floats, float, str]:
+def _slowly(
+    design: Floats, hidden: Floats, counts: Floats, offset: Floats, multiplier: float
+) -> tuple[Floats, float, str]:
     """Fit one table by the exact route where the quick one did not converge."""
-    fit = fit_hidden(design, hidden, counts)
+    fit = fit_hidden(design, hidden, counts, offset, multiplier)
     if fit.converged:
         return fit.hidden_means, fit.deviance, fit.status
     unknown = np.where(fit.hidden_status == "ok", np.nan, fit.hidden_means)
     return unknown, fit.deviance, "not_converged"
 
 
-def _usual_start(design: Floats, tables: Floats) -> Floats:
+def _usual_start(design: Floats, tables: Floats, offset: Floats) -> Floats:
     """Coefficients of the mean of the tables."""
     if not len(tables):
         return np.zeros(design.shape[1])
     mean = tables.mean(axis=0)[None]
-    start, _, _ = fit_tables(design, mean, np.ones_like(mean, dtype=np.bool_), np.zeros(design.shape[1]))
+    everywhere = np.ones_like(mean, dtype=np.bool_)
+    start, _, _ = fit_tables(design, mean, everywhere, np.zeros(design.shape[1]), offset)
     return np.where(np.isfinite(start[0]), start[0], 0.0)

@@ -102,11 +102,11 @@ def _gram(design: Floats, weights: Floats) -> Floats:
 
 
 @nb.njit(cache=True)
-def _cold_start(design: Floats, counts: Floats, lower: Floats, coefficients: Floats) -> None:
+def _cold_start(design: Floats, counts: Floats, offset: Floats, lower: Floats, coefficients: Floats) -> None:
     """One weighted least-squares fit to the logarithm of the counts, a little added."""
     weights = counts + START_OFFSET
     factor(_gram(design, weights), lower)
-    coefficients[:] = np.dot(design.T, weights * np.log(weights))
+    coefficients[:] = np.dot(design.T, weights * (np.log(weights) - offset))
     _solve(lower, coefficients.shape[0], coefficients)
 
 
@@ -142,6 +142,7 @@ def likelihood_bound(means: Floats) -> float:
 def _climb(
     design: Floats,
     counts: Floats,
+    offset: Floats,
     coefficients: Floats,
     linear: Floats,
     means: Floats,
@@ -149,7 +150,7 @@ def _climb(
     needed: float,
 ) -> tuple[bool, float]:
     """Newton from `coefficients`, in place, until it has converged or cannot reach the likelihood that is needed."""
-    linear[:] = np.dot(design, coefficients)
+    linear[:] = np.dot(design, coefficients) + offset
     likelihood = _log_likelihood(counts, linear, means)
     if likelihood == -np.inf:
         return False, likelihood
@@ -181,7 +182,7 @@ def _climb(
 
 @nb.njit(cache=True)
 def fit_cells(
-    design: Floats, counts: Floats, start: Floats, means: Floats, needed: float
+    design: Floats, counts: Floats, offset: Floats, start: Floats, means: Floats, needed: float
 ) -> tuple[Floats, float, bool]:
     """Fit one table.
 
@@ -190,6 +191,8 @@ def fit_cells(
     design : ndarray, shape (m, p)
         Contiguous.
     counts : ndarray, shape (m,)
+    offset : ndarray, shape (m,)
+        Added to the linear predictor; 0 where the fit may be given up.
     start : ndarray, shape (p,)
         Coefficients to start from.
     means : ndarray, shape (m,)
@@ -209,15 +212,17 @@ def fit_cells(
     lower = np.zeros((p, p))
     linear = np.empty(design.shape[0])
     coefficients = start.copy()
-    converged, likelihood = _climb(design, counts, coefficients, linear, means, lower, needed)
+    converged, likelihood = _climb(design, counts, offset, coefficients, linear, means, lower, needed)
     if not converged and not (needed > -np.inf and likelihood == -np.inf):
-        _cold_start(design, counts, lower, coefficients)
-        converged, likelihood = _climb(design, counts, coefficients, linear, means, lower, needed)
+        _cold_start(design, counts, offset, lower, coefficients)
+        converged, likelihood = _climb(design, counts, offset, coefficients, linear, means, lower, needed)
     return coefficients, likelihood, converged
 
 
 @nb.njit(cache=True)
-def fit_tables(design: Floats, tables: Floats, on_face: Bools, start: Floats) -> tuple[Floats, Floats, Bools]:
+def fit_tables(
+    design: Floats, tables: Floats, on_face: Bools, start: Floats, offset: Floats
+) -> tuple[Floats, Floats, Bools]:
     """Fit one design to many tables, each on its own face.
 
     Parameters
@@ -227,6 +232,8 @@ def fit_tables(design: Floats, tables: Floats, on_face: Bools, start: Floats) ->
     on_face : ndarray of bool, shape (b, m)
         Cells with a positive mean at the maximum.
     start : ndarray, shape (p,)
+    offset : ndarray, shape (m,)
+        Added to the linear predictor.
 
     Returns
     -------
@@ -243,10 +250,12 @@ def fit_tables(design: Floats, tables: Floats, on_face: Bools, start: Floats) ->
         cells = np.flatnonzero(on_face[i])
         rows = np.empty((cells.shape[0], p))
         counts = np.empty(cells.shape[0])
+        shifts = np.empty(cells.shape[0])
         for w in range(cells.shape[0]):
             rows[w] = design[cells[w]]
             counts[w] = tables[i, cells[w]]
+            shifts[w] = offset[cells[w]]
         means = np.empty(cells.shape[0])
-        coefficients[i], _, converged[i] = fit_cells(rows, counts, start, means, -np.inf)
+        coefficients[i], _, converged[i] = fit_cells(rows, counts, shifts, start, means, -np.inf)
         deviances[i] = _deviance(counts, means)
     return coefficients, deviances, converged

@@ -273,7 +273,9 @@ def _fit(space: SearchSpace, candidate: _Candidate, needed: float) -> _State:
     live = candidate.live
     rows = np.ascontiguousarray(space.design[np.ix_(live, candidate.columns)])
     fitted = np.zeros(len(rows))
-    coefficients, likelihood, _ = fit_cells(rows, space.counts[live], candidate.start, fitted, needed)
+    coefficients, likelihood, _ = fit_cells(
+        rows, space.counts[live], np.zeros(len(rows)), candidate.start, fitted, needed
+    )
     means = np.zeros(len(live))
     means[live] = fitted
     return _State(
