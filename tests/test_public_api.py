@@ -47,6 +47,9 @@ NAMES = [
     "standard_panel",
 ]
 
+ROOMS = ["monitor", "sensitivity", "synthetic", "validation"]
+"""Rooms that are imported when first asked for: `hp.sensitivity.standard` without another import."""
+
 SIGNATURES = {
     "AveragedLogLinear": (
         "(*, criterion='bic', max_order=None, admissible='finite', count='all', search='exhaustive', outside=0.001, "
@@ -83,7 +86,8 @@ SIGNATURES = {
     ),
     "HierarchicalModel": "(n_lists, generators)",
     "IdentifiedPosterior": (
-        "(*, assumption='no_highest_order', lists=None, xi=1.0, prior_count=0.5, n_draws=10000, level=0.95)"
+        "(*, assumption='no_highest_order', lists=None, xi=1.0, prior_count=0.5, n_draws=10000, "
+        "level=0.95, cells=None)"
     ),
     "Interval": "(low, high, level, method)",
     "LatentClass": (
@@ -248,7 +252,7 @@ def bare(function):
 def test_the_public_names_are_these():
     assert sorted(NAMES) == NAMES
     assert hiddenpop.__all__ == NAMES
-    assert dir(hiddenpop) == NAMES
+    assert dir(hiddenpop) == sorted([*NAMES, *ROOMS])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,6 +18,7 @@ from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
+    from hiddenpop import monitor, sensitivity, synthetic, validation
     from hiddenpop.bayes.averaged import BayesianModelAveraging
     from hiddenpop.bayes.decomposable import DecomposableAveraging
     from hiddenpop.bayes.identifying import IdentifiedPosterior
@@ -110,8 +111,12 @@ _HOMES = {
     "standard_panel": "hiddenpop.estimators.compare",
 }
 
+_ROOMS = ("monitor", "sensitivity", "synthetic", "validation")
+
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"hiddenpop.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'hiddenpop' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -120,4 +125,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS])

@@ -38,7 +38,7 @@ def test_the_details_hold_no_labels_and_say_how_the_ladder_was_climbed() -> None
     assert len(details["powers"]) == 6
     assert len(details["swap_rates"]) == 5
     assert len(details["round_trips"]) == 4
-    assert set(details["idata"].posterior.data_vars) == {"N", "hidden_share"}
+    assert set(details["idata"].posterior.data_vars) == {"N", "hidden_share", "cell_shares"}
     assert details["idata"].posterior["N"].shape == (4, 800)
     assert 1.0 <= details["classes"] <= 5.0
 

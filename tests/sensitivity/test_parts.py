@@ -213,7 +213,7 @@ def test_a_result_can_be_sent_to_another_process_and_says_what_it_is():
     again = pickle.loads(pickle.dumps(result))
     assert again.table.equals(result.table)
     assert again.to_dict() == result.to_dict()
-    assert "dependence sweep of loglinear" in repr(result)
+    assert "dependence_sweep of loglinear" in repr(result)
     assert "<table" in result._repr_html_()
     assert isinstance(DependenceSweep(), Check)
 

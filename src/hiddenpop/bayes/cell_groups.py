@@ -8,9 +8,12 @@ from scipy.special import gammaln, xlogy
 
 from hiddenpop.kernels.poisson_draws import draw_poisson
 
-__all__ = ["MOST_VALUES", "cell_groups"]
+__all__ = ["CELL_SHARES", "MOST_VALUES", "cell_groups", "shares_of_seen"]
 
 Floats = npt.NDArray[np.float64]
+
+CELL_SHARES = "cell_shares"
+"""Name among the draws of a posterior: of each history 1, 2, ..., its share among the observed."""
 
 MOST_VALUES = 5_000_000
 """Cells times draws, 40 MB an array: more than that is not kept with an estimate."""
@@ -44,3 +47,23 @@ def cell_groups(mean: Floats, seen: Floats, rng: np.random.Generator) -> dict[st
         "posterior_predictive": {"cells": draw_poisson(mean, rng)},
         "observed_data": {"cells": seen},
     }
+
+
+def shares_of_seen(mean: Floats) -> Floats:
+    """Shares among the observed, from expected persons or probabilities of the observable cells.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (..., cells)
+
+    Returns
+    -------
+    ndarray, shape (..., cells)
+        They add up to 1: given that a person is observed, not over the whole population.
+
+    Examples
+    --------
+    >>> shares_of_seen(np.array([1.0, 2.0, 1.0])).tolist()
+    [0.25, 0.5, 0.25]
+    """
+    return np.asarray(mean / mean.sum(axis=-1, keepdims=True))

@@ -1,28 +1,43 @@
 """`IdentifiedPosterior`: a model of the observed cells, and beside it the assumption that fixes the dark figure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
-from hiddenpop.bayes.identifying_details import PROTECTED, assumption_in_words, details_of, diagnostics_of
-from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, draw_cells, median_xi
+from hiddenpop.bayes.cell_draws import fit_cells
+from hiddenpop.bayes.identifying_details import PROTECTED, details_of, diagnostics_of, method_of
+from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, draw_cells, median_xi, modelled_cells
 from hiddenpop.bayes.priors import check_count
 from hiddenpop.errors import CapabilityError, SettingError
-from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole, spec_of
+from hiddenpop.estimators.protocol import (
+    Estimator,
+    as_number,
+    check_choice,
+    check_level,
+    check_whole,
+    spec_of,
+)
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["IdentifiedPosterior", "sweep_prior_count", "sweep_xi"]
+__all__ = [
+    "IdentifiedPosterior",
+    "identified_cells",
+    "identified_estimate",
+    "sweep_prior_count",
+    "sweep_xi",
+]
 
 Assumption = Literal["no_highest_order", "marginal"]
 
 ASSUMPTIONS: tuple[str, ...] = ("no_highest_order", "marginal")
 LOGNORMAL = "lognormal"
 ONE_IN_ALL = "1/cells"
+RECIPROCAL = "reciprocal"
 SMALLEST_COUNT, LARGEST_COUNT = 1e-6, 1e6
 """Outside, the posterior of the cells is the prior: no limit that a computer can hold, or every cell alike."""
 
@@ -54,6 +69,9 @@ class IdentifiedPosterior:
     prior_count : float or "1/cells"
         Prior count, in persons, of each cell of the table that the assumption is about; ``"1/cells"`` lets all cells
         together count one person.
+    cells : estimator, optional
+        A Bayesian estimator from whose draws the shares of the observed cells are taken, in place of the Dirichlet
+        posterior; `prior_count` and `n_draws` then stay as they are. See Notes.
     n_draws : int
         Draws from the posterior, at least 100. Median and limits come from them.
     level : float
@@ -78,6 +96,14 @@ class IdentifiedPosterior:
     ``"not_identified"``.
 
     Given the probability of being hidden, n0 is negative binomial with n successes, which is the prior 1/N.
+
+    `cells`. A model fills empty cells from the others, and makes the ratio less variable. Only its shares among the
+    observed are used. Its own hidden cell is passed over, and so is what it says of N: a latent class model has one
+    answer of its own and another under no highest interaction. A log-linear model without the highest interaction has
+    the same for both, and `xi` moves it from there. `latent_class`, `bayesian_loglinear`, `thresholded` and
+    `bayesian_averaged` (over all lists only) hold such draws. The prior of their population size must be 1/N, as any
+    other lets the hidden cell of the model speak. Their status is passed on, and the chains must also agree on the
+    ratio.
 
     `prior_count`. The posterior mean of a log share is ``log(count + prior_count - 1/2)`` up to a small term, so the
     default 1/2 centres log R on the observed ratio. An empty cell has no log: it stands for a share that the prior
@@ -113,6 +139,7 @@ class IdentifiedPosterior:
     lists: tuple[str, ...] | None = None
     xi: Xi = 1.0
     prior_count: float | str = 0.5
+    cells: Estimator | None = None
     n_draws: int = 10_000
     level: float = 0.95
 
@@ -123,6 +150,7 @@ class IdentifiedPosterior:
         count = check_count("prior_count", self.prior_count, SMALLEST_COUNT, LARGEST_COUNT, ONE_IN_ALL)
         object.__setattr__(self, "prior_count", count)
         check_whole("n_draws", self.n_draws, least=FEWEST_DRAWS)
+        _check_cells(self)
         check_level(self.level)
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
@@ -140,36 +168,55 @@ class IdentifiedPosterior:
             ``ratio`` (R), ``hidden_share``, ``quantiles`` (of N), ``cells`` (which stand above and below the line of
             R), ``empty_share`` (of the variance of the log ratio), ``contradicted`` and ``idata``. The status is
             ``"boundary"`` when half of the posterior or more lies on nobody hidden, ``"unbounded"`` when its median
-            says more than the data can, and ``"not_identified"`` when the table contradicts the assumption.
+            says more than the data can, ``"not_identified"`` when the table contradicts the assumption, and that of
+            `cells` where these cannot be used.
 
         Raises
         ------
         CapabilityError
             For fewer than two lists that caught somebody, an assumption about more than eight, gaps or censored cells,
-            and lists that caught nobody or are not named where they must be.
+            lists that caught nobody or are not named where they must be, and `cells` that do not hold what is needed.
         UnknownNameError
             For a list that is not there.
         """
         provenance = make_provenance(table.summary, rng)
-        cells = _cells(self, table, np.random.default_rng(rng))
-        sizes = cells.sizes(self.xi, self.level)
-        n_hat, status, reason = sizes.outcome()
-        method = f"equal-tailed posterior, {assumption_in_words(cells, self.xi)}"
-        return Estimate(
-            n_hat=n_hat,
-            n_observed=sizes.n_observed,
-            interval=Interval(*sizes.limits(), self.level, method),
-            status=status,
-            reason=reason,
-            estimator=spec_of(self),
-            table=table.summary,
-            diagnostics=(*cells.data.diagnostics, *diagnostics_of(cells, sizes, self.xi)),
-            draws=sizes.drawn,
-            draws_are="posterior",
-            provenance=provenance,
-            details=details_of(cells, sizes, self.xi),
-            protected=PROTECTED if cells.data.has_small else (),
-        )
+        return identified_estimate(self, table, identified_cells(self, table, rng=rng), provenance)
+
+
+def identified_estimate(
+    setting: IdentifiedPosterior, table: CaptureTable, cells: ObservedCells, provenance: Mapping[str, Any]
+) -> Estimate:
+    """Give the estimate that draws of the observed cells make under the assumption of a setting.
+
+    Parameters
+    ----------
+    setting : IdentifiedPosterior
+    table : CaptureTable
+    cells : ObservedCells
+        Of this table, by `identified_cells`.
+    provenance : mapping
+
+    Returns
+    -------
+    Estimate
+    """
+    sizes = cells.sizes(setting.xi, setting.level)
+    n_hat, status, reason = sizes.outcome()
+    return Estimate(
+        n_hat=n_hat,
+        n_observed=sizes.n_observed,
+        interval=Interval(*sizes.limits(), setting.level, method_of(cells, setting.xi)),
+        status=status,
+        reason=reason,
+        estimator=spec_of(setting),
+        table=table.summary,
+        diagnostics=(*cells.data.diagnostics, *diagnostics_of(cells, sizes, setting.xi)),
+        draws=sizes.drawn,
+        draws_are="posterior",
+        provenance=provenance,
+        details=details_of(cells, sizes, setting.xi),
+        protected=PROTECTED if cells.data.has_small else (),
+    )
 
 
 def sweep_xi(
@@ -213,7 +260,7 @@ def sweep_xi(
     """
     base = base or IdentifiedPosterior()
     settings = [replace(base, xi=_checked_number("xi", xi, "a sweep takes fixed values")) for xi in xis]
-    cells = _cells(base, table, np.random.default_rng(rng))
+    cells = identified_cells(base, table, rng=rng)
     rows = [{"xi": setting.xi, **_sweep_row(setting, cells)} for setting in settings]
     return pd.DataFrame(rows, columns=["xi", *COLUMNS])
 
@@ -260,7 +307,7 @@ def sweep_prior_count(
     seed = int(np.random.default_rng(rng).integers(2**63))
     rows = []
     for setting in settings:
-        cells = _cells(setting, table, np.random.default_rng(seed))
+        cells = identified_cells(setting, table, rng=seed)
         rows.append({"prior_count": cells.prior_count, **_sweep_row(setting, cells)})
     return pd.DataFrame(rows, columns=["prior_count", *COLUMNS])
 
@@ -271,16 +318,53 @@ def _sweep_row(setting: IdentifiedPosterior, cells: ObservedCells) -> dict[str, 
     return dict(zip(COLUMNS, figures, strict=True))
 
 
-def _cells(setting: IdentifiedPosterior, table: CaptureTable, rng: np.random.Generator) -> ObservedCells:
-    """Draw the observed cells of a table."""
+def identified_cells(
+    setting: IdentifiedPosterior, table: CaptureTable, *, fitted: Estimate | None = None, rng: RNGLike = None
+) -> ObservedCells:
+    """Draw the observed cells of a table, with all that turns them into persons under any `xi`.
+
+    Parameters
+    ----------
+    setting : IdentifiedPosterior
+    table : CaptureTable
+    fitted : Estimate, optional
+        By `setting.cells` on this table, when there is one already.
+    rng : int, Generator or None
+
+    Returns
+    -------
+    ObservedCells
+
+    Raises
+    ------
+    CapabilityError, UnknownNameError
+        As for `IdentifiedPosterior.fit`.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> cells = identified_cells(IdentifiedPosterior(), hp.datasets.load("kosovo"), rng=1)
+    >>> bool(cells.sizes(2.0, 0.95).drawn.mean() < cells.sizes(1.0, 0.95).drawn.mean())
+    True
+    """
+    _refuse_unnamed(setting, table)
+    generator = np.random.default_rng(rng)
+    if setting.cells is not None:
+        estimate = fit_cells(setting.cells, table, generator) if fitted is None else fitted
+        return modelled_cells(estimate, table, setting.lists, estimator=setting.name, rng=generator)
+    count = None if isinstance(setting.prior_count, str) else setting.prior_count
+    return draw_cells(
+        table, setting.lists, count, int(setting.n_draws), estimator=setting.name, rng=generator
+    )
+
+
+def _refuse_unnamed(setting: IdentifiedPosterior, table: CaptureTable) -> None:
     caught = [name for name in table.lists if name not in table.empty_lists]
     if setting.assumption == "marginal" and setting.lists is None and len(caught) > 2:
         raise CapabilityError(
             f'assumption="marginal" is about some lists of a table and {table.name} has {len(caught)}: '
             f"{', '.join(caught)}; name two or more, e.g. lists=({caught[0]!r}, {caught[1]!r})"
         )
-    count = None if isinstance(setting.prior_count, str) else setting.prior_count
-    return draw_cells(table, setting.lists, count, int(setting.n_draws), estimator=setting.name, rng=rng)
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -318,3 +402,24 @@ def _checked_number(what: str, value: Any, hint: str) -> float:
     if not SMALLEST <= checked <= LARGEST:
         raise SettingError(f"{what}={value!r} must be a number above 0; {hint}")
     return checked
+
+
+def _check_cells(setting: IdentifiedPosterior) -> None:
+    """Refuse cells that are no estimator, or whose own hidden cell would speak, beside settings that are not theirs."""
+    cells: Any = setting.cells
+    if cells is None:
+        return
+    if isinstance(cells, type | IdentifiedPosterior) or not isinstance(cells, Estimator):
+        raise SettingError(f"cells={cells!r} must be a Bayesian estimator, e.g. LatentClass(), or None")
+    prior = getattr(cells, "prior", RECIPROCAL)
+    if prior != RECIPROCAL:
+        raise SettingError(
+            f"cells: {cells.name} has prior={prior!r} of the population size, through which its own hidden cell would "
+            f'move the observed ones; leave prior="{RECIPROCAL}"'
+        )
+    for name in ("prior_count", "n_draws"):
+        default = IdentifiedPosterior.__dataclass_fields__[name].default
+        if getattr(setting, name) != default:
+            raise SettingError(
+                f"{name}={getattr(setting, name)!r} is about Dirichlet cells; {cells.name} has settings of its own"
+            )

@@ -12,7 +12,7 @@ from hiddenpop.bayes.outcome import median_and_limits, quantiles
 from hiddenpop.histories import captures, decode
 from hiddenpop.result import Diagnostic
 
-__all__ = ["PROTECTED", "assumption_in_words", "details_of", "diagnostics_of"]
+__all__ = ["PROTECTED", "assumption_in_words", "details_of", "diagnostics_of", "method_of"]
 
 SEVERAL_CONTRADICTED = 0.01
 NEARLY_ALL = 0.9
@@ -46,6 +46,22 @@ def assumption_in_words(cells: ObservedCells, xi: Xi) -> str:
     )
 
 
+def method_of(cells: ObservedCells, xi: Xi) -> str:
+    """Name the interval: the assumption, and where the cells come from when they are not Dirichlet.
+
+    Parameters
+    ----------
+    cells : ObservedCells
+    xi : float or ("lognormal", median, sd)
+
+    Returns
+    -------
+    str
+    """
+    by = "" if cells.fitted is None else f", observed cells by {cells.fitted.name}"
+    return f"equal-tailed posterior, {assumption_in_words(cells, xi)}{by}"
+
+
 def diagnostics_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> list[Diagnostic]:
     """Say what the answer rests on and what to beware of.
 
@@ -59,7 +75,14 @@ def diagnostics_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> list[Diagnosti
     -------
     list of Diagnostic
     """
-    return [_assumption(cells, xi), *_empty_cells(cells), *_contradicted(sizes), *_no_upper_limit(sizes)]
+    passed_on = [] if cells.fitted is None else cells.fitted.diagnostics
+    return [
+        _assumption(cells, xi),
+        *passed_on,
+        *_empty_cells(cells),
+        *_contradicted(sizes),
+        *_no_upper_limit(sizes),
+    ]
 
 
 def _assumption(cells: ObservedCells, xi: Xi) -> Diagnostic:
@@ -75,6 +98,12 @@ def _assumption(cells: ObservedCells, xi: Xi) -> Diagnostic:
 def _empty_cells(cells: ObservedCells) -> list[Diagnostic]:
     if not cells.n_empty:
         return []
+    if cells.fitted is not None:
+        message = (
+            f"{cells.n_empty} of {len(cells.counts) - 1} cells hold nobody: their shares, and with them the ratio, "
+            f"are what {cells.fitted.name} makes of the other cells"
+        )
+        return [Diagnostic("empty_cells", "info", message, cells.n_empty)]
     share = cells.empty_share
     much = "nearly all" if share > NEARLY_ALL else "more than half" if share > 0.5 else "a part"
     message = (
@@ -120,7 +149,9 @@ def details_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> dict[str, Any]:
     dict
     """
     ratio = np.exp(np.minimum(cells.draws.log_ratio, LARGEST_LOG))
+    agreement = {} if cells.fitted is None else {"convergence": cells.fitted.convergence}
     return {
+        **agreement,
         "dropped_lists": list(cells.data.dropped),
         "assumption": assumption_in_words(cells, xi),
         "lists": list(cells.lists),
@@ -133,7 +164,7 @@ def details_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> dict[str, Any]:
         "cells": _cell_frame(cells),
         "empty_share": cells.empty_share,
         "contradicted": sizes.contradicted,
-        "idata": _idata(sizes),
+        "idata": _idata(cells, sizes),
     }
 
 
@@ -146,8 +177,11 @@ def _cell_frame(cells: ObservedCells) -> pd.DataFrame:
     )
 
 
-def _idata(sizes: Sizes) -> Any:
+def _idata(cells: ObservedCells, sizes: Sizes) -> Any:
+    """Give the draws chain by chain, unless some were left out."""
     if not len(sizes.drawn):
         return None
+    whole = cells.fitted is not None and cells.fitted.log_ratio.size == len(sizes.drawn)
+    chains = len(cells.fitted.log_ratio) if cells.fitted is not None and whole else 1
     values = {"N": sizes.drawn, "hidden_share": sizes.hidden_share, "xi": np.exp(sizes.log_xi)}
-    return inference_data({name: drawn[None] for name, drawn in values.items()})
+    return inference_data({name: drawn.reshape(chains, -1) for name, drawn in values.items()})

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.bayes.cell_groups import MOST_VALUES, cell_groups
+from hiddenpop.bayes.cell_groups import CELL_SHARES, MOST_VALUES, cell_groups, shares_of_seen
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import median_and_limits
@@ -133,11 +133,13 @@ def details_of(found: Posterior, level: float, rng: np.random.Generator) -> dict
 
 def _idata(found: Posterior, hidden: Floats, rng: np.random.Generator) -> Any:
     seen = found.counts.counts[1:]
-    groups = {}
+    held, groups = {"N": found.sizes, "hidden_share": hidden}, {}
     if found.sizes.size * len(seen) <= MOST_VALUES:
-        shares = [cell_probabilities(chain, found.data.n_classes)[..., 1:] for chain in found.parameters]
-        groups = cell_groups(found.drawn.expected[..., None] * np.stack(shares), seen, rng)
-    return inference_data({"N": found.sizes, "hidden_share": hidden}, groups=groups)
+        by_chain = [cell_probabilities(chain, found.data.n_classes)[..., 1:] for chain in found.parameters]
+        cells = np.stack(by_chain)
+        groups = cell_groups(found.drawn.expected[..., None] * cells, seen, rng)
+        held[CELL_SHARES] = shares_of_seen(cells)
+    return inference_data(held, groups=groups)
 
 
 def diagnostics_of(found: Posterior) -> list[Diagnostic]:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import softmax
 
+from hiddenpop.bayes.cell_groups import CELL_SHARES
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.loglinear_draws import SizeDraws, log_likelihood, log_prior, replicates
@@ -152,7 +154,16 @@ def _idata(posterior: Posterior, rng: np.random.Generator) -> Any:
             drawn_again = replicates(design, posterior.theta, drawn.log_size, rng)
             groups["posterior_predictive"] = {"cells": drawn_again @ belongs}
             groups["observed_data"] = {"cells": design.counts @ belongs}
+        held |= _cell_shares(design, posterior.theta)
     return inference_data(held, groups=groups)
+
+
+def _cell_shares(design: CellsDesign, theta: Floats) -> dict[str, Floats]:
+    """Share of each history among the observed; nothing where a history has no cell, or a cell no certain count."""
+    belongs = _by_history(design)
+    if design.n_censored or design.members.shape[1] > 1 or not belongs.any(axis=0).all():
+        return {}
+    return {CELL_SHARES: softmax(design.log_rows(theta)[..., : design.n_certain], axis=-1) @ belongs}
 
 
 def _by_history(design: CellsDesign) -> npt.NDArray[np.bool_]:

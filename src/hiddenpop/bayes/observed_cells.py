@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.bayes.cell_draws import FittedCells, fitted_cells
 from hiddenpop.bayes.outcome import limits_of, outcome_of, quantiles, reach_of
 from hiddenpop.errors import CapabilityError, UnknownNameError
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.histories import project
 from hiddenpop.kernels.odds import CellShapes, RatioDraws, cell_shapes, empty_share, missing, ratio_draws
-from hiddenpop.result import Status
+from hiddenpop.result import Estimate, Status
 from hiddenpop.table import CaptureTable
 
-__all__ = ["MOST_LISTS", "ObservedCells", "Sizes", "Xi", "draw_cells", "median_xi"]
+__all__ = ["MOST_LISTS", "ObservedCells", "Sizes", "Xi", "draw_cells", "median_xi", "modelled_cells"]
 
 Floats = npt.NDArray[np.float64]
 Xi = float | tuple[str, float, float]
@@ -41,18 +42,21 @@ class ObservedCells:
         The t lists that the assumption is about.
     counts : ndarray, shape (2**t,)
         Counts over these; element 0 holds those observed on other lists only.
-    prior_count : float
-        Persons a cell.
-    shapes : CellShapes
     draws : RatioDraws
+    prior_count : float or None
+        Persons a cell; None where an estimator has made the draws.
+    shapes : CellShapes or None
+    fitted : FittedCells or None
+        By an estimator; None for Dirichlet cells.
     """
 
     data: ListCounts
     lists: tuple[str, ...]
     counts: Floats
-    prior_count: float
-    shapes: CellShapes
     draws: RatioDraws
+    prior_count: float | None = None
+    shapes: CellShapes | None = None
+    fitted: FittedCells | None = None
 
     @property
     def are_all(self) -> bool:
@@ -66,7 +70,9 @@ class ObservedCells:
 
     @property
     def empty_share(self) -> float:
-        """Share of the variance of the log ratio that comes from cells without a person."""
+        """Share of the variance of the log ratio that comes from cells without a person; nan of a model."""
+        if self.shapes is None or self.prior_count is None:
+            return math.nan
         return empty_share(self.shapes, self.prior_count)
 
     def sizes(self, xi: Xi, level: float) -> "Sizes":
@@ -81,8 +87,9 @@ class ObservedCells:
             drawn=n_missing[agrees] + n,
             odds=odds[agrees],
             log_xi=log_xi[agrees],
-            contradicted=1.0 - float(agrees.mean()),
+            contradicted=1.0 - float(agrees.mean()) if len(agrees) else 0.0,
             empty_share=self.empty_share,
+            fault=None if self.fitted is None else self.fitted.fault,
         )
 
 
@@ -104,6 +111,8 @@ class Sizes:
         Share of the draws that agree with no population size.
     empty_share : float
         Share of the variance of the log ratio that comes from cells without a person.
+    fault : (str, str) or None
+        Status and reason why the draws of the cells cannot be used.
     """
 
     n_observed: int
@@ -114,6 +123,7 @@ class Sizes:
     log_xi: Floats
     contradicted: float
     empty_share: float
+    fault: tuple[Status, str] | None = None
 
     @property
     def as_drawn(self) -> tuple[float, float, float]:
@@ -131,6 +141,8 @@ class Sizes:
     def outcome(self) -> tuple[float, Status, str]:
         """Give the estimate, its status and the reason."""
         median, low, high = self.as_drawn
+        if self.fault is not None:
+            return math.nan, *self.fault
         if self.contradicted > MOST:
             return math.nan, "not_identified", CONTRADICTION
         if self.empty_share > MOST and high > FAR * low:
@@ -192,17 +204,63 @@ def draw_cells(
     -------
     ObservedCells
     """
-    data = list_counts(table, estimator=estimator)
-    lists = lists or data.lists
-    _refuse_lists(lists, data, table, estimator)
-    at = [data.lists.index(name) for name in lists]
-    counts = np.zeros(1 << len(at))
-    np.add.at(counts, project(np.arange(len(data.counts)), at), data.counts)
+    data, lists, _, counts = _counts_of(table, lists, estimator)
     prior = 1.0 / (len(counts) - 1) if prior_count is None else prior_count
     shapes = cell_shapes(counts, prior, others=len(lists) < data.n_lists)
-    return ObservedCells(
-        data, lists, counts, prior, shapes, ratio_draws(shapes, data.n_observed, n_draws, rng)
+    draws = ratio_draws(shapes, data.n_observed, n_draws, rng)
+    return ObservedCells(data, lists, counts, draws, prior_count=prior, shapes=shapes)
+
+
+def modelled_cells(
+    estimate: Estimate,
+    table: CaptureTable,
+    lists: tuple[str, ...] | None,
+    *,
+    estimator: str,
+    rng: np.random.Generator,
+) -> ObservedCells:
+    """Take the cells of some lists from the draws of an estimate.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        By a Bayesian estimator, of the same table.
+    table : CaptureTable
+    lists : tuple of str or None
+        None for all that caught somebody.
+    estimator : str
+        Name for the messages.
+    rng : Generator
+        Turns the ratio into persons.
+
+    Returns
+    -------
+    ObservedCells
+    """
+    data, lists, at, counts = _counts_of(table, lists, estimator)
+    fitted = fitted_cells(estimate, data, at, estimator=estimator)
+    size = fitted.log_ratio.size
+    draws = RatioDraws(
+        log_ratio=fitted.log_ratio.ravel(),
+        log_other=fitted.log_other.ravel(),
+        log_scale=np.log(rng.standard_gamma(data.n_observed, size)),
+        uniform=rng.random(size),
+        normal=rng.standard_normal(size),
     )
+    return ObservedCells(data, lists, counts, draws, fitted=fitted)
+
+
+def _counts_of(
+    table: CaptureTable, lists: tuple[str, ...] | None, estimator: str
+) -> tuple[ListCounts, tuple[str, ...], list[int], Floats]:
+    """Count over all lists; also give the lists of the assumption, their positions, and the counts over these."""
+    data = list_counts(table, estimator=estimator)
+    chosen = lists or data.lists
+    _refuse_lists(chosen, data, table, estimator)
+    at = [data.lists.index(name) for name in chosen]
+    counts = np.zeros(1 << len(at))
+    np.add.at(counts, project(np.arange(len(data.counts)), at), data.counts)
+    return data, chosen, at, counts
 
 
 def _refuse_lists(lists: tuple[str, ...], data: ListCounts, table: CaptureTable, estimator: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop.bayes.cell_groups import MOST_VALUES, cell_groups
+from hiddenpop.bayes.cell_groups import CELL_SHARES, MOST_VALUES, cell_groups, shares_of_seen
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import median_and_limits
 from hiddenpop.bayes.thresholded_draws import Sampled, cell_means, table_likelihood
@@ -128,13 +128,15 @@ def _idata(problem: Problem, last: Stage, drawn: Sampled, rng: np.random.Generat
     names = ["".join(map(str, row)) for row in cells.tolist()]
     groups: dict[str, Any] = {"log_prior": _log_prior(problem, last, drawn)}
     if drawn.sizes.size * len(names) <= MOST_VALUES:
-        groups |= cell_groups(cell_means(problem, last, drawn), problem.data.counts[1:], rng)
+        means = cell_means(problem, last, drawn)
+        groups |= cell_groups(means, problem.data.counts[1:], rng)
+        posterior[CELL_SHARES] = shares_of_seen(means)
     else:
         groups["log_likelihood"] = {"table": table_likelihood(problem, last, drawn)}
     return inference_data(
         posterior,
         groups=groups,
-        dims={"theta": ["term"], "cells": ["cell"]},
+        dims={"theta": ["term"], "cells": ["cell"], CELL_SHARES: ["cell"]},
         coords={"term": [term_name(term, lists) for term in last.terms], "cell": names},
     )
 

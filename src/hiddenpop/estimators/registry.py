@@ -8,7 +8,7 @@ from typing import Any
 
 from hiddenpop.errors import SettingError, UnknownNameError
 
-__all__ = ["ESTIMATORS", "STANDARD_PANEL", "build", "default_settings", "estimator_class"]
+__all__ = ["ESTIMATORS", "STANDARD_PANEL", "build", "default_settings", "estimator_class", "made"]
 
 ESTIMATORS: dict[str, str] = {
     "loglinear": "hiddenpop.estimators.loglinear:LogLinear",
@@ -113,7 +113,17 @@ def build(name: str, settings: Mapping[str, Any]) -> Any:
     >>> build("loglinear", {"model": "[12,3]", "level": 0.9}).level
     0.9
     """
-    kind = estimator_class(name)
+    return made(estimator_class(name), name, settings)
+
+
+def made(kind: type[Any], name: str, settings: Mapping[str, Any]) -> Any:
+    """Make a frozen record of settings from plain values.
+
+    Raises
+    ------
+    SettingError
+        If there is no such setting, or it has a value it cannot have.
+    """
     known = [f.name for f in dataclasses.fields(kind)]
     for setting in settings:
         if setting not in known:

@@ -1,6 +1,25 @@
-"""What would have to be true for the answer to change: checks of an estimate, each with a table, a verdict and a figure."""
+"""What would have to be true for the answer to change: checks of an estimate, each with a table, a verdict, a figure.
+
+Examples
+--------
+>>> import hiddenpop as hp
+>>> report = hp.sensitivity.standard(hp.datasets.load("kosovo"), "loglinear", claim="more than 5,000", rng=1)
+>>> report.table()["verdict"].value_counts().index.tolist()[0] in ("holds", "fails", "no verdict")
+True
+"""
 
 from hiddenpop.sensitivity.claims import Claim
 from hiddenpop.sensitivity.protocol import Check, CheckResult
+from hiddenpop.sensitivity.registry import CHECKS, build_check, standard_checks
+from hiddenpop.sensitivity.standard import SensitivityReport, standard
 
-__all__ = ["Check", "CheckResult", "Claim"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckResult",
+    "Claim",
+    "SensitivityReport",
+    "build_check",
+    "standard",
+    "standard_checks",
+]

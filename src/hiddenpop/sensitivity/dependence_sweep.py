@@ -12,17 +12,16 @@ import pandas as pd
 from hiddenpop._cells import unknown_name
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.dependence import OddsRatios, check_positive
-from hiddenpop.estimators.protocol import Estimator, spec_of
-from hiddenpop.parallel import parallel
-from hiddenpop.provenance import make_provenance
+from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
+from hiddenpop.sensitivity.figures import figure_of
 from hiddenpop.sensitivity.needs import has_setting, lacks, setting_of, with_settings
-from hiddenpop.sensitivity.points import Point, baseline_of, evaluate, seed_of
-from hiddenpop.sensitivity.protocol import CheckResult, not_applicable
+from hiddenpop.sensitivity.points import Point, evaluate
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
 from hiddenpop.sensitivity.tipping import tipping_points
 from hiddenpop.sensitivity.verdict import judge
-from hiddenpop.table import CaptureTable, RNGLike
+from hiddenpop.table import CaptureTable
 
 __all__ = ["DependenceSweep"]
 
@@ -34,7 +33,7 @@ NAMED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DependenceSweep:
+class DependenceSweep(StandardCheck):
     """How far N moves when two lists depend on each other by a given odds ratio, in place of what the model estimates.
 
     Parameters
@@ -59,9 +58,10 @@ class DependenceSweep:
     it leave the model, and the models that are searched. For two lists ``N = n + psi n10 n01 / n11``. A value at the
     odds ratio that the free model estimates gives back the answer of that model.
 
-    ``coverage[list]`` is the implied share of the population that a list holds. Where it is low the same odds ratio
-    moves N further, so that low implied coverage means a fragile answer. The values are no confidence limits: which of
-    them are plausible is for those who know how cases move from one register to the other.
+    The table has a row a pair and odds ratio; when crossed, a row a cell of the grid. It takes an estimator with a
+    setting ``odds_ratios``. ``coverage[list]`` is the implied share of the population that a list holds. Where it is
+    low the same odds ratio moves N further, so that low implied coverage means a fragile answer. The values are no
+    confidence limits: which of them are plausible is for those who know how cases move between registers.
 
     References
     ----------
@@ -78,7 +78,7 @@ class DependenceSweep:
     (True, [9400.0, 12000.0, 17200.0])
     """
 
-    name: ClassVar[str] = "dependence sweep"
+    name: ClassVar[str] = "dependence_sweep"
 
     pairs: tuple[tuple[str, str], ...] | None = None
     odds_ratios: tuple[float, ...] = GRID
@@ -94,51 +94,15 @@ class DependenceSweep:
                 f"crossed=True takes two pairs of lists and pairs={self.pairs!r}; name two, one for each axis"
             )
 
-    def run(
-        self,
-        estimator: Estimator,
-        table: CaptureTable,
-        baseline: Estimate | None = None,
-        *,
-        rng: RNGLike = None,
-        workers: int | None = None,
-    ) -> CheckResult:
-        """Fit the estimator under every odds ratio.
-
-        Parameters
-        ----------
-        estimator : Estimator
-            With a setting ``odds_ratios``.
-        table : CaptureTable
-        baseline : Estimate, optional
-            Its answer on the table; fitted when left out.
-        rng : int, Generator or None
-            All points start from the same seed.
-        workers : int, optional
-
-        Returns
-        -------
-        CheckResult
-            A row a pair and odds ratio, with the implied coverage of every list; when crossed, a row a cell of the
-            grid.
-
-        Raises
-        ------
-        UnknownNameError
-            For a list that is not in the table.
-        """
-        seed = seed_of(rng)
+    def _find(self, asked: Asked) -> Found | str:
+        estimator, table = asked.estimator, asked.table
         pairs = self._pairs_in(estimator, table)
         if not has_setting(estimator, "odds_ratios"):
-            why = lacks(estimator, "odds_ratios", "by which the dependence of two lists could be fixed")
-            return not_applicable(self, estimator, table, why)
+            return lacks(estimator, "odds_ratios", "by which the dependence of two lists could be fixed")
         if not pairs:
-            return not_applicable(
-                self, estimator, table, "does not apply: fewer than two lists caught somebody"
-            )
-        with parallel(workers=workers):
-            base = baseline_of(estimator, table, baseline, seed)
-            frame = evaluate(list(self._points(estimator, table, pairs)), seed=seed, label=self.name)
+            return "does not apply: fewer than two lists caught somebody"
+        base = asked.base()
+        frame = evaluate(list(self._points(estimator, table, pairs)), seed=asked.seed, label=self.name)
         return self._result(estimator, table, base, _with_coverage(frame, table), pairs)
 
     def _pairs_in(self, estimator: Estimator, table: CaptureTable) -> tuple[tuple[str, str], ...]:
@@ -171,36 +135,33 @@ class DependenceSweep:
         base: Estimate,
         frame: pd.DataFrame,
         pairs: tuple[tuple[str, str], ...],
-    ) -> CheckResult:
+    ) -> Found:
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame, claim, points="odds ratios")
         turning = "" if self.crossed else _turning(frame, claim)
         text = f"{verdict.text}{turning}{_coverage_in_words(frame, base, table)}"
-        return CheckResult(
-            name=self.name,
+        return Found(
             passed=verdict.passed,
             table=frame,
             text=text,
-            figure={**self._axes(pairs), "baseline": _figures(base), "claim": _ends(claim)},
-            estimator=spec_of(estimator),
-            data=table.summary,
+            figure=self._figure(pairs, base, claim),
             n_points=verdict.n_points,
             n_failed=verdict.n_failed,
-            settings=spec_of(self).settings,
             protected=tuple(str(name) for name in frame if str(name).startswith("coverage[")),
             text_to_leave=f"{verdict.text}{turning}",
-            provenance=make_provenance(table.summary, None),
         )
 
-    def _axes(self, pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-        if self.crossed:
-            x, y = (_axis(pair) for pair in pairs)
-            labels = {"x_label": _label(pairs[0]), "y_label": _label(pairs[1])}
-            scale = {"log_x": True, "log_y": True, "neutral": [1.0, 1.0]}
-            return {"kind": "contour", "title": "N by two odds ratios", "x": x, "y": y, **labels, **scale}
-        title = "N by the odds ratio between two lists"
-        scale = {"log_x": True, "neutral": 1.0, "series": "pair"}
-        return {"kind": "curve", "title": title, "x": "odds_ratio", "x_label": "odds ratio", **scale}
+    def _figure(self, pairs: tuple[tuple[str, str], ...], base: Estimate, claim: Claim) -> dict[str, Any]:
+        if not self.crossed:
+            return figure_of(
+                "curve", "N by the odds ratio between two lists", base, claim,
+                x="odds_ratio", x_label="odds ratio", log_x=True, neutral=1.0, series="pair",
+            )  # fmt: skip
+        return figure_of(
+            "contour", "N by two odds ratios", base, claim,
+            x=_axis(pairs[0]), x_label=_label(pairs[0]), log_x=True,
+            y=_axis(pairs[1]), y_label=_label(pairs[1]), log_y=True, neutral=[1.0, 1.0],
+        )  # fmt: skip
 
 
 def _as_pairs(given: Any) -> tuple[tuple[str, str], ...] | None:
@@ -270,13 +231,3 @@ def _coverage_in_words(frame: pd.DataFrame, base: Estimate, table: CaptureTable)
     return (
         f" At N = {size} lists with less than {LOW_COVERAGE:.0%} of the population make N fragile: {listed}."
     )
-
-
-def _figures(base: Estimate) -> dict[str, float | None]:
-    values = {"n_hat": base.n_hat, "low": base.interval.low, "high": base.interval.high}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _ends(claim: Claim) -> dict[str, Any]:
-    low, high = (end if math.isfinite(end) else None for end in (claim.low, claim.high))
-    return {"low": low, "high": high, "text": claim.text}

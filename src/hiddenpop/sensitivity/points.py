@@ -96,8 +96,7 @@ def evaluate(points: Sequence[Point], *, seed: int, label: str) -> pd.DataFrame:
 
 def has_number(frame: pd.DataFrame) -> "pd.Series[bool]":
     """Tell which points have a finite number."""
-    known: pd.Series[bool] = np.isfinite(frame["n_hat"].astype(float))
-    return known
+    return pd.Series(np.isfinite(frame["n_hat"].to_numpy(dtype=float)), index=frame.index, dtype=bool)
 
 
 def _fit_block(task: _Task) -> list[tuple[Any, ...]]:

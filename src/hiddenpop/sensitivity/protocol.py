@@ -2,6 +2,7 @@
 
 import html
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,15 +12,17 @@ import pandas as pd
 
 from hiddenpop.disclosure import THRESHOLD
 from hiddenpop.estimators.protocol import Estimator, spec_of
+from hiddenpop.parallel import parallel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, EstimatorSpec
+from hiddenpop.sensitivity.points import baseline_of, seed_of
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable, RNGLike, TableSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Check", "CheckResult", "not_applicable"]
+__all__ = ["Asked", "Check", "CheckResult", "Found", "StandardCheck", "not_applicable"]
 
 SIZES = ("n_hat", "low", "high")
 DIGITS_TO_LEAVE = 3
@@ -175,14 +178,133 @@ def _rounded(size: Any) -> Any:
     return float(f"{size:.{DIGITS_TO_LEAVE - 1}e}")
 
 
-def not_applicable(check: Check, estimator: Estimator, table: CaptureTable, why: str) -> CheckResult:
-    """Give the result of a check that cannot apply, with the reason."""
-    return CheckResult(
-        name=check.name,
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a check is asked about.
+
+    Attributes
+    ----------
+    estimator : Estimator
+    table : CaptureTable
+    baseline : Estimate or None
+        The answer on the table, where it is there already.
+    seed : int
+        The same for every point, so that they differ by what is varied and not by chance.
+    """
+
+    estimator: Any
+    table: CaptureTable
+    baseline: Estimate | None
+    seed: int
+
+    def base(self) -> Estimate:
+        """Give the answer on the table, fitted where it is not there."""
+        return baseline_of(self.estimator, self.table, self.baseline, self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a check found; the attributes are those of `CheckResult`."""
+
+    passed: bool | None
+    table: pd.DataFrame
+    text: str
+    figure: Mapping[str, Any]
+    n_points: int
+    n_failed: int
+    protected: tuple[str, ...] = ()
+    text_to_leave: str = ""
+    settings: Mapping[str, Any] | None = None
+
+
+class StandardCheck(ABC):
+    """What the checks of this package share: how they are asked, and what becomes of what they find."""
+
+    __slots__ = ()
+
+    name: ClassVar[str]
+
+    def run(
+        self,
+        estimator: Estimator,
+        table: CaptureTable,
+        baseline: Estimate | None = None,
+        *,
+        rng: RNGLike = None,
+        workers: int | None = None,
+    ) -> CheckResult:
+        """Try what the check is about and say what it does to the answer.
+
+        Parameters
+        ----------
+        estimator : Estimator
+        table : CaptureTable
+        baseline : Estimate, optional
+            The answer of the estimator on the table; fitted when left out.
+        rng : int, Generator or None
+            All points start from the same seed.
+        workers : int, optional
+            Processes, -1 for every core. The result does not depend on their number.
+
+        Returns
+        -------
+        CheckResult
+            ``passed`` is None where the check cannot apply to this estimator and table; the text says why.
+
+        Raises
+        ------
+        UnknownNameError, SettingError
+            For settings of the check that this table or estimator makes impossible, such as an unknown list.
+        CapabilityError
+            If the estimator cannot treat the table at all.
+        """
+        provenance = make_provenance(table.summary, rng)
+        with parallel(workers=workers):
+            found = self._find(Asked(estimator, table, baseline, seed_of(rng)))
+        if isinstance(found, str):
+            found = _nothing(found)
+        return CheckResult(
+            name=self.name,
+            passed=found.passed,
+            table=found.table,
+            text=found.text,
+            figure=found.figure,
+            estimator=spec_of(estimator),
+            data=table.summary,
+            n_points=found.n_points,
+            n_failed=found.n_failed,
+            settings=spec_of(self).settings if found.settings is None else found.settings,
+            protected=found.protected,
+            text_to_leave=found.text_to_leave,
+            provenance=provenance,
+        )
+
+    @abstractmethod
+    def _find(self, asked: Asked) -> Found | str:
+        """Give what is found, or say in words why the check does not apply."""
+
+
+def _nothing(why: str) -> Found:
+    """Make a result without points of the reason why there are none."""
+    return Found(
         passed=None,
         table=pd.DataFrame(columns=["n_hat", "low", "high", "status", "reason"]),
         text=f"{why[:1].upper()}{why[1:]}{'' if why.endswith('.') else '.'}",
         figure={"kind": "nothing"},
+        n_points=0,
+        n_failed=0,
+    )
+
+
+def not_applicable(check: Check, estimator: Estimator, table: CaptureTable, why: str) -> CheckResult:
+    """Give the result of a check that cannot apply, with the reason."""
+    found = _nothing(why)
+    return CheckResult(
+        name=check.name,
+        passed=None,
+        table=found.table,
+        text=found.text,
+        figure=found.figure,
         estimator=spec_of(estimator),
         data=table.summary,
         settings=spec_of(check).settings,

@@ -13,50 +13,16 @@ from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.registry import build
 from hiddenpop.parallel import parallel
 from hiddenpop.result import Estimate
-from hiddenpop.sensitivity.cell_influence import CellInfluence
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.dependence_sweep import DependenceSweep
-from hiddenpop.sensitivity.highest_order import HighestOrderSweep
-from hiddenpop.sensitivity.internal_consistency import InternalConsistency
-from hiddenpop.sensitivity.linkage import LinkageSweep
-from hiddenpop.sensitivity.list_influence import ListInfluence
-from hiddenpop.sensitivity.multiverse import Multiverse
-from hiddenpop.sensitivity.over_coverage import OverCoverageSweep
-from hiddenpop.sensitivity.partial_identification import PartialIdentification
 from hiddenpop.sensitivity.points import baseline_of, seed_of
-from hiddenpop.sensitivity.prior import PriorSensitivity
 from hiddenpop.sensitivity.protocol import Check, CheckResult
-from hiddenpop.sensitivity.trajectory import Trajectory
+from hiddenpop.sensitivity.registry import standard_checks
 from hiddenpop.table import CaptureTable, RNGLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["SensitivityReport", "standard", "standard_checks"]
-
-
-def standard_checks(claim: str | Claim | None = None) -> tuple[Check, ...]:
-    """Make the checks of the standard set, each held to the claim.
-
-    Examples
-    --------
-    >>> [check.name for check in standard_checks()][:2]
-    ['dependence sweep', 'highest-order interaction']
-    """
-    held = as_claim(claim)
-    return (
-        DependenceSweep(claim=held),
-        HighestOrderSweep(claim=held),
-        PartialIdentification(claim=held),
-        ListInfluence(claim=held),
-        InternalConsistency(),
-        Multiverse(claim=held),
-        LinkageSweep(claim=held),
-        OverCoverageSweep(claim=held),
-        CellInfluence(claim=held),
-        Trajectory(claim=held),
-        PriorSensitivity(claim=held),
-    )
+__all__ = ["SensitivityReport", "standard"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +55,7 @@ class SensitivityReport:
         rows = [(r.name, r.verdict, r.n_points, r.n_failed, r.text) for r in self.results]
         return pd.DataFrame(rows, columns=["check", "verdict", "points", "without_number", "in_words"])
 
-    def page(self, *, title: str = "") -> "Figure":
+    def plot(self, *, title: str = "") -> "Figure":
         """Draw every check that applies on one page."""
         from hiddenpop.plotting import check_page
 
@@ -158,7 +124,7 @@ def standard(
     Returns
     -------
     SensitivityReport
-        ``table()`` has a verdict in words for every check, ``page()`` draws them.
+        ``table()`` has a verdict in words for every check, ``plot()`` draws them on one page.
 
     Raises
     ------
@@ -171,7 +137,7 @@ def standard(
     --------
     >>> import hiddenpop as hp
     >>> kosovo = hp.datasets.load("kosovo")
-    >>> checks = [hp.sensitivity.ListInfluence(claim="more than 8,000")]
+    >>> checks = [hp.sensitivity.build_check("list_influence", {"claim": "more than 8,000"})]
     >>> report = standard(kosovo, hp.LogLinear(), claim="more than 8,000", checks=checks, rng=1)
     >>> report.table()["verdict"].tolist()
     ['fails']

@@ -1,0 +1,325 @@
+"""`Multiverse`: all defensible choices of an analysis crossed, and how many of the answers support a claim."""
+
+import math
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from itertools import combinations
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from hiddenpop.errors import SettingError
+from hiddenpop.estimators.averaged import AveragedLogLinear
+from hiddenpop.estimators.criteria import CRITERIA
+from hiddenpop.estimators.loglinear import LogLinear
+from hiddenpop.estimators.protocol import Estimator, spec_of
+from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.result import format_persons
+from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
+from hiddenpop.sensitivity.figures import figure_of
+from hiddenpop.sensitivity.list_influence import joined_name
+from hiddenpop.sensitivity.multiverse_options import (
+    LOG_LINEAR,
+    Choices,
+    Crossed,
+    as_choices,
+    cross,
+    innermost,
+    rewrapped,
+)
+from hiddenpop.sensitivity.needs import has_setting, setting_of
+from hiddenpop.sensitivity.points import evaluate, has_number
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.table import CaptureTable
+
+__all__ = ["Multiverse", "standard_choices"]
+
+SHARED = ("admissible", "count", "odds_ratios", "xi", "level")
+"""Settings that another log-linear estimator takes over, where it has them."""
+
+FEWEST_TO_MERGE = 4
+MOST_UNSHARED = 2
+"""Pairs of lists without a person in common that are merged in the standard choices."""
+
+MOST_EXHAUSTIVE = 5
+MOST_LEVELS = 12
+PERIODS = ("year", "period")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiverse(StandardCheck):
+    """All defensible choices of an analysis, crossed.
+
+    Parameters
+    ----------
+    choices : mapping or tuple, optional
+        Options by choice, as ``{"criterion": {"bic": {"criterion": "bic"}, "aic": {"criterion": "aic"}}, "lists":
+        {"all": {}, "without GP": {"drop": ["GP"]}}}``. An option changes settings of the estimator, or one of:
+        ``estimator`` (another one), ``stratify`` (covariates within whose levels it works), ``select`` (levels by
+        covariate), ``collapse`` (covariates), ``drop`` (lists), ``merge`` (parts by new list). Without choices,
+        `standard_choices` makes them.
+    claim : str or Claim, optional
+        Such as "more than 10,000". Without one, N should stay within the interval of the baseline.
+
+    Raises
+    ------
+    SettingError
+        If the choices or the claim cannot be read.
+
+    Notes
+    -----
+    Every combination of options is a specification: one estimator on one table. A combination with a setting that its
+    estimator does not have, or moves that contradict each other, cannot be made; these are counted. A choice none of
+    whose options is one of the estimator plays no part there. Combinations that come to the same estimator and table
+    are fitted once and count once, and the columns of what makes no difference read "any". Specifications that differ
+    in the kind of interval alone share one number: they count once where the share by estimate is told, and apart
+    where whole intervals are held to the claim.
+
+    The table has a row a specification, by size of N: the option of every choice, the figures of the estimate,
+    ``supports`` and ``supports_interval`` (does the number, does the whole interval agree with the claim).
+
+    The share of specifications that support a claim is no probability: specifications are not drawn from anything, and
+    adding options changes it.
+
+    References
+    ----------
+    Steegen, S., Tuerlinckx, F., Gelman, A. and Vanpaemel, W. (2016). Increasing transparency through a multiverse
+    analysis. Perspectives on Psychological Science 11(5), 702-712. doi:10.1177/1745691616658637
+    Simonsohn, U., Simmons, J. P. and Nelson, L. D. (2020). Specification curve analysis. Nature Human Behaviour 4,
+    1208-1214. doi:10.1038/s41562-020-0912-z
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> choices = {
+    ...     "criterion": {"bic": {"criterion": "bic"}, "aic": {"criterion": "aic"}},
+    ...     "lists": {"all": {}, "without HRW": {"drop": ["HRW"]}},
+    ... }
+    >>> check = Multiverse(choices=choices, claim="more than 12,000")
+    >>> found = check.run(hp.SelectedLogLinear(), hp.datasets.load("kosovo"))
+    >>> found.table[["criterion", "lists", "n_hat", "supports"]].round(0).values.tolist()
+    [['bic', 'all', 10357.0, False], ['aic', 'all', 12741.0, True], ['bic', 'without HRW', 22301.0, True],
+    ['aic', 'without HRW', 22301.0, True]]
+    """
+
+    name: ClassVar[str] = "multiverse"
+
+    choices: Any = None
+    claim: str | Claim | None = None
+
+    def __post_init__(self) -> None:
+        if self.choices is not None:
+            object.__setattr__(self, "choices", as_choices(self.choices))
+        as_claim(self.claim)
+
+    @classmethod
+    def standard(
+        cls,
+        estimator: Estimator,
+        table: CaptureTable,
+        *,
+        periods: bool = False,
+        claim: str | Claim | None = None,
+    ) -> "Multiverse":
+        """Make the check with the choices of `standard_choices`."""
+        return cls(choices=standard_choices(estimator, table, periods=periods), claim=claim)
+
+    def _find(self, asked: Asked) -> Found | str:
+        estimator, table = asked.estimator, asked.table
+        choices = standard_choices(estimator, table) if self.choices is None else self.choices
+        if not choices:
+            return f"does not apply: {spec_of(estimator).name} on {table.name} leaves no standard choice; name choices"
+        crossed = cross(as_choices(choices), estimator, table)
+        if not crossed.points:
+            return f"does not apply: none of the {crossed.n_combinations} combinations can be made ({crossed.reason})"
+        base = asked.base()
+        frame = evaluate(crossed.points, seed=asked.seed, label=f"specifications for {table.name}")
+        claim = claim_or_interval(self.claim, base)
+        frame = _supported(frame, claim)
+        once = frame[~pd.Series(crossed.estimates).duplicated()]
+        verdict = judge(once.assign(n_observed=table.n_observed), claim, points="estimates")
+        return Found(
+            passed=verdict.passed,
+            table=frame.sort_values("n_hat", kind="stable", ignore_index=True),
+            text=" ".join([_counted(crossed), verdict.text, *_shares(once, frame), *_spread(once, choices)]),
+            figure=figure_of(
+                "specification", "All defensible choices", base, claim, choices=[name for name, _ in choices]
+            ),
+            n_points=len(frame),
+            n_failed=int((~has_number(frame)).sum()),
+            settings=spec_of(replace(self, choices=choices)).settings,
+            protected=("n_observed",),
+        )
+
+
+def _supported(frame: pd.DataFrame, claim: Claim) -> pd.DataFrame:
+    known = has_number(frame)
+    number = known & frame["n_hat"].between(claim.low, claim.high)
+    whole = known & (frame["low"] >= claim.low) & (frame["high"] <= claim.high)
+    return frame.assign(supports=number, supports_interval=whole)
+
+
+# --- in words ---
+
+
+def _counted(crossed: Crossed) -> str:
+    """Count the combinations: those that differ, those that repeat another, those that cannot be made."""
+    parts = [f"{len(crossed.points)} specifications of {crossed.n_combinations} combinations"]
+    if crossed.n_repeated:
+        parts.append(f"{crossed.n_repeated} come to the same as another and count once")
+    if crossed.n_impossible:
+        parts.append(f"{crossed.n_impossible} cannot be made ({crossed.reason})")
+    return "; ".join(parts) + "."
+
+
+def _shares(once: pd.DataFrame, frame: pd.DataFrame) -> Iterable[str]:
+    known, whole = once[has_number(once)], frame[has_number(frame)]
+    if known.empty:
+        return
+    supports, entire = int(known["supports"].sum()), int(whole["supports_interval"].sum())
+    yield (
+        f"By estimate {supports} of {len(known)} support it ({supports / len(known):.0%}), by their whole interval "
+        f"{entire} of {len(whole)} ({entire / len(whole):.0%}). Such a share is no probability: it follows from the "
+        f"options that were listed."
+    )
+
+
+def _spread(once: pd.DataFrame, choices: Choices) -> Iterable[str]:
+    """Name the choice whose options lie furthest apart, by their medians."""
+    known = once[has_number(once)]
+    found = []
+    for name, options in choices:
+        rows = known[known[name].isin([label for label, _ in options])]
+        medians = rows.groupby(name)["n_hat"].median()
+        if len(medians) > 1:
+            found.append((math.log(medians.max() / medians.min()), name, medians))
+    if not found or not max(found, key=lambda item: item[0])[0]:
+        return
+    _, name, medians = max(found, key=lambda item: item[0])
+    low, high = (format_persons(n, float(np.ptp(medians))) for n in (medians.min(), medians.max()))
+    yield (
+        f"The choice that moves N most is {name}: its options have medians from {low} ({medians.idxmin()}) to {high} "
+        f"({medians.idxmax()})."
+    )
+
+
+# --- the standard choices ---
+
+
+def standard_choices(estimator: Estimator, table: CaptureTable, *, periods: bool = False) -> Choices:
+    """Give the choices that a reviewer would ask about, as far as estimator and table leave them.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    table : CaptureTable
+    periods : bool
+        Add each single level of a covariate called year or period. One period is another population than all of them,
+        so that a claim about the whole does not fit it.
+
+    Returns
+    -------
+    tuple
+        For log-linear estimators the class of model (as given, selected, averaged, stepwise), the criterion and the
+        order; with four lists or more, whether the two that share most persons, or two that share nobody, are one list;
+        covariates added up or apart; the kind of interval, Wald limits left out. Empty where nothing of this applies.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> choices = standard_choices(hp.SelectedLogLinear(), hp.datasets.load("kosovo"))
+    >>> [(name, [label for label, _ in options]) for name, options in choices]
+    [('class', ['selected', 'averaged', 'stepwise']), ('criterion', ['bic', 'aic', 'aicc']), ('order', ['2', 'every']),
+    ('lists', ['as they are', 'OSCE or HRW']), ('limits', ['profile', 'lognormal'])]
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    if isinstance(innermost(estimator), LOG_LINEAR):
+        found["class"] = _classes(estimator, table)
+        found["criterion"] = {name: {"criterion": name} for name in CRITERIA}
+        found["order"] = {"2": {"max_order": 2}}
+        if table.n_lists <= MOST_EXHAUSTIVE:
+            found["order"]["every"] = {"max_order": None}
+        if table.has_strata and not has_setting(estimator, "by"):
+            found["strata"] = _strata(table)
+    found["lists"] = _mergers(table)
+    found["limits"] = _intervals(estimator)
+    if periods:
+        found["period"] = _periods(table)
+    kept = {name: options for name, options in found.items() if len(options) > 1}
+    return as_choices(kept) if kept else ()
+
+
+def _classes(estimator: Estimator, table: CaptureTable) -> dict[str, dict[str, Any]]:
+    """Give the estimator itself, and the other ways to deal with log-linear models, in the same wrappers."""
+    inner = innermost(estimator)
+    search: Literal["exhaustive", "exact"] = "exhaustive" if table.n_lists <= MOST_EXHAUSTIVE else "exact"
+    ways: dict[str, Any] = {
+        "selected": SelectedLogLinear(search=search),
+        "averaged": AveragedLogLinear(search=search),
+        "stepwise": SelectedLogLinear(search="stepwise_p"),
+    }
+    own = _own_class(inner)
+    options: dict[str, dict[str, Any]] = {own: {}}
+    for name, other in ways.items():
+        if name == own:
+            continue
+        shared = {s: getattr(inner, s) for s in SHARED if hasattr(inner, s) and hasattr(other, s)}
+        try:
+            options[name] = {"estimator": rewrapped(estimator, replace(other, **shared))}
+        except SettingError:  # the wrapper does not take it
+            continue
+    return options
+
+
+def _own_class(inner: Any) -> str:
+    if isinstance(inner, LogLinear):
+        return "one model"
+    if isinstance(inner, AveragedLogLinear):
+        return "averaged"
+    return "stepwise" if inner.search == "stepwise_p" else "selected"
+
+
+def _mergers(table: CaptureTable) -> dict[str, dict[str, Any]]:
+    """Merge the two lists that share most of the smaller, and the largest pairs that share nobody."""
+    lists = [name for name in table.lists if name not in table.empty_lists]
+    if len(lists) < FEWEST_TO_MERGE:
+        return {}
+    totals = {name: int(table.list_totals[name]) for name in lists}
+    overlaps = table.overlaps.to_dict()
+    pairs = list(combinations(lists, 2))
+    shared = {pair: int(overlaps[pair[0]][pair[1]]) for pair in pairs}
+    closest = max(pairs, key=lambda pair: shared[pair] / min(totals[name] for name in pair))
+    apart = [pair for pair in pairs if not shared[pair]]
+    apart.sort(key=lambda pair: -totals[pair[0]] * totals[pair[1]])
+    chosen = dict.fromkeys([closest, *apart[:MOST_UNSHARED]])
+    return {"as they are": {}, **{joined_name(pair): {"merge": {joined_name(pair): pair}} for pair in chosen}}
+
+
+def _strata(table: CaptureTable) -> dict[str, dict[str, Any]]:
+    few = [name for name, levels in table.strata.items() if 1 < levels.nunique() <= MOST_LEVELS]
+    return {"added up": {}, **{f"by {name}": {"stratify": (str(name),)} for name in few}}
+
+
+def _periods(table: CaptureTable) -> dict[str, dict[str, Any]]:
+    name = next((str(column) for column in table.strata if str(column).lower() in PERIODS), None)
+    if name is None:
+        return {}
+    return {
+        "all": {},
+        **{level: {"select": {name: (level,)}} for level in sorted(table.strata[name].unique())},
+    }
+
+
+def _intervals(estimator: Estimator) -> dict[str, dict[str, Any]]:
+    """Give the kinds of interval that the estimator knows; Wald limits only where it was set to them."""
+    if not has_setting(estimator, "interval"):
+        return {}
+    holder: Any = estimator
+    while all(field.name != "interval" for field in fields(holder)):
+        holder = holder.base
+    own = setting_of(estimator, "interval")
+    kinds = typing.get_args(typing.get_type_hints(type(holder))["interval"])
+    return {kind: {"interval": kind} for kind in kinds if kind == own or kind != "wald"}
