@@ -1,4 +1,4 @@
-"""`DependenceSweep`: N under fixed odds ratios, its tipping points, coverage, and what it does where it cannot apply."""
+"""`DependenceSweep`: N under fixed odds ratios, tipping points, coverage, and what it does where it cannot apply."""
 
 import math
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from tests.contract.cases import table_of
 
 import hiddenpop as hp
@@ -21,6 +22,7 @@ from hiddenpop.sensitivity.protocol import Check, CheckResult
 KOSOVO = hp.datasets.load("kosovo")
 STANDARD = {check.name: check for check in standard_checks("more than 60")}
 NAMES = list(STANDARD)
+WITHOUT_FIT = ("partial_identification", "list_influence", "internal_consistency", "prior", "highest_order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,18 +103,17 @@ def test_a_check_gives_a_result_and_never_falls(name, table, estimator):
     assert (result.table.loc[~finite, "reason"] != "").all()
     written = json.dumps(result.to_dict(), allow_nan=False)
     assert json.loads(written)["n_points"] == result.n_points
-    result.plot()
+    result.plot(ax=Figure().subplots())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_the_estimator_cannot_treat_is_told_by_the_estimator(name):
     """Gaps in coverage read as zeros would be a wrong number: no check gets around the refusal."""
-    try:
-        result = run(STANDARD[name], hp.LogLinear(), gapped())
-    except hp.errors.CapabilityError as error:
-        assert "did not operate in every stratum" in str(error)
-    else:
-        assert result.passed is None
+    if name in WITHOUT_FIT:
+        assert run(STANDARD[name], hp.LogLinear(), gapped()).passed is None
+        return
+    with pytest.raises(hp.errors.CapabilityError, match="did not operate in every stratum"):
+        run(STANDARD[name], hp.LogLinear(), gapped())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,7 +136,7 @@ def test_the_same_rng_gives_the_same_bytes_on_any_number_of_workers(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_claim_decides(name):
     """Every check holds N to the claim: what all points exceed holds, what none reaches fails, on the same points."""
-    if name in ("prior_sensitivity", "internal_consistency"):
+    if name in ("prior", "internal_consistency"):
         return
     held, broken = (
         run(build_check(name, {"claim": claim}), hp.LogLinear(), KOSOVO)
@@ -162,7 +163,7 @@ def test_what_leaves_of_data_that_are_not_public_is_protected(name):
 
 
 def test_every_check_has_a_name_in_the_registry():
-    assert NAMES == list(CHECKS)
+    assert list(CHECKS) == NAMES
     for name in NAMES:
         assert build_check(name).name == name
 
@@ -186,19 +187,21 @@ def test_the_standard_set_is_one_table_and_one_page():
     assert report["list_influence"].name == "list_influence"
     with pytest.raises(SettingError, match="there is no check 'lists' in the report"):
         report["lists"]
-    assert len(report.page().axes) >= len(NAMES) - 2
+    assert len(report.plot().axes) >= len(NAMES) - 2
     assert "more than 5,000" in report.summary()
     json.dumps(report.to_dict(), allow_nan=False)
 
 
 def test_a_check_does_not_depend_on_the_company_it_keeps():
     alone = standard(KOSOVO, "loglinear", checks=[STANDARD["trajectory"]], rng=4)
-    together = standard(KOSOVO, "loglinear", checks=[STANDARD["list_influence"], STANDARD["trajectory"]], rng=4)
+    together = standard(
+        KOSOVO, "loglinear", checks=[STANDARD["list_influence"], STANDARD["trajectory"]], rng=4
+    )
     assert alone["trajectory"].table.equals(together["trajectory"].table)
 
 
 def test_an_interrupted_set_goes_on_where_it_was(tmp_path, monkeypatch):
-    checks = [STANDARD["dependence"], STANDARD["list_influence"]]
+    checks = [STANDARD["dependence_sweep"], STANDARD["list_influence"]]
     first = standard(KOSOVO, hp.LogLinear(), checks=checks, rng=1, store=tmp_path)
     calls = []
     fit = hp.LogLinear.fit

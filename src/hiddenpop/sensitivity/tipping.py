@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hiddenpop.sensitivity.claims import Claim
 
-__all__ = ["Tipping", "tipping_points"]
+__all__ = ["Tipping", "tipping_in_words", "tipping_points"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Tipping:
     holds, fails : float
         The neighbouring points at which the claim holds and fails.
     about : float
-        Where the line between the two crosses the end of the claim: log N against the logarithm of the setting, or
-        against the setting itself. Between the points N may also jump.
+        Where the line between the two crosses the end of the claim: N against the setting, or both in logarithms.
+        Between the points N may also jump.
     n_holds, n_fails : float
         N at the two.
     """
@@ -42,7 +42,7 @@ def tipping_points(x: Sequence[float], n: Sequence[float], claim: Claim, *, log:
         N at each; a point without a finite number separates its neighbours.
     claim : Claim
     log : bool
-        Whether to interpolate on the logarithm of the setting, which must then be above 0.
+        Whether to interpolate on logarithms; the setting must then be above 0.
 
     Returns
     -------
@@ -68,9 +68,46 @@ def tipping_points(x: Sequence[float], n: Sequence[float], claim: Claim, *, log:
 
 def _about(holds: tuple[float, float], fails: tuple[float, float], claim: Claim, log: bool) -> float:
     end = claim.low if fails[1] < claim.low else claim.high
-    if min(holds[1], fails[1]) <= 0.0 or end <= 0.0:
+    if not log:
+        return holds[0] + (fails[0] - holds[0]) * (end - holds[1]) / (fails[1] - holds[1])
+    if min(holds[1], fails[1], end) <= 0.0:
         return fails[0]
     share = math.log(end / holds[1]) / math.log(fails[1] / holds[1])
-    if log:
-        return float(holds[0] * (fails[0] / holds[0]) ** share)
-    return holds[0] + share * (fails[0] - holds[0])
+    return float(holds[0] * (fails[0] / holds[0]) ** share)
+
+
+def tipping_in_words(x: Sequence[float], n: Sequence[float], claim: Claim, what: str) -> str:
+    """Say at which share a claim begins to fail, between which points it was interpolated, or that it does not.
+
+    Parameters
+    ----------
+    x, n : sequence of float
+        Shares in rising order from that of the data as they are, and the size at each; points without a number are
+        skipped.
+    claim : Claim
+    what : str
+        What `x` is, such as ``"a share of missed links"``.
+
+    Returns
+    -------
+    str
+        A sentence that begins with a blank; empty without a number.
+
+    Examples
+    --------
+    >>> tipping_in_words([0.0, 0.1], [120.0, 100.0], Claim.parse("more than 110"), "a share of missed links")
+    ' It begins to fail at a share of missed links of about 5.0 % (interpolated between 0 % and 10 %).'
+    """
+    known = [(a, b) for a, b in zip(x, n, strict=True) if math.isfinite(b)]
+    if not known:
+        return ""
+    if not claim.holds(known[0][1]):
+        return f" It fails already at {what} of {100 * known[0][0]:.3g} %."
+    turns = tipping_points([a for a, _ in known], [b for _, b in known], claim, log=False)
+    if not turns:
+        return f" It does not fail up to {what} of {100 * known[-1][0]:.3g} %."
+    first = turns[0]
+    between = f"{100 * first.holds:.3g} % and {100 * first.fails:.3g} %"
+    return (
+        f" It begins to fail at {what} of about {100 * first.about:.1f} % (interpolated between {between})."
+    )

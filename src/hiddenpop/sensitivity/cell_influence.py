@@ -1,0 +1,239 @@
+"""Which handful of persons turns the answer: one fewer, one more, or nobody in each capture history."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hiddenpop.errors import SettingError
+from hiddenpop.result import Estimate, format_persons
+from hiddenpop.sensitivity.cell_moves import MovedCells, Removal, every_cell, fewest_removed
+from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
+from hiddenpop.sensitivity.figures import figure_of
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.refits import cells_that_count
+from hiddenpop.sensitivity.verdict import Verdict, judge
+from hiddenpop.table import CaptureTable
+
+__all__ = ["CellInfluence"]
+
+Ints = npt.NDArray[np.int64]
+
+LARGEST_EMPTIED = 0.1
+"""A cell with a larger share of the persons is not emptied: without it the table is another one."""
+
+EMPTIED = 0
+"""The move that takes everybody out of a cell."""
+
+MOST_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellInfluence(StandardCheck):
+    """The estimate with one person fewer, one more, or nobody in each capture history.
+
+    Parameters
+    ----------
+    perturb : tuple of int
+        Persons to add to one cell at a time; negative ones are taken away.
+    empty_cells : bool
+        Also empty each cell that holds at most a tenth of the persons.
+    most_removed : int
+        Up to so many persons are taken away together to break the claim; 0 leaves that out.
+    claim : str or Claim, optional
+        For instance "more than 10,000". Without one the estimate is held to its own interval.
+
+    Raises
+    ------
+    SettingError
+        If `perturb` is empty or holds 0, or `most_removed` is negative.
+
+    Notes
+    -----
+    Every move is a fit with all that the estimator does, the choice of a model included. Where one person more or
+    fewer leads to another model, the estimate jumps, and the interval of the estimate may not know of it. Up to six
+    lists, persons are also added to the histories that nobody has. Persons of different strata count together where
+    the estimator knows lists only.
+
+    The table has a row a move: ``history``, ``count`` (persons in the cell), ``move``, ``n_hat``, ``change`` (persons
+    more than the estimate) and ``model``. The largest changes stand in front where the data are public.
+
+    The verdict is about the moves of a person; cells that are emptied are told apart. The smallest number of persons
+    whose removal breaks the claim is exact up to two; beyond, each step takes the person who moves the estimate most,
+    so fewer may do.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> found = CellInfluence(empty_cells=False).run(hp.SelectedLogLinear(), hp.datasets.load("korea"))
+    >>> found.table["history"].nunique(), found.n_points
+    (7, 13)
+    """
+
+    name: ClassVar[str] = "cell_influence"
+
+    perturb: tuple[int, ...] = (-1, 1)
+    empty_cells: bool = True
+    most_removed: int = 5
+    claim: str | Claim | None = None
+
+    def __post_init__(self) -> None:
+        steps = tuple(self.perturb)
+        if not steps or any(step == 0 or step != int(step) for step in steps):
+            raise SettingError(
+                f"perturb={self.perturb!r} must hold whole numbers of persons other than 0, such as (-1, 1)"
+            )
+        if self.most_removed < 0:
+            raise SettingError(f"most_removed={self.most_removed!r} must be 0 or more")
+        as_claim(self.claim)
+        object.__setattr__(self, "perturb", steps)
+
+    def _find(self, asked: Asked) -> Found | str:
+        if asked.table.has_censored:
+            return "does not apply: a censored count is an upper bound, to which no person can be added"
+        base = asked.base()
+        counted = cells_that_count(asked.estimator, asked.table)
+        cells = MovedCells(asked.estimator, every_cell(counted), asked.seed)
+        counts = cells.counts_of(counted)
+        claim = claim_or_interval(self.claim, base)
+        removal = fewest_removed(cells, counts, base, claim, self.most_removed)
+        return self._result(asked.table, (base, claim, self._moves(cells, counts, base), removal))
+
+    def _moves(self, cells: MovedCells, counts: Ints, base: Estimate) -> pd.DataFrame:
+        """Estimate after every move, the table as it is in front."""
+        steps = [
+            (cell, step) for cell in range(len(counts)) for step in self.perturb if counts[cell] + step >= 0
+        ]
+        handful = (counts > 0) & (counts <= LARGEST_EMPTIED * counts.sum()) & self.empty_cells
+        steps += [(int(cell), EMPTIED) for cell in np.flatnonzero(handful)]
+        moved = np.tile(counts, (len(steps) + 1, 1))
+        for row, (cell, step) in enumerate(steps, start=1):
+            moved[row, cell] = moved[row, cell] + step if step else 0
+        found = cells.estimate(moved, f"moves of persons in {cells.table.name}")
+        told = [cells.answer(moved[row], found, row) for row in range(1, len(moved))]
+        frame = pd.DataFrame(
+            {
+                "point": [f"{cells.names[cell]}: {_move_text(step)}" for cell, step in steps],
+                "history": [cells.names[cell] for cell, _ in steps],
+                "count": [int(counts[cell]) for cell, _ in steps],
+                "move": [_move_text(step) for _, step in steps],
+                "n_hat": [n for n, _, _ in told],
+                "low": math.nan,
+                "high": math.nan,
+                "change": [n - base.n_hat for n, _, _ in told],
+                "n_observed": moved[1:].sum(axis=1),
+                "status": [status for _, status, _ in told],
+                "reason": [reason for _, _, reason in told],
+                "model": found.models[1:],
+                "other_model": [model != found.models[0] for model in found.models[1:]],
+            }
+        )
+        return _largest_first(frame) if cells.table.public else frame
+
+    def _result(
+        self, table: CaptureTable, found: tuple[Estimate, Claim, pd.DataFrame, Removal | None]
+    ) -> Found:
+        base, claim, frame, removal = found
+        persons = frame[frame["move"] != _move_text(EMPTIED)]
+        verdict = judge(persons, claim, points="moves of persons")
+        told = [
+            verdict.text,
+            _flips_in_words(persons, base),
+            _emptied_in_words(frame[frame["move"] == _move_text(EMPTIED)], claim),
+            _removal_in_words(removal, self.most_removed, claim),
+        ]
+        return Found(
+            passed=verdict.passed,
+            table=frame,
+            text=" ".join(part for part in told if part),
+            figure=figure_of("forest", _title(table), base, claim, label="point", truth=""),
+            n_points=len(frame),
+            n_failed=int(np.sum(~np.isfinite(frame["n_hat"]))),
+            protected=() if table.public else PROTECTED,
+            text_to_leave="" if table.public else _text_to_leave(verdict, persons, removal, claim),
+        )
+
+
+PROTECTED = ("count", "n_hat", "change", "n_observed", "status", "reason", "model", "other_model")
+"""What a table with one person fewer gives away of the small counts in it."""
+
+
+def _move_text(step: int) -> str:
+    """Say what a move does.
+
+    Examples
+    --------
+    >>> _move_text(-1), _move_text(2), _move_text(0)
+    ('1 fewer', '2 more', 'nobody')
+    """
+    return f"{abs(step)} {'more' if step > 0 else 'fewer'}" if step else "nobody"
+
+
+def _largest_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the largest changes in front. Of data that are not public even the order would tell of small counts."""
+    order = np.argsort(-np.abs(frame["change"].fillna(math.inf).to_numpy(dtype=float)), kind="stable")
+    return frame.iloc[order].reset_index(drop=True)
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def _flips_in_words(persons: pd.DataFrame, base: Estimate) -> str:
+    """Say which moves of persons lead to another model, and to which size."""
+    flips = persons[persons["other_model"] & (persons["model"] != "")]
+    if flips.empty:
+        return ""
+    parts = []
+    for model, rows in list(flips.groupby("model", sort=False))[:MOST_NAMED]:
+        median = format_persons(float(rows["n_hat"].median()), base.interval.width)
+        named = "; ".join(rows["point"].head(MOST_NAMED))
+        more = f"; {len(rows) - MOST_NAMED} others" if len(rows) > MOST_NAMED else ""
+        parts.append(f"{model} with N about {median} ({named}{more})")
+    return f"{len(flips)} of them lead to another model: {', or '.join(parts)}."
+
+
+def _emptied_in_words(emptied: pd.DataFrame, claim: Claim) -> str:
+    known = emptied[np.isfinite(emptied["n_hat"].to_numpy(dtype=float))]
+    if known.empty:
+        return ""
+    broken = sum(not claim.holds(n) for n in known["n_hat"])
+    low, high = known["n_hat"].min(), known["n_hat"].max()
+    span = f"{format_persons(low, high - low)} to {format_persons(high, high - low)}"
+    unknown = f"; {len(emptied) - len(known)} have no number" if len(known) < len(emptied) else ""
+    return f"With a whole cell emptied N runs from {span}, and the claim fails at {broken} of {len(known)}{unknown}."
+
+
+def _removal_in_words(removal: Removal | None, most: int, claim: Claim) -> str:
+    if not most:
+        return ""
+    if removal is None:
+        return f"Taking away up to {most} persons was not found to break the claim ({claim.text})."
+    counted = ", ".join(f"{times} on {name}" for name, times in Counter(removal.persons).items())
+    n = format_persons(removal.n_hat, math.inf)
+    return f"{_fewest(removal)} ({counted}): N is {n} without."
+
+
+def _fewest(removal: Removal) -> str:
+    size = len(removal.persons)
+    words = "1 person is" if size == 1 else f"{size} persons are"
+    return f"{words} enough to break the claim{'' if removal.exact else ', and fewer may be'}"
+
+
+def _text_to_leave(verdict: Verdict, persons: pd.DataFrame, removal: Removal | None, claim: Claim) -> str:
+    """Give the verdict without sizes: those of tables with one person fewer tell the small counts."""
+    known = verdict.n_points - verdict.n_failed
+    holds = round(verdict.share * known) if known else 0
+    flips = int((persons["other_model"] & (persons["model"] != "")).sum())
+    fewest = f" {_fewest(removal)}." if removal is not None else ""
+    return (
+        f"The claim ({claim.text}) holds at {holds} of {known} moves of persons with a number; "
+        f"{flips} moves lead to another model.{fewest}"
+    )
+
+
+def _title(table: CaptureTable) -> str:
+    return f"{table.name}: one person fewer, one more, or nobody in each capture history"
