@@ -7,7 +7,7 @@ import pytest
 import hiddenpop as hp
 from hiddenpop.sensitivity.dependence_sweep import DependenceSweep
 from hiddenpop.sensitivity.points import Point, evaluate, quicker
-from hiddenpop.sensitivity.standard import standard
+from hiddenpop.sensitivity.standard_set import standard
 
 TARGET = 60.0
 EVERY_MODEL = hp.SelectedLogLinear(criterion="bic", interval="profile")

@@ -86,8 +86,8 @@ SIGNATURES = {
     ),
     "HierarchicalModel": "(n_lists, generators)",
     "IdentifiedPosterior": (
-        "(*, assumption='no_highest_order', lists=None, xi=1.0, prior_count=0.5, n_draws=10000, "
-        "level=0.95, cells=None)"
+        "(*, assumption='no_highest_order', lists=None, xi=1.0, prior_count=0.5, cells=None, "
+        "n_draws=10000, level=0.95)"
     ),
     "Interval": "(low, high, level, method)",
     "LatentClass": (

@@ -18,7 +18,10 @@ from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.table import CaptureTable, Coverage
 
 if TYPE_CHECKING:
-    from hiddenpop import monitor, sensitivity, synthetic, validation
+    from hiddenpop import monitor as monitor
+    from hiddenpop import sensitivity as sensitivity
+    from hiddenpop import synthetic as synthetic
+    from hiddenpop import validation as validation
     from hiddenpop.bayes.averaged import BayesianModelAveraging
     from hiddenpop.bayes.decomposable import DecomposableAveraging
     from hiddenpop.bayes.identifying import IdentifiedPosterior

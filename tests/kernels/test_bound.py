@@ -35,6 +35,7 @@ def problem_of(counts, n_lists, **changes):
         superset_sums(counts, n_lists),
         use,
         n_lists,
+        np.zeros(len(counts)),
         penalties("bic", len(counts), float(counts.sum())),
         False,
         TIE,

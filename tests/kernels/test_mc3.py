@@ -249,7 +249,7 @@ def test_models_that_hash_alike_are_told_apart_by_both_words():
     )
     flips = np.random.default_rng(1).integers(64, 66, 40)
     trace = np.zeros(41, dtype=np.int64)
-    problem = _new_problem(simulated(12, 3_000, seed=12), 12, "bic", False)
+    problem = _new_problem(simulated(12, 3_000, seed=12), 12, "bic", False, None)
     space = Space(np.array(pairs_of(12)), ADMISSIBLE)
     assert run_chain(problem, space, book, flips, np.full(40, -1e9), trace, 0) == 40
     assert book.tally[0] == 5

@@ -185,8 +185,8 @@ def test_the_standard_set_is_one_table_and_one_page():
     assert set(table["verdict"]) <= {"holds", "fails", "no verdict"}
     assert table["in_words"].str.len().gt(20).all()
     assert report["list_influence"].name == "list_influence"
-    with pytest.raises(SettingError, match="there is no check 'lists' in the report"):
-        report["lists"]
+    with pytest.raises(hp.errors.UnknownNameError, match="list_influence"):
+        report["list_influense"]
     assert len(report.plot().axes) >= len(NAMES) - 2
     assert "more than 5,000" in report.summary()
     json.dumps(report.to_dict(), allow_nan=False)

@@ -208,6 +208,19 @@ def test_what_gives_counts_away_stays_when_the_data_are_not_public():
     assert isinstance(shown["table"][0]["coverage[EXH]"], float)
 
 
+def test_a_reason_that_tells_a_count_stays_too():
+    private = replace(KOSOVO, public=False)
+    told = "fewer than the 7 observed"
+    frame = pd.DataFrame({"n_hat": [math.nan], "low": 1.0, "high": 2.0, "status": "refused", "reason": told})
+    result = replace(
+        result_on(private), table=frame, text=f"No verdict: 1 refused ({told}).", text_to_leave=""
+    )
+    kept = result.to_dict()
+    assert kept["text"] == "No verdict: 1 refused (reason withheld)."
+    assert kept["table"][0]["reason"] == "reason withheld"
+    assert told in result.to_dict(show_small_counts=True)["text"]
+
+
 def test_a_result_can_be_sent_to_another_process_and_says_what_it_is():
     result = result_on(KOSOVO)
     again = pickle.loads(pickle.dumps(result))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
 from hiddenpop.cli.validate import validate
 
@@ -163,5 +164,6 @@ def estimators() -> None:
     list_estimators()
 
 
+app.command()(sensitivity)
 app.command()(validate)
 app.command()(simulate)

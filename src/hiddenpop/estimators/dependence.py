@@ -160,7 +160,7 @@ def without_terms(model: HierarchicalModel, without: int) -> HierarchicalModel:
     Examples
     --------
     >>> pair_12 = 1 << 0b011 | 1 << 0b111
-    >>> str(without_terms(HierarchicalModel.parse("[12,13,23]"), pair_12))
+    >>> str(without_terms(HierarchicalModel.parse("[12,13,23]", n_lists=3), pair_12))
     '[13,23]'
     """
     kept = model.term_set & ~without
@@ -179,6 +179,6 @@ def remarks(lists: tuple[str, ...], odds_ratios: OddsRatios, xi: float) -> tuple
             message = f"the odds ratio of {first} and {second} has no say: {empty} caught nobody"
             found.append(Diagnostic("idle_odds_ratio", "warning", message, psi))
     if xi != 1.0:
-        message = f"xi is fixed at {xi:g}: the dark figure is {1 / xi:.4g} times that without an interaction of all lists"
+        message = f"xi is fixed at {xi:g}: the dark figure is {1 / xi:.4g} times that at 1"
         found.append(Diagnostic("fixed_xi", "info", message, xi))
     return tuple(found)

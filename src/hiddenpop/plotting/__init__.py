@@ -8,6 +8,8 @@ writes them whole or not at all.
 
 from hiddenpop.plotting.bootstrap import bootstrap_plot
 from hiddenpop.plotting.calibration import calibration_plot
+from hiddenpop.plotting.check import check_plot
+from hiddenpop.plotting.check_page import check_page
 from hiddenpop.plotting.coverage import coverage_plot
 from hiddenpop.plotting.error_overlap import error_overlap_plot
 from hiddenpop.plotting.files import save_figure
@@ -25,6 +27,8 @@ from hiddenpop.plotting.zip import zip_plot
 __all__ = [
     "bootstrap_plot",
     "calibration_plot",
+    "check_page",
+    "check_plot",
     "coverage_plot",
     "error_overlap_plot",
     "forest_plot",

@@ -11,7 +11,7 @@ True
 from hiddenpop.sensitivity.claims import Claim
 from hiddenpop.sensitivity.protocol import Check, CheckResult
 from hiddenpop.sensitivity.registry import CHECKS, build_check, standard_checks
-from hiddenpop.sensitivity.standard import SensitivityReport, standard
+from hiddenpop.sensitivity.standard_set import SensitivityReport, standard
 
 __all__ = [
     "CHECKS",

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from hiddenpop.estimators.criteria import CRITERIA
 from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.model import MAX_ENUMERATED_LISTS
 from hiddenpop.result import format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
@@ -223,9 +224,10 @@ def standard_choices(estimator: Estimator, table: CaptureTable, *, periods: bool
     Returns
     -------
     tuple
-        For log-linear estimators the class of model (as given, selected, averaged, stepwise), the criterion and the
-        order; with four lists or more, whether the two that share most persons, or two that share nobody, are one list;
-        covariates added up or apart; the kind of interval, Wald limits left out. Empty where nothing of this applies.
+        For log-linear estimators the class of model (as given, selected, averaged up to six lists, stepwise), the
+        criterion and, up to five lists, the order; with four lists or more, whether the two that share most persons, or
+        two that share nobody, are one list; covariates added up or apart; the kind of interval, Wald limits left out.
+        Empty where nothing of this applies.
 
     Examples
     --------
@@ -255,10 +257,10 @@ def standard_choices(estimator: Estimator, table: CaptureTable, *, periods: bool
 def _classes(estimator: Estimator, table: CaptureTable) -> dict[str, dict[str, Any]]:
     """Give the estimator itself, and the other ways to deal with log-linear models, in the same wrappers."""
     inner = innermost(estimator)
-    search: Literal["exhaustive", "exact"] = "exhaustive" if table.n_lists <= MOST_EXHAUSTIVE else "exact"
+    few = table.n_lists <= MAX_ENUMERATED_LISTS
     ways: dict[str, Any] = {
-        "selected": SelectedLogLinear(search=search),
-        "averaged": AveragedLogLinear(search=search),
+        "selected": SelectedLogLinear(search="exhaustive" if few else "exact"),
+        **({"averaged": AveragedLogLinear()} if few else {}),
         "stepwise": SelectedLogLinear(search="stepwise_p"),
     }
     own = _own_class(inner)

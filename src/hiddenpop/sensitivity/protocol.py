@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Check", "CheckResult", "Found", "StandardCheck", "not_applicable"]
 
 SIZES = ("n_hat", "low", "high")
+REASON_WITHHELD = "reason withheld"
 DIGITS_TO_LEAVE = 3
 """Significant digits of a size that leaves: many exact sizes of one table can be solved for its small cells."""
 
@@ -135,7 +136,7 @@ class CheckResult:
         return {
             "name": self.name,
             "passed": self.passed,
-            "text": (self.text_to_leave or self.text) if hide else self.text,
+            "text": self._words_to_leave() if hide else self.text,
             "table": to_jsonable(self.table_to_leave() if hide else self.table),
             "figure": {} if hide else to_jsonable(self.figure),
             "n_points": self.n_points,
@@ -151,8 +152,22 @@ class CheckResult:
         if self.data.public:
             return self.table
         sizes = [name for name in self.table if name in SIZES and name not in self.protected]
-        rounded = {str(name): self.table[name].map(_rounded) for name in sizes}
-        return self.table.assign(**rounded, **dict.fromkeys(self.protected, f"<{THRESHOLD}"))
+        shown: dict[str, Any] = {str(name): self.table[name].map(_rounded) for name in sizes}
+        if "reason" in self.table:
+            shown["reason"] = self.table["reason"].replace(dict.fromkeys(self._telling(), REASON_WITHHELD))
+        return self.table.assign(**{**shown, **dict.fromkeys(self.protected, f"<{THRESHOLD}")})
+
+    def _words_to_leave(self) -> str:
+        """Give the verdict without reasons that tell a count."""
+        text = self.text_to_leave or self.text
+        for reason in self._telling():
+            text = text.replace(reason, REASON_WITHHELD)
+        return text
+
+    def _telling(self) -> list[str]:
+        """Reasons with a number in them: of a part of the table it may be a small count."""
+        reasons = self.table["reason"].unique().tolist() if "reason" in self.table else []
+        return [reason for reason in reasons if any(letter.isdigit() for letter in reason)]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the points of the check; those without a number are gaps, counted under the axis."""

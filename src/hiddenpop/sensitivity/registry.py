@@ -1,11 +1,10 @@
 """Every check of the standard set by name. A plain dict of ``"module:Class"`` strings, imported at the point of use."""
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from hiddenpop.errors import UnknownNameError
+from hiddenpop._cells import unknown_name
 from hiddenpop.estimators.registry import made
 
 __all__ = ["CHECKS", "build_check", "standard_checks"]
@@ -53,9 +52,7 @@ def build_check(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     'more than 10,000'
     """
     if name not in CHECKS:
-        near = difflib.get_close_matches(name, CHECKS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownNameError(f"there is no check {name!r}; {hint}known: {', '.join(CHECKS)}")
+        raise unknown_name("check", name, CHECKS)
     module, _, kind = CHECKS[name].partition(":")
     return made(getattr(import_module(module), kind), name, settings or {})
 

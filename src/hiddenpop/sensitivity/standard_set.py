@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hiddenpop.errors import SettingError
+from hiddenpop._cells import unknown_name
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.registry import build
 from hiddenpop.parallel import parallel
@@ -47,19 +47,19 @@ class SensitivityReport:
         for result in self.results:
             if result.name == name:
                 return result
-        known = ", ".join(result.name for result in self.results)
-        raise SettingError(f"there is no check {name!r} in the report; it has {known}")
+        raise unknown_name("check", name, [result.name for result in self.results])
 
     def table(self) -> pd.DataFrame:
         """Give one row a check: its verdict, how many points it tried, how many have no number, and the words."""
         rows = [(r.name, r.verdict, r.n_points, r.n_failed, r.text) for r in self.results]
         return pd.DataFrame(rows, columns=["check", "verdict", "points", "without_number", "in_words"])
 
-    def plot(self, *, title: str = "") -> "Figure":
-        """Draw every check that applies on one page."""
+    def plot(self, *, title: str = "", protect: bool = False) -> "Figure":
+        """Draw every check that applies on one page; with `protect` only what may leave of data that are not public."""
         from hiddenpop.plotting import check_page
 
-        return check_page(self.results, title=title or f"{self._head()}: {self.claim.text}?")
+        shown = title or f"{self._head()}: {self.claim.text}?"
+        return check_page(self.results, title=shown, protect=protect)
 
     def summary(self) -> str:
         """Write the verdicts in lines of text."""
