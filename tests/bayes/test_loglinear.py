@@ -251,6 +251,7 @@ def test_normal_priors_agree_with_importance_sampling():
         )
 
 
+@pytest.mark.slow
 def test_a_negative_binomial_prior_agrees_with_importance_sampling():
     prior = ("negative_binomial", 600.0, 3.0)
     estimate = BayesianLogLinear(prior=prior, n_draws=2000).fit(table_of(THREE), rng=2)
@@ -307,6 +308,7 @@ def test_wide_priors_and_large_counts_give_the_maximum_of_all_pairs():
     assert abs(narrow.n_hat / classical.n_hat - 1.0) > 0.05
 
 
+@pytest.mark.slow
 def test_the_horseshoe_finds_independence_where_it_holds_and_dependence_where_it_does_not():
     x = design_matrix(2)
     independent = np.round(np.exp(7.0 + x @ np.array([-0.8, -1.0, -1.2, 0.0, 0.0, 0.0])))
@@ -343,6 +345,7 @@ def test_strata_add_up_draw_by_draw_and_a_gap_widens_its_own_stratum():
     assert "collapsed_strata" not in names(whole)
 
 
+@pytest.mark.slow
 def test_a_structural_zero_is_no_evidence_of_avoidance():
     counts = (0, 62, 45, 0, 38, 14, 11, 0)
     as_zero = BayesianLogLinear().fit(table_of(counts), rng=8)

@@ -1,6 +1,7 @@
 """`AveragedLogLinear`: the mixture over models by two routes, its weights, its modes, and what it leaves out."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -275,3 +276,15 @@ def test_a_window_that_is_not_covered_gives_no_number():
 def test_the_exact_search_counts_every_nominal_parameter():
     with pytest.raises(SettingError, match='search="exact" bounds the penalty by every nominal parameter'):
         AveragedLogLinear(search="exact", count="rank")
+
+
+def test_modes_of_very_many_models_fit_in_memory():
+    """Two clusters of 20,000 equal models: two modes, without a table of all points by all models."""
+    centres = np.repeat([5.0, 8.0], 10_000)
+    mixture = Mixture(np.full(20_000, 1 / 20_000), centres, np.full(20_000, 0.2))
+    tracemalloc.start()
+    modes = mixture.modes()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sorted((round(np.log(n), 2), round(share, 2)) for n, share in modes) == [(5.0, 0.5), (8.0, 0.5)]
+    assert peak < 200e6

@@ -497,8 +497,8 @@ def test_a_draw_that_differs_by_rounding_is_the_estimate():
 
 def test_draws_of_the_total_do_not_stand_beside_other_draws_by_stratum():
     table = hp.datasets.load("spina_bifida")
-    base = hp.CovariateLogLinear(model="S1 + S2*S3 + eth", n_boot=200)
-    estimate = hp.Bootstrapped(base=base, n_boot=200, interval="percentile").fit(table, rng=1)
+    base = hp.CovariateLogLinear(model="S1 + S2*S3 + eth", n_boot=100, level=0.8)
+    estimate = hp.Bootstrapped(base=base, n_boot=100, interval="percentile", level=0.8).fit(table, rng=1)
     assert base.fit(table, rng=1).stratum_draws is not None
     assert estimate.stratum_draws is None
     assert len(estimate.by_stratum) == 3

@@ -112,6 +112,7 @@ def z_scores(found: Tempered) -> Floats:
     return np.abs(np.concatenate(scores))
 
 
+@pytest.mark.slow
 def test_moments_of_a_normal_density() -> None:
     found = draw_normals()
     assert z_scores(found).max() < 3.5

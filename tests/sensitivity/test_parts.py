@@ -103,8 +103,8 @@ def test_a_point_that_the_estimator_refuses_is_a_row_with_the_reason():
     assert frame["n_hat"].isna().all()
 
 
-@pytest.mark.parametrize("name", ["uk_5", "western_us", "kosovo", "korea", "australia", "netherlands"])
-@pytest.mark.parametrize("settings", [{}, {"criterion": "aic", "max_order": 2}, {"admissible": "exists"}])
+@pytest.mark.parametrize("name", ["uk_5", "western_us", "kosovo", "korea", "netherlands"])
+@pytest.mark.parametrize("settings", [{}, {"criterion": "aic", "max_order": 2, "admissible": "exists"}])
 def test_the_quicker_route_gives_the_same_estimate(name, settings):
     if name == "netherlands" and settings:
         settings = {**settings, "max_order": 1}

@@ -37,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 NEGLIGIBLE_WEIGHT = 1e-8
 INADMISSIBLE_WARNING = 0.05
 MODE_GRID = 2001
+DENSITY_NUMBERS = 1 << 22
 SMALLEST_MODE_SHARE = 0.01
 MODE_WEIGHT = 1e-4
 """Lighter components than this share of the heaviest make no mode."""
@@ -78,9 +79,9 @@ class Mixture:
         heavy = self.weights > MODE_WEIGHT * self.weights.max()
         centres, spreads = self.centres[heavy], self.spreads[heavy]
         low, high = np.min(centres - 4 * spreads), np.max(centres + 4 * spreads)
-        grid = np.union1d(np.linspace(low, high, MODE_GRID), centres)
-        z = (grid[:, None] - centres) / spreads
-        density = np.exp(-0.5 * z * z) @ (self.weights[heavy] / spreads)
+        some = np.sort(centres)[:: -(-len(centres) // MODE_GRID)]
+        grid = np.union1d(np.linspace(low, high, MODE_GRID), some)
+        density = _density(grid, self.weights[heavy], centres, spreads)
         peaks = np.flatnonzero((density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:])) + 1
         valleys = [a + int(np.argmin(density[a:b])) for a, b in pairwise(peaks)]
         edges = [0.0, *(self._below(float(grid[v])) for v in valleys), 1.0]
@@ -88,6 +89,16 @@ class Mixture:
             (math.exp(float(grid[p])), b - a) for p, a, b in zip(peaks, edges[:-1], edges[1:], strict=True)
         ]
         return sorted((m for m in found if m[1] >= SMALLEST_MODE_SHARE), key=lambda m: -m[1])
+
+
+def _density(grid: Floats, weights: Floats, centres: Floats, spreads: Floats) -> Floats:
+    """Density up to a factor, a few points at a time: all of them by all components may not fit in memory."""
+    rows = max(1, DENSITY_NUMBERS // len(centres))
+    found = np.empty(len(grid))
+    for start in range(0, len(grid), rows):
+        z = (grid[start : start + rows, None] - centres) / spreads
+        found[start : start + rows] = np.exp(-0.5 * z * z) @ (weights / spreads)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,11 +68,10 @@ def _in_words(
 ) -> str:  # fmt: skip
     if not len(numbers):
         return f"No verdict: none of the {len(frame)} {points} has a number.{failures_in_words(frame)}"
-    observed = int(frame["n_observed"].max())
+    observed = frame["n_observed"].unique()
+    beside = f" ({int(observed[0]):,} observed)" if len(observed) == 1 else ""
     low, high = (format_persons(n, float(np.ptp(numbers)), 0.0) for n in (numbers.min(), numbers.max()))
-    span = (
-        f"N runs from {low} to {high} over {len(numbers)} of {len(frame)} {points} ({observed:,} observed)."
-    )
+    span = f"N runs from {low} to {high} over {len(numbers)} of {len(frame)} {points}{beside}."
     found = f"The claim ({claim.text}) holds at {int(holds.sum())} of them."
     return f"{span} {found}{failures_in_words(frame)}"
 

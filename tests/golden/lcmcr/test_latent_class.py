@@ -44,6 +44,7 @@ def test_one_class_is_the_exact_answer(name: str) -> None:
     assert estimate.n_hat == pytest.approx(answer["median"], abs=0.1 * answer["sd"] + 1)
 
 
+@pytest.mark.slow
 def test_new_orleans_is_the_same_posterior() -> None:
     estimate = fit("new_orleans_186", 10)
     assert_same_posterior(estimate, REFERENCE["posterior"]["new_orleans_186"], centre=0.12, limits=0.2)

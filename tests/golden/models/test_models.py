@@ -169,6 +169,8 @@ SPLIT = {
     "congenital_anomalies_order4": {("1", "ok"): 305, ("1", "boundary"): 11, ("1", "not_identified"): 2},
 }
 
+MANY_REFUSED = ("netherlands_5_order4", "congenital_anomalies_order4")
+
 
 def refused(name):
     """Models that the reference refuses, with its status and ours."""
@@ -181,7 +183,9 @@ def test_refused_models_split_as_known(name):
     assert Counter((theirs, mine) for _, theirs, mine in refused(name)) == SPLIT[name]
 
 
-@pytest.mark.parametrize("name", SPLIT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in MANY_REFUSED else ()) for name in SPLIT]
+)
 def test_refused_models_by_exact_arithmetic(name):
     counts = golden(name)[1]
     for model, _, mine in refused(name):
