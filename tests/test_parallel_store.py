@@ -427,6 +427,7 @@ def test_an_interrupted_run_stops_its_workers_and_resumes(workers: int, tmp_path
         start_new_session=True,
     )
     wait_until(lambda: len(list(store.glob("*.block"))) >= 5, "no blocks were stored")
+    wait_until(lambda: len(list(pids.iterdir())) == workers, "not every worker has begun")
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: the workers hear it too
     _, errors = run.communicate(timeout=30)
     assert errors.rstrip().endswith("KeyboardInterrupt")

@@ -238,6 +238,7 @@ def close(estimate, expected, tolerance=0.035):
     return np.abs(logs[0] - logs[1]).max() < tolerance * (logs[1][-1] - logs[1][0])
 
 
+@pytest.mark.slow
 def test_normal_priors_agree_with_importance_sampling():
     estimate = BayesianLogLinear(n_draws=2000).fit(table_of(THREE), rng=1)
     sd = np.repeat([10.0, LOG_TEN], 3)
@@ -262,6 +263,7 @@ def test_a_negative_binomial_prior_agrees_with_importance_sampling():
     assert set(estimate.details["idata"].log_prior.data_vars) == {"main_effects", "interactions", "size"}
 
 
+@pytest.mark.slow
 def test_a_negative_binomial_prior_grows_into_the_reciprocal_one():
     wide = BayesianLogLinear(prior=("negative_binomial", 1e6, 1e-3), n_draws=2000).fit(table_of(THREE), rng=3)
     expected = importance_posterior(THREE, np.repeat([10.0, LOG_TEN], 3), order=2)
@@ -329,6 +331,7 @@ def test_the_horseshoe_finds_independence_where_it_holds_and_dependence_where_it
 # --- strata, gaps, structural zeros -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_strata_add_up_draw_by_draw_and_a_gap_widens_its_own_stratum():
     setting = BayesianLogLinear(strata="model")
     whole, gap = (setting.fit(regions(with_gap=gap), rng=7) for gap in (False, True))

@@ -177,7 +177,9 @@ KEEPERS = {
 }
 
 
-@pytest.mark.parametrize("name", KEEPERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "bayesian_loglinear" else ()) for n in KEEPERS]
+)
 def test_replicates_of_an_estimate_look_like_its_table(name):
     table = hp.datasets.load("kosovo")
     estimate = KEEPERS[name].fit(table, rng=1)
@@ -198,6 +200,7 @@ def test_log_likelihood_of_cells_is_that_of_counts_around_the_replicates(name):
     assert found == pytest.approx(expected, abs=1.5)
 
 
+@pytest.mark.slow
 def test_strata_are_added_up_in_replicates():
     table = split_by_region(hp.datasets.load("kosovo"))
     setting = BayesianLogLinear(strata="model", n_draws=200, n_tune=200, n_chains=2)

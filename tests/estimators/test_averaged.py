@@ -249,7 +249,7 @@ def test_the_average_lies_between_the_models_it_averages():
     assert estimate.interval.width > best.interval.width
 
 
-@pytest.mark.parametrize("name", ["kosovo", "uk_5", "western_us"])
+@pytest.mark.parametrize("name", ["kosovo", "uk_5", pytest.param("western_us", marks=pytest.mark.slow)])
 def test_the_exact_search_agrees_with_all_models_up_to_the_weight_outside(name):
     table = datasets.load(name)
     all_models = AveragedLogLinear().fit(table)

@@ -120,6 +120,7 @@ def test_moments_of_a_normal_density() -> None:
     assert 0.6 < found.accept[0] < 0.99
 
 
+@pytest.mark.slow
 def test_moments_at_power_one_on_a_ladder() -> None:
     found = draw_normals(betas=ladder(0.1, 4))
     assert z_scores(found).max() < 3.5

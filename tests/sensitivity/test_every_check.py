@@ -87,6 +87,7 @@ def run(check, estimator, table, **more):
         return check.run(estimator, table, rng=1, **more)
 
 
+WORTH_TWO_PROCESSES = ("list_influence", "linkage", "cell_influence", "trajectory")
 WORTH_A_RUN = [
     (table, estimator)
     for table in TABLES
@@ -134,7 +135,10 @@ def test_a_check_is_frozen_settings(name):
     json.dumps(spec_of(check).settings, allow_nan=False, default=str)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in WORTH_TWO_PROCESSES else pytest.mark.slow) for name in NAMES],
+)
 def test_the_same_rng_gives_the_same_bytes_on_any_number_of_workers(name):
     one, two = (run(STANDARD[name], hp.LogLinear(model="[12,3,4]"), KOSOVO, workers=k) for k in (1, 2))
     assert one.table.equals(two.table)

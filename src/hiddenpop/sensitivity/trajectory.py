@@ -73,6 +73,11 @@ class Trajectory(StandardCheck):
 
     The spread of the resamples near share 1 is small because they share nearly all persons. It is no interval.
 
+    References
+    ----------
+    Binette, O. and Steorts, R. C. (2022). On the reliability of multiple systems estimation for the quantification of
+    modern slavery. Journal of the Royal Statistical Society A 185(2), 640-676. doi:10.1111/rssa.12803
+
     Examples
     --------
     >>> import hiddenpop as hp
