@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting import check_page, check_plot
-from hiddenpop.plotting.check_parts import failure_note, ratio_text
+from hiddenpop.plotting.check_parts import drawing_of, failure_note, ratio_text
 from hiddenpop.result import EstimatorSpec
 from hiddenpop.sensitivity import CheckResult
 from hiddenpop.table import TableSummary
@@ -427,3 +427,29 @@ def test_a_page_goes_on_a_figure_that_is_given_and_needs_a_check() -> None:
 
 def test_a_result_draws_itself() -> None:
     assert named(curve([95.0, 97.0, 100.0, 110.0, 120.0]).plot(), "path")
+
+
+def test_a_figure_can_be_about_some_rows_alone():
+    frame = {
+        "gamma": [1.0, 1.0, 2.0, 2.0], "pair": ["a & b", "all pairs"] * 2, "n_hat": [100.0, 120.0, 100.0, 120.0],
+        "set_low": [50.0, 110.0, 40.0, 105.0], "set_high": [900.0, 130.0, 950.0, 140.0],
+    }  # fmt: skip
+    bounds = {"bounds": ["set_low", "set_high"], "limits": ["low", "high"]}
+    result = check(frame, kind="band", x="gamma", x_label="width", where={"pair": "all pairs"}, **bounds)
+    drawn = drawing_of(result, protect=False, small=False).frame
+    assert drawn["set_low"].tolist() == [110.0, 105.0]
+    assert drawn["set_high"].tolist() == [130.0, 140.0]
+    assert len(result.table) == 4
+
+
+def test_numbers_of_narrow_columns_do_not_run_into_each_other():
+    """A grid of few cells says its numbers where its columns are wide enough, and draws lines where they are not."""
+    even, uneven = ((0.0, 0.05, 0.1), (0.0, 0.005, 0.1))
+    drawn = []
+    for columns in (even, uneven):
+        rows = [(x, y, 1_000.0 + 5_000 * x + 3_000 * y) for x in columns for y in (0.0, 0.05)]
+        frame = dict(zip(("missed", "false", "n_hat"), map(list, zip(*rows, strict=True)), strict=True))
+        grid = check(frame, kind="contour", x="missed", y="false", neutral=[0.0, 0.0])
+        ax = check_plot(grid, ax=Figure().subplots())
+        drawn.append(sum(text.get_gid() == "number" for text in ax.texts))
+    assert drawn == [6, 0]

@@ -33,6 +33,9 @@ Floats = npt.NDArray[np.float64]
 MOST_NUMBERS = (8, 56)
 """Columns and cells up to which each cell says its number; beyond, lines of equal size do."""
 
+NARROWEST = 0.09
+"""Share of the axis that a column needs so that its numbers do not run into those of the next."""
+
 SHADES = LinearSegmentedColormap.from_list("hiddenpop shades", ["#F4F8FB", "#BFD9EA", "#6BA9D0"])
 
 
@@ -111,7 +114,16 @@ def _draw_shades(ax: Axes, edges: tuple[Floats, Floats], n: Floats) -> None:
 
 def _says_numbers(drawing: Drawing, n: Floats) -> bool:
     columns, cells = MOST_NUMBERS
-    return n.shape[1] <= (columns // 2 if drawing.small else columns) and n.size <= cells
+    few = n.shape[1] <= (columns // 2 if drawing.small else columns) and n.size <= cells
+    return few and _narrowest(drawing) >= NARROWEST
+
+
+def _narrowest(drawing: Drawing) -> float:
+    """Share of the axis that the narrowest column takes."""
+    x = np.unique(drawing.frame[drawing.figure["x"]].to_numpy(dtype=float))
+    log = bool(drawing.figure.get("log_x")) and x.min() > 0
+    edges = np.log(_edges(x, True)) if log else _edges(x, False)
+    return float(np.diff(edges).min() / (edges[-1] - edges[0]))
 
 
 def _draw_numbers(ax: Axes, drawing: Drawing, grid: tuple[Floats, Floats, Floats], neutral: Any) -> None:
@@ -204,11 +216,12 @@ def _draw_neutral(ax: Axes, neutral: Any) -> None:
 
 def _marks(drawing: Drawing, n: Floats, neutral: Any) -> list[str]:
     estimate, low, high = drawing.baseline
-    text = format_persons(estimate, high - low)
+    text = f"no change (estimate {format_persons(estimate, high - low)})"
+    meant = drawing.figure.get("neutral_means") or text
     return [
         *(["red numbers: the claim fails"] if drawing.ends and _says_numbers(drawing, n) else []),
         *(
-            [f"{'box' if _says_numbers(drawing, n) else 'circle'}: no change (estimate {text})"]
+            [f"{'box' if _says_numbers(drawing, n) else 'circle'}: {meant}"]
             if neutral[0] is not None and neutral[1] is not None
             else []
         ),

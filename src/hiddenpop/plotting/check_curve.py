@@ -239,5 +239,5 @@ def _marks(ax: Axes, drawing: Drawing, groups: list[tuple[str, pd.DataFrame]], n
         *(["small arrow: a limit beyond the axis"] if "arrow" in ids else []),
         *(["red arrow: unbounded"] if "unbounded" in ids else []),
         *(["cross: no number"] if "unknown" in ids else []),
-        *(["dotted: no change"] if "neutral" in ids else []),
+        *([f"dotted: {drawing.figure.get('neutral_means') or 'no change'}"] if "neutral" in ids else []),
     ]

@@ -97,9 +97,14 @@ class Drawing:
 
 
 def drawing_of(result: CheckResult, *, protect: bool, small: bool) -> Drawing:
-    """Gather what may be drawn of a check; of protected data sizes have three digits, as in all that leaves."""
+    """Gather what may be drawn of a check; of protected data sizes have three digits, as in all that leaves.
+
+    Where the figure is about some rows of the table alone, ``figure["where"]`` says which.
+    """
     hide = protect and not result.data.public
     frame = result.table_to_leave() if hide else result.table
+    for column, value in (result.figure.get("where") or {}).items():
+        frame = frame[frame[column] == value]
     base: Mapping[str, Any] = result.figure.get("baseline") or {}
     sizes = [_number(base.get(name)) for name in SIZES]
     claim: Mapping[str, Any] = result.figure.get("claim") or {}

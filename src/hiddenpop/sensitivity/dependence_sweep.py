@@ -30,6 +30,7 @@ LOW_COVERAGE = 0.1
 """Below it, an odds ratio of 2 on top of independence moves N by nearly a factor of 2."""
 
 NAMED = 4
+INDEPENDENT = "independence in place of what the model estimates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +156,14 @@ class DependenceSweep(StandardCheck):
         if not self.crossed:
             return figure_of(
                 "curve", "N by the odds ratio between two lists", base, claim,
-                x="odds_ratio", x_label="odds ratio", log_x=True, neutral=1.0, series="pair",
+                x="odds_ratio", x_label="odds ratio", log_x=True, neutral=1.0,
+                neutral_means=INDEPENDENT, series="pair",
             )  # fmt: skip
         return figure_of(
             "contour", "N by two odds ratios", base, claim,
             x=_axis(pairs[0]), x_label=_label(pairs[0]), log_x=True,
             y=_axis(pairs[1]), y_label=_label(pairs[1]), log_y=True, neutral=[1.0, 1.0],
+            neutral_means=INDEPENDENT,
         )  # fmt: skip
 
 
