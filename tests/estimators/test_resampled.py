@@ -263,3 +263,13 @@ def test_one_person_beside_million_millions_is_not_lost_in_a_compiled_fit():
     found = quietly(refit, RefitBlock(LogLinear(), table, resamples)).n_hat
     assert found[0] == math.inf
     np.testing.assert_allclose(found[1:], [1e24, 5e23], rtol=1e-9)
+
+
+def test_counts_that_are_not_whole_are_fitted_or_have_no_number():
+    """A compiled loop fits them; an estimator without one would cut them to whole numbers, so it gives none."""
+    table = hp.datasets.load("kosovo")
+    halves = table.counts[None] + 0.5
+    fitted = refit(RefitBlock(hp.LogLinear(), table, halves)).n_hat[0]
+    whole = [refit(RefitBlock(hp.LogLinear(), table, table.counts[None] + k)).n_hat[0] for k in (0, 1)]
+    assert min(whole) < fitted < max(whole)
+    assert np.isnan(refit(RefitBlock(hp.ChaoLowerBound(), table, halves)).n_hat[0])

@@ -13,8 +13,9 @@ from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.two_lists import LincolnPetersen
 from hiddenpop.result import Estimate, Interval
-from hiddenpop.sensitivity.list_influence import ListInfluence, regrouped, regrouped_model
+from hiddenpop.sensitivity.list_influence import ListInfluence
 from hiddenpop.sensitivity.protocol import Check
+from hiddenpop.sensitivity.regrouping import regrouped, regrouped_estimator
 
 UK = hp.datasets.load("uk_5")
 KOSOVO = hp.datasets.load("kosovo")
@@ -118,12 +119,12 @@ def test_an_empty_list_changes_nothing() -> None:
 
 def test_a_given_model_goes_along() -> None:
     model = LogLinear(model="EXH*ABA + ABA*HRW + OSCE")
-    alone = regrouped_model(model, KOSOVO, (("EXH",), ("OSCE",), ("HRW",)))
+    alone = regrouped_estimator(model, KOSOVO, (("EXH",), ("OSCE",), ("HRW",)))
     assert alone == LogLinear(model=hp.HierarchicalModel.parse("[1,2,3]", n_lists=3))
-    merged = regrouped_model(Bootstrapped(base=model), KOSOVO, (("EXH",), ("OSCE", "ABA"), ("HRW",)))
+    merged = regrouped_estimator(Bootstrapped(base=model), KOSOVO, (("EXH",), ("OSCE", "ABA"), ("HRW",)))
     assert str(merged.base.model) == "[12,23]"
     assert regrouped(KOSOVO, (("EXH",), ("OSCE", "ABA"), ("HRW",))).lists == ("EXH", "OSCE or ABA", "HRW")
-    assert regrouped_model(SelectedLogLinear(), KOSOVO, (("EXH",), ("HRW",))) == SelectedLogLinear()
+    assert regrouped_estimator(SelectedLogLinear(), KOSOVO, (("EXH",), ("HRW",))) == SelectedLogLinear()
 
 
 def test_a_point_that_the_estimator_cannot_treat_is_a_row_and_counted() -> None:
@@ -259,3 +260,17 @@ def test_the_same_on_any_number_of_workers() -> None:
     )
     one, two = (check.run(estimator, KOSOVO, rng=3, workers=n).table for n in (1, 2))
     pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_fixed_odds_ratios_go_along_where_both_lists_remain():
+    kosovo = hp.datasets.load("kosovo")
+    ratios = [("EXH", "ABA", 2.0), ("OSCE", "HRW", 3.0)]
+    asked = hp.LogLinear(odds_ratios=ratios)
+    found = ListInfluence().run(asked, kosovo).table.set_index("what")
+    assert (found["status"] == "ok").all()
+    without = hp.LogLinear(odds_ratios=ratios[1:]).fit(kosovo.drop_list("EXH"))
+    assert found.loc["without EXH", "n_hat"] == pytest.approx(without.n_hat)
+    merged = kosovo.merge_lists({"ABA or OSCE": ("ABA", "OSCE")})
+    between = [("EXH", "ABA or OSCE", 2.0), ("ABA or OSCE", "HRW", 3.0)]
+    joined = hp.LogLinear(odds_ratios=between).fit(merged)
+    assert found.loc["ABA or OSCE merged", "n_hat"] == pytest.approx(joined.n_hat)

@@ -171,7 +171,12 @@ def _one_by_one(block: RefitBlock) -> Resamples:
 
 
 def _fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
-    """Estimate from one resample by the estimator itself; a resample that the estimator cannot treat has no number."""
+    """Estimate from one resample by the estimator itself; a resample that the estimator cannot treat has no number.
+
+    That goes for counts that are not whole, which a table cannot hold: only the compiled loops fit them.
+    """
+    if np.any(block.counts[row] != np.floor(block.counts[row])):
+        return math.nan, NO_MODEL
     rng = block.rngs[row] if block.rngs else None
     try:
         resample = dataclasses.replace(block.table, counts=block.counts[row])

@@ -11,12 +11,15 @@ import pandas as pd
 from hiddenpop._cells import unknown_name
 from hiddenpop.errors import TableError
 from hiddenpop.estimators.protocol import Estimator, check_whole
-from hiddenpop.sensitivity.list_influence import FEWEST_LISTS, evaluate_made, regrouped_model
-from hiddenpop.sensitivity.points import REFUSED, has_number
+from hiddenpop.sensitivity.points import REFUSED, evaluate_made, has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.regrouping import regrouped_estimator
 from hiddenpop.table import CaptureTable
 
 __all__ = ["InternalConsistency", "conditioned", "consistency_summary"]
+
+FEWEST_LISTS = 3
+"""One is the population, and an estimate needs two more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ class InternalConsistency(StandardCheck):
             if seen_by_others(table, name) < self.minimum:
                 raise TableError(f"fewer than {self.minimum} of its persons are on another list")
             left = tuple((other,) for other in table.lists if other != name)
-            return regrouped_model(estimator, table, left), conditioned(table, name)
+            return regrouped_estimator(estimator, table, left), conditioned(table, name)
 
         return make
 

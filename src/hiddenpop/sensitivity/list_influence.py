@@ -1,7 +1,7 @@
 """`ListInfluence`: every list left out and every pair of lists merged, and which list carries the estimate."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar
@@ -9,24 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from hiddenpop.errors import HiddenpopError, SettingError
-from hiddenpop.estimators.loglinear import LogLinear, model_for
+from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator, check_choice
-from hiddenpop.histories import bit_positions
-from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.needs import with_settings
-from hiddenpop.sensitivity.points import ANSWER, REFUSED, Point, evaluate, has_number
+from hiddenpop.sensitivity.points import evaluate_made, has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.regrouping import Blocks, joined_name, regrouped, regrouped_estimator
 from hiddenpop.sensitivity.verdict import judge
 from hiddenpop.table import CaptureTable
 
-__all__ = ["ListInfluence", "evaluate_made", "joined_name", "regrouped", "regrouped_model"]
-
-Blocks = tuple[tuple[str, ...], ...]
-"""Lists in groups, each group one list of a new table; lists in no group are left out."""
+__all__ = ["ListInfluence", "set_partitions"]
 
 MOVES = ("leave_one_out", "merge_pairs")
 LEAVE_OUT, MERGE, PARTITION = "leave out", "merge", "partition"
@@ -214,79 +208,13 @@ def set_partitions(lists: Sequence[str]) -> Iterator[Blocks]:
 # --- another table, and the same estimator on it ---
 
 
-def joined_name(block: Sequence[str]) -> str:
-    """Name the list that holds everybody who is on any of these."""
-    return " or ".join(block)
-
-
-def regrouped(table: CaptureTable, blocks: Blocks) -> CaptureTable:
-    """Make each group of lists one list, and leave out the lists in no group.
-
-    Examples
-    --------
-    >>> from hiddenpop import CaptureTable
-    >>> table = CaptureTable.from_memberships([["a"], ["a", "b"], ["c"]])
-    >>> regrouped(table, (("a", "c"), ("b",))).list_totals.to_dict()
-    {'a or c': 3, 'b': 1}
-    """
-    kept = {name for block in blocks for name in block}
-    gone = [name for name in table.lists if name not in kept]
-    smaller = table.drop_list(*gone) if gone else table
-    merged = {joined_name(block): block for block in blocks if len(block) > 1}
-    return smaller.merge_lists(merged) if merged else smaller
-
-
-def regrouped_model(estimator: Any, table: CaptureTable, blocks: Blocks) -> Any:
-    """Take the model that a `LogLinear` was given, itself or in a wrapper, along to the groups of lists."""
-    inner = estimator
-    while inner is not None and not isinstance(inner, LogLinear):
-        inner = getattr(inner, "base", None)
-    if inner is None:
-        return estimator
-    place = {name: at for at, block in enumerate(_in_order(table, blocks)) for name in block}
-    image = [
-        sum({1 << place[table.lists[i]] for i in bit_positions(term) if table.lists[i] in place})
-        for term in model_for(inner.model, table).generators
-    ]
-    model = HierarchicalModel(len(blocks), tuple(term for term in image if term))
-    return with_settings(estimator, model=model)
-
-
-def _in_order(table: CaptureTable, blocks: Blocks) -> list[tuple[str, ...]]:
-    """Sort groups as they stand in the new table, each where its first part stood."""
-    return sorted(blocks, key=lambda block: min(table.lists.index(name) for name in block))
-
-
 def _moved(
     estimator: Estimator, table: CaptureTable, blocks: Blocks
 ) -> Callable[[], tuple[Estimator, CaptureTable]]:
     def make() -> tuple[Estimator, CaptureTable]:
-        return regrouped_model(estimator, table, blocks), regrouped(table, blocks)
+        return regrouped_estimator(estimator, table, blocks), regrouped(table, blocks)
 
     return make
-
-
-def evaluate_made(
-    made: Sequence[tuple[Mapping[str, Any], Callable[[], tuple[Estimator, CaptureTable]]]],
-    table: CaptureTable,
-    *,
-    seed: int,
-    label: str,
-) -> pd.DataFrame:
-    """Fit points whose tables are still to be made; one that cannot be made is a row with the reason."""
-    points: list[Point] = []
-    refused: dict[int, dict[str, Any]] = {}
-    for number, (labels, make) in enumerate(made):
-        try:
-            points.append(Point(labels, *make()))
-        except HiddenpopError as error:
-            answer = (*[math.nan] * 3, table.n_observed, REFUSED, str(error), "")
-            refused[number] = {**labels, **dict(zip(ANSWER, answer, strict=True))}
-    frame = evaluate(points, seed=seed, label=label)
-    if not refused:
-        return frame
-    found = iter(frame.to_dict("records"))
-    return pd.DataFrame([refused[i] if i in refused else next(found) for i in range(len(made))])
 
 
 # --- in words ---

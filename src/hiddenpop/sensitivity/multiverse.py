@@ -20,7 +20,6 @@ from hiddenpop.model import MAX_ENUMERATED_LISTS
 from hiddenpop.result import format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.list_influence import joined_name
 from hiddenpop.sensitivity.multiverse_options import (
     LOG_LINEAR,
     Choices,
@@ -33,6 +32,7 @@ from hiddenpop.sensitivity.multiverse_options import (
 from hiddenpop.sensitivity.needs import has_setting, setting_of
 from hiddenpop.sensitivity.points import evaluate, has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.regrouping import joined_name
 from hiddenpop.sensitivity.verdict import judge
 from hiddenpop.table import CaptureTable
 

@@ -14,9 +14,9 @@ from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.search import default_order
 from hiddenpop.estimators.selected import SelectedLogLinear
 from hiddenpop.estimators.stratified import Stratified
-from hiddenpop.sensitivity.list_influence import regrouped_model
 from hiddenpop.sensitivity.needs import has_setting, with_settings
 from hiddenpop.sensitivity.points import ANSWER, Point
+from hiddenpop.sensitivity.regrouping import regrouped_estimator
 from hiddenpop.table import CaptureTable
 
 __all__ = ["LOG_LINEAR", "Choices", "Crossed", "as_choices", "cross", "innermost", "rewrapped"]
@@ -226,7 +226,7 @@ def _specify(
         settings |= _settings(estimator, choice, label, option, [changes for _, changes in options])
     estimator = with_settings(estimator, **settings) if settings else estimator
     at, blocks = tables.of(changes)
-    estimator = regrouped_model(estimator, tables.original, blocks) if blocks else estimator
+    estimator = regrouped_estimator(estimator, tables.original, blocks) if blocks else estimator
     for name, value in changes:
         if name == "stratify":
             estimator = Stratified(base=estimator, by=value, level=getattr(estimator, "level", 0.95))

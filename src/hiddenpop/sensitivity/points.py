@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,17 @@ from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["ANSWER", "REFUSED", "Point", "answer_of", "baseline_of", "evaluate", "has_number", "seed_of"]
+__all__ = [
+    "ANSWER",
+    "REFUSED",
+    "Point",
+    "answer_of",
+    "baseline_of",
+    "evaluate",
+    "evaluate_made",
+    "has_number",
+    "seed_of",
+]
 
 REFUSED = "refused"
 """Status of a point that the estimator cannot treat at all, beside those of an estimate."""
@@ -92,6 +102,29 @@ def evaluate(points: Sequence[Point], *, seed: int, label: str) -> pd.DataFrame:
     rows = [{**p.labels, **dict(zip(ANSWER, a, strict=True))} for p, a in zip(points, answers, strict=True)]
     names = list(points[0].labels) if points else []
     return pd.DataFrame(rows, columns=[*names, *ANSWER])
+
+
+def evaluate_made(
+    made: Sequence[tuple[Mapping[str, Any], Callable[[], tuple[Estimator, CaptureTable]]]],
+    table: CaptureTable,
+    *,
+    seed: int,
+    label: str,
+) -> pd.DataFrame:
+    """Fit points whose tables are still to be made; one that cannot be made is a row with the reason."""
+    points: list[Point] = []
+    refused: dict[int, dict[str, Any]] = {}
+    for number, (labels, make) in enumerate(made):
+        try:
+            points.append(Point(labels, *make()))
+        except HiddenpopError as error:
+            answer = (*[math.nan] * 3, table.n_observed, REFUSED, str(error), "")
+            refused[number] = {**labels, **dict(zip(ANSWER, answer, strict=True))}
+    frame = evaluate(points, seed=seed, label=label)
+    if not refused:
+        return frame
+    found = iter(frame.to_dict("records"))
+    return pd.DataFrame([refused[i] if i in refused else next(found) for i in range(len(made))])
 
 
 def has_number(frame: pd.DataFrame) -> "pd.Series[bool]":

@@ -22,7 +22,7 @@ from hiddenpop.table import CaptureTable, RNGLike, TableSummary
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Asked", "Check", "CheckResult", "Found", "StandardCheck", "not_applicable"]
+__all__ = ["Asked", "Check", "CheckResult", "Found", "StandardCheck"]
 
 SIZES = ("n_hat", "low", "high")
 REASON_WITHHELD = "reason withheld"
@@ -308,20 +308,4 @@ def _nothing(why: str) -> Found:
         figure={"kind": "nothing"},
         n_points=0,
         n_failed=0,
-    )
-
-
-def not_applicable(check: Check, estimator: Estimator, table: CaptureTable, why: str) -> CheckResult:
-    """Give the result of a check that cannot apply, with the reason."""
-    found = _nothing(why)
-    return CheckResult(
-        name=check.name,
-        passed=None,
-        table=found.table,
-        text=found.text,
-        figure=found.figure,
-        estimator=spec_of(estimator),
-        data=table.summary,
-        settings=spec_of(check).settings,
-        provenance=make_provenance(table.summary, None),
     )
