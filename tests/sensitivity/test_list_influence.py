@@ -274,3 +274,15 @@ def test_fixed_odds_ratios_go_along_where_both_lists_remain():
     between = [("EXH", "ABA or OSCE", 2.0), ("ABA or OSCE", "HRW", 3.0)]
     joined = hp.LogLinear(odds_ratios=between).fit(merged)
     assert found.loc["ABA or OSCE merged", "n_hat"] == pytest.approx(joined.n_hat)
+
+
+def test_a_formula_with_covariates_goes_along():
+    births = hp.datasets.load("spina_bifida")
+    asked = hp.CovariateLogLinear(model="S1*eth + S2 + S3*eth", interval="lognormal")
+    found = ListInfluence().run(asked, births).table.set_index("what")
+    assert (found["status"] == "ok").all()
+    without = hp.CovariateLogLinear(model="S1*eth + S2", interval="lognormal").fit(births.drop_list("S3"))
+    assert found.loc["without S3", "n_hat"] == pytest.approx(without.n_hat)
+    merged = births.merge_lists({"S1 or S3": ("S1", "S3")})
+    joined = hp.CovariateLogLinear(model="`S1 or S3`*eth + S2", interval="lognormal").fit(merged)
+    assert found.loc["S1 or S3 merged", "n_hat"] == pytest.approx(joined.n_hat)

@@ -1,8 +1,13 @@
 """Lists left out and merged: the table that results, and the same estimator on it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import Any
 
+from hiddenpop.estimators.covariate_formula import model_of_table
+from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.estimators.dependence import OddsRatios
 from hiddenpop.estimators.loglinear import LogLinear, model_for
 from hiddenpop.histories import bit_positions
@@ -41,7 +46,8 @@ def regrouped(table: CaptureTable, blocks: Blocks) -> CaptureTable:
 def regrouped_estimator(estimator: Any, table: CaptureTable, blocks: Blocks) -> Any:
     """Take what an estimator, itself or in a wrapper, says of single lists along to the groups of lists.
 
-    The model of a `LogLinear` keeps the interactions of lists that remain, each one of the whole group. A fixed odds
+    The model of a `LogLinear` or `CovariateLogLinear` keeps the interactions of lists that remain, each one of the
+    whole group. A fixed odds
     ratio stays between the groups of its two lists, and goes where these are one or a list is left out.
     """
     if has_setting(estimator, "odds_ratios"):
@@ -49,17 +55,40 @@ def regrouped_estimator(estimator: Any, table: CaptureTable, blocks: Blocks) -> 
             estimator, odds_ratios=_ratios(setting_of(estimator, "odds_ratios"), blocks)
         )
     inner = estimator
-    while inner is not None and not isinstance(inner, LogLinear):
+    while inner is not None and not isinstance(inner, LogLinear | CovariateLogLinear):
         inner = getattr(inner, "base", None)
     if inner is None:
         return estimator
-    place = {name: at for at, block in enumerate(_in_order(table, blocks)) for name in block}
-    image = [
-        sum({1 << place[table.lists[i]] for i in bit_positions(term) if table.lists[i] in place})
-        for term in model_for(inner.model, table).generators
-    ]
-    model = HierarchicalModel(len(blocks), tuple(term for term in image if term))
-    return with_settings(estimator, model=model)
+    ordered = _in_order(table, blocks)
+    if isinstance(inner, LogLinear):
+        return with_settings(estimator, model=_regrouped_model(inner.model, table, ordered))
+    return with_settings(estimator, model=_regrouped_formula(inner.model, table, ordered))
+
+
+def _regrouped_model(
+    model: str | HierarchicalModel, table: CaptureTable, ordered: Sequence[tuple[str, ...]]
+) -> HierarchicalModel:
+    place = {name: 1 << at for at, block in enumerate(ordered) for name in block}
+    generators = model_for(model, table).generators
+    image = [_image(term, [place.get(name, 0) for name in table.lists]) for term in generators]
+    return HierarchicalModel(len(ordered), tuple(term for term in image if term))
+
+
+def _regrouped_formula(formula: str, table: CaptureTable, ordered: Sequence[tuple[str, ...]]) -> str:
+    whole = model_of_table(formula, table)
+    place = {name: 1 << at for at, block in enumerate(ordered) for name in block}
+    covariates = whole.factors[whole.n_lists :]
+    bits = [place.get(name, 0) for name in whole.factors[: whole.n_lists]]
+    bits += [1 << len(ordered) + at for at in range(len(covariates))]
+    terms = {_image(term, bits) for term in whole.terms} - {0}
+    lists = tuple(joined_name(block) for block in ordered)
+    factors = (*lists, *covariates)
+    return replace(whole, factors=factors, n_lists=len(lists), terms=tuple(terms)).formula()
+
+
+def _image(term: int, bits: Sequence[int]) -> int:
+    """Map the bits of a term, several onto one where lists are merged, to none where one is left out."""
+    return reduce(or_, (bits[i] for i in bit_positions(term)), 0)
 
 
 def _ratios(ratios: OddsRatios, blocks: Blocks) -> OddsRatios:
