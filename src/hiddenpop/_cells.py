@@ -110,6 +110,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     return UnknownNameError(f"no {kind} {name!r}: there is {exists}{meant}")
 
 
+def refuse_unknown(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse the first name that does not exist."""
+    existing = list(known)
+    for name in names:
+        if name not in existing:
+            raise unknown_name(kind, name, existing)
+
+
 def exact_sum(counts: IntArray) -> int:
     """Add up non-negative counts without overflow."""
     return (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum())

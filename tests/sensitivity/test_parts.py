@@ -221,6 +221,16 @@ def test_a_reason_that_tells_a_count_stays_too():
     assert told in result.to_dict(show_small_counts=True)["text"]
 
 
+def test_of_fewer_than_ten_persons_no_figure_leaves():
+    few = replace(table_of((0, 3, 2, 2), "ab"), public=False)
+    check = DependenceSweep(odds_ratios=(0.5, 2), claim="more than 2")
+    kept = check.run(LogLinear(), few).to_dict()
+    for row in kept["table"]:
+        assert {row[name] for name in ("n_hat", "low", "high", "n_observed", "coverage[a]")} == {"<10"}
+    assert kept["text"] == "Withheld: fewer than 10 persons were observed."
+    assert "7 observed" in check.run(LogLinear(), few).to_dict(show_small_counts=True)["text"]
+
+
 def test_a_result_can_be_sent_to_another_process_and_says_what_it_is():
     result = result_on(KOSOVO)
     again = pickle.loads(pickle.dumps(result))

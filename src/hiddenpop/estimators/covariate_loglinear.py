@@ -16,7 +16,7 @@ from hiddenpop.estimators.dependence import (
     as_odds_ratios,
     check_positive,
     pair_of,
-    refuse_unknown,
+    refuse_unknown_lists,
     remarks,
     shifts_of,
 )
@@ -167,7 +167,7 @@ class CovariateLogLinear:
         -----
         EmptyListWarning, CollapsedStrataWarning
         """
-        refuse_unknown(table, self.odds_ratios)
+        refuse_unknown_lists(table, self.odds_ratios)
         whole = model_of_table(self.model, table)
         design = covariate_design(
             table,

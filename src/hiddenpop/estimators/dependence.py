@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop._cells import unknown_name
+from hiddenpop._cells import refuse_unknown
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import as_number
 from hiddenpop.model import HierarchicalModel
@@ -20,7 +20,7 @@ __all__ = [
     "check_positive",
     "offset_of",
     "pair_of",
-    "refuse_unknown",
+    "refuse_unknown_lists",
     "remarks",
     "shifts_of",
     "without_terms",
@@ -115,7 +115,7 @@ def offset_of(
     for violating parametric assumptions in log-linear models. Journal of Official Statistics 31(3), 357-379.
     doi:10.1515/jos-2015-0022
     """
-    refuse_unknown(table, odds_ratios)
+    refuse_unknown_lists(table, odds_ratios)
     cells = np.arange(1 << len(lists))
     offset, without = shifts_of(cells, lists, odds_ratios), 0
     for pair in (pair_of(lists, first, second) for first, second, _ in odds_ratios):
@@ -147,11 +147,9 @@ def pair_of(lists: tuple[str, ...], first: str, second: str) -> int:
     return 1 << lists.index(first) | 1 << lists.index(second) if there else 0
 
 
-def refuse_unknown(table: CaptureTable, odds_ratios: OddsRatios) -> None:
+def refuse_unknown_lists(table: CaptureTable, odds_ratios: OddsRatios) -> None:
     """Refuse odds ratios of lists that are not in the table."""
-    for name in (name for *pair, _ in odds_ratios for name in pair):
-        if name not in table.lists:
-            raise unknown_name("list", name, table.lists)
+    refuse_unknown("list", (name for *pair, _ in odds_ratios for name in pair), table.lists)
 
 
 def without_terms(model: HierarchicalModel, without: int) -> HierarchicalModel:

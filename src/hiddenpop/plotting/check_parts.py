@@ -27,7 +27,7 @@ from hiddenpop.plotting.style import (
 )
 from hiddenpop.result import format_persons
 from hiddenpop.sensitivity.claims import Claim
-from hiddenpop.sensitivity.protocol import CheckResult
+from hiddenpop.sensitivity.protocol import SIZES, CheckResult, size_to_leave
 from hiddenpop.sensitivity.tipping import tipping_points
 
 __all__ = [
@@ -56,13 +56,9 @@ FAILS = {"linestyle": (0, (4, 2)), "color": RED, "linewidth": 1.3}
 RATIOS = (1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000)
 """Factors that an axis of factors may name, and their inverses."""
 
-LEAVES = 3
-"""Significant digits of a size that leaves."""
-
 NO_RANGE = (0.5, 1.5, False)
 """Ends of an axis on which no number stands; it has no ticks."""
 
-SIZES = ("n_hat", "low", "high")
 WITHHELD = "The points are withheld: they would give small counts away."
 
 
@@ -111,8 +107,8 @@ def drawing_of(result: CheckResult, *, protect: bool, small: bool) -> Drawing:
     ends = tuple(x for x in (_number(claim.get("low")), _number(claim.get("high"))) if math.isfinite(x))
     words = "" if set(ends) <= {x for x in sizes if math.isfinite(x)} else str(claim.get("text", ""))
     if hide:
-        sizes = [_rounded(size) for size in sizes]
-        ends = ends if words else tuple(_rounded(end) for end in ends)
+        sizes = [size_to_leave(size) for size in sizes]
+        ends = ends if words else tuple(size_to_leave(end) for end in ends)
     n, low, high = sizes
     return Drawing(
         frame=frame.reset_index(drop=True),
@@ -127,10 +123,6 @@ def drawing_of(result: CheckResult, *, protect: bool, small: bool) -> Drawing:
 
 def _number(x: Any) -> float:
     return float(x) if isinstance(x, int | float) else math.nan
-
-
-def _rounded(size: float) -> float:
-    return float(f"{size:.{LEAVES - 1}e}") if math.isfinite(size) else size
 
 
 def persons_range(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import unknown_name
+from hiddenpop._cells import refuse_unknown
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.dependence import OddsRatios, check_positive
 from hiddenpop.estimators.protocol import Estimator
@@ -17,6 +17,7 @@ from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
 from hiddenpop.sensitivity.needs import has_setting, lacks, setting_of, with_settings
+from hiddenpop.sensitivity.pairs import as_pairs
 from hiddenpop.sensitivity.points import Point, evaluate
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
 from hiddenpop.sensitivity.tipping import tipping_points
@@ -87,7 +88,7 @@ class DependenceSweep(StandardCheck):
     claim: str | Claim | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pairs", _as_pairs(self.pairs))
+        object.__setattr__(self, "pairs", as_pairs(self.pairs))
         object.__setattr__(self, "odds_ratios", _as_grid(self.odds_ratios))
         as_claim(self.claim)
         if self.crossed and (self.pairs is None or len(self.pairs) != 2):
@@ -107,9 +108,7 @@ class DependenceSweep(StandardCheck):
         return self._result(estimator, table, base, _with_coverage(frame, table), pairs)
 
     def _pairs_in(self, estimator: Estimator, table: CaptureTable) -> tuple[tuple[str, str], ...]:
-        for name in (name for pair in self.pairs or () for name in pair):
-            if name not in table.lists:
-                raise unknown_name("list", name, table.lists)
+        refuse_unknown("list", (name for pair in self.pairs or () for name in pair), table.lists)
         if self.pairs is not None:
             return self.pairs
         used = setting_of(estimator, "lists") if has_setting(estimator, "lists") else None
@@ -141,13 +140,11 @@ class DependenceSweep(StandardCheck):
         verdict = judge(frame, claim, points="odds ratios")
         turning = "" if self.crossed else _turning(frame, claim)
         text = f"{verdict.text}{turning}{_coverage_in_words(frame, base, table)}"
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=text,
             figure=self._figure(pairs, base, claim),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
             protected=tuple(str(name) for name in frame if str(name).startswith("coverage[")),
             text_to_leave=f"{verdict.text}{turning}",
         )
@@ -165,18 +162,6 @@ class DependenceSweep(StandardCheck):
             y=_axis(pairs[1]), y_label=_label(pairs[1]), log_y=True, neutral=[1.0, 1.0],
             neutral_means=INDEPENDENT,
         )  # fmt: skip
-
-
-def _as_pairs(given: Any) -> tuple[tuple[str, str], ...] | None:
-    if given is None:
-        return None
-    pairs = [] if isinstance(given, str) else [tuple(pair) for pair in given]
-    for pair in pairs:
-        if len(pair) != 2 or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
-            raise SettingError(f'pairs: {pair!r} is no pair of different lists; write ("police", "shelter")')
-    if not pairs or len({frozenset(pair) for pair in pairs}) < len(pairs):
-        raise SettingError(f"pairs={given!r} must name pairs of lists, each once")
-    return tuple((pair[0], pair[1]) for pair in pairs)
 
 
 def _as_grid(given: Sequence[float]) -> tuple[float, ...]:

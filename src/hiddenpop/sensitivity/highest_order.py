@@ -103,13 +103,11 @@ class HighestOrderSweep(StandardCheck):
         verdict = judge(frame, claim, points="multipliers")
         lists = _lists_of(estimator, table)
         own = _own_answer(estimator, base, frame)
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=f"{verdict.text}{own}{_tipping(frame, claim)} {_direction(lists, _is_marginal(estimator))}",
             figure=figure_of("curve", TITLE, base, claim, **_axes(lists, _is_marginal(estimator))),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
         )
 
     def _swept(self, asked: Asked) -> tuple[Estimate, pd.DataFrame] | str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtrc
 
-from hiddenpop._cells import stratum_codes, unknown_name
+from hiddenpop._cells import refuse_unknown, stratum_codes
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import as_number, check_choice
 from hiddenpop.histories import decode
@@ -122,9 +122,7 @@ class LinkageSweep(StandardCheck):
 
     def _find(self, asked: Asked) -> Found | str:
         estimator, table = asked.estimator, asked.table
-        for name in self.lists or ():
-            if name not in table.lists:
-                raise unknown_name("list", name, table.lists)
+        refuse_unknown("list", self.lists or (), table.lists)
         if why := _why_not(table):
             return why
         base = asked.base()
@@ -132,13 +130,11 @@ class LinkageSweep(StandardCheck):
         frame = evaluate_corrected(points, estimator, seed=asked.seed, label="linkage errors")
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame, claim, points="pairs of rates")
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=f"{verdict.text}{_tipping(self, frame, claim)}",
             figure=_figure(self, base, claim),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
             protected=PROTECTED,
         )
 

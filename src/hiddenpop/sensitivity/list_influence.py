@@ -117,15 +117,13 @@ class ListInfluence(StandardCheck):
         frame = frame.assign(change=frame["n_hat"] / base.n_hat, below_observed=_below(frame, table))
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame.assign(n_observed=table.n_observed), claim, points="sets of lists")
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=f"{verdict.text} {influence_in_words(frame, base)}",
             figure=figure_of(
                 "forest", "Lists left out and merged", base, claim, label="what", group="move", truth=""
             ),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
             protected=("n_observed", "change"),
         )
 

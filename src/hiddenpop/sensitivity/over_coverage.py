@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import unknown_name
+from hiddenpop._cells import refuse_unknown
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.estimators.protocol import as_number, check_choice
 from hiddenpop.result import Estimate
@@ -104,13 +104,11 @@ class OverCoverageSweep(StandardCheck):
         frame = evaluate_corrected(points, estimator, seed=asked.seed, label="over-coverage")
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame, claim, points="lists and shares")
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=f"{verdict.text}{_tipping(frame, claim)}",
             figure=_figure(base, claim),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
             protected=PROTECTED,
         )
 
@@ -119,9 +117,7 @@ class OverCoverageSweep(StandardCheck):
         if self.list is None:
             return tuple(name for name in table.lists if name not in table.empty_lists)
         names = (self.list,) if isinstance(self.list, str) else self.list
-        for name in names:
-            if name not in table.lists:
-                raise unknown_name("list", name, table.lists)
+        refuse_unknown("list", names, table.lists)
         return names
 
 
@@ -274,9 +270,7 @@ def _two_lists(table: CaptureTable, list: str, other: str | None) -> tuple[int, 
             f"{table.name} has {table.n_lists} lists; name the other one, e.g. other={others[:1]}"
         )
     chosen = others[0] if other is None else other
-    for name in (list, chosen):
-        if name not in table.lists:
-            raise unknown_name("list", name, table.lists)
+    refuse_unknown("list", (list, chosen), table.lists)
     if chosen == list:
         raise SettingError(f"list and other are both {list!r}; name two lists")
     overlaps = table.overlaps

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from hiddenpop._cells import unknown_name
+from hiddenpop._cells import refuse_unknown
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import (
     Estimator,
@@ -22,6 +22,7 @@ from hiddenpop.sensitivity.bound_sources import pair_sources, whole_source
 from hiddenpop.sensitivity.bounds import Assumption, SetOfN, Source, intersection, set_of
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
+from hiddenpop.sensitivity.pairs import as_pairs
 from hiddenpop.sensitivity.points import has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
 from hiddenpop.table import CaptureTable
@@ -126,7 +127,7 @@ class PartialIdentification(StandardCheck):
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, ("highest_order", "pair"))
         check_choice("errors", self.errors, ("delta", "bootstrap"))
-        object.__setattr__(self, "pairs", _checked_pairs(self.pairs))
+        object.__setattr__(self, "pairs", as_pairs(self.pairs))
         for name in ("odds_ratio", "xi"):
             object.__setattr__(self, name, _checked_range(name, getattr(self, name)))
         object.__setattr__(self, "gammas", _checked_gammas(self.gammas))
@@ -136,9 +137,7 @@ class PartialIdentification(StandardCheck):
 
     def _find(self, asked: Asked) -> Found | str:
         estimator, table = asked.estimator, asked.table
-        for name in {name for pair in self.pairs or () for name in pair}:
-            if name not in table.lists:
-                raise unknown_name("list", name, table.lists)
+        refuse_unknown("list", (name for pair in self.pairs or () for name in pair), table.lists)
         if why := _why_not(table):
             return why
         base = asked.base()
@@ -362,17 +361,6 @@ def _figure(check: PartialIdentification, sweep: _Sweep, claim: Claim) -> dict[s
         limits=["low", "high"],
         **where,
     )
-
-
-def _checked_pairs(pairs: object) -> tuple[tuple[str, str], ...] | None:
-    if pairs is None:
-        return None
-    given = tuple(tuple(pair) if not isinstance(pair, str) else (pair,) for pair in pairs)  # type: ignore[attr-defined]
-    if not given or not all(len(pair) == 2 and pair[0] != pair[1] for pair in given):
-        raise SettingError(
-            f"pairs={pairs!r} must be pairs of two different lists, e.g. (('police', 'shelter'),)"
-        )
-    return given
 
 
 def _checked_range(setting: str, given: Sequence[float]) -> Range:

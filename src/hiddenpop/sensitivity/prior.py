@@ -154,13 +154,11 @@ class PriorSensitivity(StandardCheck):
         frame = _frame(base, powers, refitted)
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame, claim, points="priors")
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=f"{verdict.text}{_range_in_words(base, frame)}{diagnosis}",
             figure=figure_of("forest", "N under other priors", base, claim, label="prior", truth=""),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
         )
 
     def _points(self, estimator: Estimator, table: CaptureTable, family: str | None) -> list[Point]:

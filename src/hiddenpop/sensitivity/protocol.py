@@ -4,28 +4,30 @@ import html
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
-from hiddenpop.disclosure import THRESHOLD
+from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.parallel import parallel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, EstimatorSpec
 from hiddenpop.sensitivity.points import baseline_of, seed_of
+from hiddenpop.sensitivity.verdict import Verdict
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable, RNGLike, TableSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Asked", "Check", "CheckResult", "Found", "StandardCheck"]
+__all__ = ["SIZES", "Asked", "Check", "CheckResult", "Found", "StandardCheck", "size_to_leave"]
 
 SIZES = ("n_hat", "low", "high")
 REASON_WITHHELD = "reason withheld"
+TOO_FEW = f"Withheld: fewer than {THRESHOLD} persons were observed."
 DIGITS_TO_LEAVE = 3
 """Significant digits of a size that leaves: many exact sizes of one table can be solved for its small cells."""
 
@@ -152,7 +154,7 @@ class CheckResult:
         if self.data.public:
             return self.table
         sizes = [name for name in self.table if name in SIZES and name not in self.protected]
-        shown: dict[str, Any] = {str(name): self.table[name].map(_rounded) for name in sizes}
+        shown: dict[str, Any] = {str(name): self.table[name].map(size_to_leave) for name in sizes}
         if "reason" in self.table:
             shown["reason"] = self.table["reason"].replace(dict.fromkeys(self._telling(), REASON_WITHHELD))
         return self.table.assign(**{**shown, **dict.fromkeys(self.protected, f"<{THRESHOLD}")})
@@ -187,7 +189,8 @@ def _rebuild(values: dict[str, Any]) -> CheckResult:
     return CheckResult(**values)
 
 
-def _rounded(size: Any) -> Any:
+def size_to_leave(size: Any) -> Any:
+    """Round a size to the digits that may leave; what is no finite number stays."""
     if not isinstance(size, int | float) or not math.isfinite(size) or size == 0:
         return size
     return float(f"{size:.{DIGITS_TO_LEAVE - 1}e}")
@@ -230,6 +233,11 @@ class Found:
     protected: tuple[str, ...] = ()
     text_to_leave: str = ""
     settings: Mapping[str, Any] | None = None
+
+    @classmethod
+    def judged(cls, verdict: Verdict, **rest: Any) -> "Found":
+        """Take the outcome and the numbers of points from a verdict."""
+        return cls(passed=verdict.passed, n_points=verdict.n_points, n_failed=verdict.n_failed, **rest)
 
 
 class StandardCheck(ABC):
@@ -278,6 +286,8 @@ class StandardCheck(ABC):
             found = self._find(Asked(estimator, table, baseline, seed_of(rng)))
         if isinstance(found, str):
             found = _nothing(found)
+        if is_small(table.n_observed):
+            found = _of_few(found)
         return CheckResult(
             name=self.name,
             passed=found.passed,
@@ -297,6 +307,14 @@ class StandardCheck(ABC):
     @abstractmethod
     def _find(self, asked: Asked) -> Found | str:
         """Give what is found, or say in words why the check does not apply."""
+
+
+def _of_few(found: Found) -> Found:
+    """Keep sizes and words back where so few persons were observed that every figure could give them away."""
+    shown = [
+        str(name) for name in found.table if name in (*SIZES, "n_observed") and name not in found.protected
+    ]
+    return replace(found, protected=(*found.protected, *shown), text_to_leave=TOO_FEW)
 
 
 def _nothing(why: str) -> Found:

@@ -118,13 +118,11 @@ class Trajectory(StandardCheck):
         frame = _frame(self.shares, sizes, models, table.n_observed)
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame, claim, points="shares")
-        return Found(
-            passed=verdict.passed,
+        return Found.judged(
+            verdict,
             table=frame,
             text=f"{_in_words(frame, sizes)} {verdict.text}",
             figure=_figure(table, base, claim),
-            n_points=verdict.n_points,
-            n_failed=verdict.n_failed,
             protected=() if table.public else ("n_observed",),
         )
 
