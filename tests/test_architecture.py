@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "hiddenpop"
 
 # Rooms from the ground up. A room may import rooms of its own floor (without a circle) and of the floors below.
 FLOORS = (
-    {"errors", "histories", "disclosure", "model", "kernels", "parallel"},
+    {"errors", "extras", "histories", "disclosure", "model", "kernels", "parallel"},
     {
         "_cells",
         "_files",

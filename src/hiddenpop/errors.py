@@ -12,6 +12,7 @@ __all__ = [
     "EstimateNotOkError",
     "HiddenpopError",
     "HiddenpopWarning",
+    "MissingExtraError",
     "ModelError",
     "PersonYearsWarning",
     "SettingError",
@@ -50,6 +51,10 @@ class UnknownNameError(HiddenpopError, KeyError):
 
 class CapabilityError(HiddenpopError, NotImplementedError):
     """An estimator was given a table it has no means to treat correctly."""
+
+
+class MissingExtraError(HiddenpopError, ImportError):
+    """A package that comes with an extra, such as ``hiddenpop[report]``, is not installed."""
 
 
 class EstimateNotOkError(HiddenpopError, RuntimeError):
