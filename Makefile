@@ -9,20 +9,20 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test slow bench notebooks validation picture venv clean
+.PHONY: demo test slow bench notebooks validation picture paper docs dist coverage browser data venv clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	@mkdir -p demo
 	$(BIN)/hiddenpop estimate uk --plot demo/uk.png
 
-test: $(STAMP)
+test: $(STAMP) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile
 
-slow: $(STAMP)
+slow: $(STAMP) browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 bench: $(STAMP)
@@ -31,6 +31,32 @@ bench: $(STAMP)
 # What the notebooks and the README show, made again.
 notebooks: $(STAMP)
 	$(BIN)/python notebooks/execute.py
+
+# The paper, with every number computed again: paper/build/hiddenpop.pdf.
+paper: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python paper/make.py
+
+# The documentation in docs/_build/html: a warning is an error, and so is a link that leads nowhere.
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
+# Wheel and source distribution, built, installed without extras in an empty environment, and tried there.
+dist: $(STAMP)
+	$(BIN)/python tools/check_distribution.py --out dist
+
+# Which lines the quick tests run, by room. Compiled loops do not show.
+coverage: $(STAMP) browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term
+
+# The tests of the report page look at it in Chromium; where it is missing and cannot be installed they say so.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium for the tests of the report page"; \
+	  apt-get update -qq >/dev/null && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else echo "No Chromium found: the tests of the report page in a browser will be skipped"; fi
 
 # How every estimator does where the answer is known: two hours on two cores, `make validation QUICK=--quick` minutes.
 validation: $(STAMP)
@@ -52,10 +78,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) demo dist $(addprefix docs/,_build _gallery notebooks api cli.md gallery.md changelog.md security.md) paper/build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find src tests benchmarks notebooks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The synthetic data that come along, byte for byte.
-.PHONY: data
 data: $(STAMP)
 	$(BIN)/hiddenpop simulate --all

@@ -47,7 +47,7 @@ NAMES = [
     "standard_panel",
 ]
 
-ROOMS = ["monitor", "sensitivity", "synthetic", "validation"]
+ROOMS = ["monitor", "report", "runs", "sensitivity", "synthetic", "validation"]
 """Rooms that are imported when first asked for: `hp.sensitivity.standard` without another import."""
 
 SIGNATURES = {

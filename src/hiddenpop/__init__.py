@@ -114,7 +114,7 @@ _HOMES = {
     "standard_panel": "hiddenpop.estimators.compare",
 }
 
-_ROOMS = ("monitor", "sensitivity", "synthetic", "validation")
+_ROOMS = ("monitor", "report", "runs", "sensitivity", "synthetic", "validation")
 
 
 def __getattr__(name: str) -> Any:

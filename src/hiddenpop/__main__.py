@@ -1,6 +1,8 @@
 """Run the command line as ``python -m hiddenpop``."""
 
+import sys
+
 from hiddenpop.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

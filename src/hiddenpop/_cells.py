@@ -1,6 +1,7 @@
 """The canonical cells of a capture table, and which list could have seen the people in them."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "check_codes",
     "check_names",
     "exact_sum",
+    "is_written",
     "level_text",
     "merge_coverage",
     "merger_parts",
@@ -99,6 +101,17 @@ def level_text(level: object) -> str:
     return str(level)
 
 
+def is_written(text: str) -> bool:
+    r"""Tell whether a text can be shown and stored: control characters steer a terminal, half characters have no bytes.
+
+    Examples
+    --------
+    >>> is_written("Groningen"), is_written("a\x1b[2J")
+    (True, False)
+    """
+    return text.isprintable() or not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Make the error for a name that does not exist: what exists, and what may have been meant."""
     names = list(known)
@@ -142,7 +155,7 @@ def check_names(lists: Sequence[str], covariates: Sequence[str]) -> None:
     if repeated:
         raise TableError(f"the name {repeated[0]!r} is used more than once; rename a list or covariate")
     for name in names:
-        if not name.strip() or name in (COUNT, CENSORED):
+        if not name.strip() or name in (COUNT, CENSORED) or not is_written(name):
             raise TableError(
                 f"a list or covariate cannot be called {name!r}; rename it, or say what the column is"
             )

@@ -23,11 +23,16 @@ def read_file(path: Path, strata: Collection[str]) -> pd.DataFrame:
     if reader is None:
         raise TableError(f"cannot read {path}: its suffix is {path.suffix!r}; give a .csv or a .parquet file")
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device might never end
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise TableError(f"cannot read {path}: it is {kind}; name a .csv or .parquet file")
         frame = reader(path, strata)
     except FileNotFoundError as error:
         raise TableError(f"there is no file {path}; check the name and the folder") from error
     except UnicodeDecodeError as error:
         raise TableError(f"cannot read {path}: it is not UTF-8 text; save it again as UTF-8") from error
+    except TableError:
+        raise
     except (OSError, ValueError, csv.Error) as error:
         raise TableError(f"cannot read {path} as {path.suffix[1:]}: {_first_line(error)}") from error
     if frame.empty:
@@ -40,6 +45,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_parquet(path: Path, strata: Collection[str]) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    pq.read_table(path).validate(full=True)  # text of a damaged file may be no UTF-8
     return pd.read_parquet(path)
 
 

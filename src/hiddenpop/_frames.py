@@ -19,6 +19,7 @@ from hiddenpop._cells import (
     Cells,
     IntArray,
     exact_sum,
+    is_written,
     level_text,
     starts_cell,
     stratum_codes,
@@ -172,8 +173,9 @@ def read_table(
 
 
 def _refuse_identities(frame: pd.DataFrame, inferred: Iterable[str]) -> None:
+    once = frame.loc[:, ~frame.columns.duplicated()]  # a doubled name is told with the other faults
     for name in inferred:
-        n_levels = frame[name].nunique()
+        n_levels = once[name].nunique()
         if n_levels > max(_FEW_LEVELS, len(frame) / 2):
             raise TableError(
                 f"column {name!r} has {n_levels} levels for {len(frame)} people, like a name or number of a person; "
@@ -338,6 +340,12 @@ def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tu
         columns[name], missing = _as_categories(frame[name])
         placed &= ~missing
         _refuse(missing, f'column {name!r}: no value in {{rows}}; give it a level such as "unknown"', faults)
+        strange = np.array([not is_written(level) for level in columns[name].categories], dtype=np.bool_)
+        _refuse(
+            strange[columns[name].codes] if strange.any() else missing & False,
+            f"column {name!r}: control characters, such as a line break, in {{rows}}; take them out",
+            faults,
+        )
     return pd.DataFrame(columns, index=frame.index), placed
 
 
@@ -408,9 +416,9 @@ def _refuse(
 ) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
-        faults.append(
-            message.format(rows=_places(rows + 1 if places is None else np.unique(places[rows]), unit))
-        )
+        # A column may be called "{": the message is no format.
+        told = _places(rows + 1 if places is None else np.unique(places[rows]), unit)
+        faults.append(message.replace("{rows}", told))
 
 
 def _places(numbers: IntArray, unit: str) -> str:

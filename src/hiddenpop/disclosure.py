@@ -6,6 +6,7 @@ whatever would give it away.
 """
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Hashable
@@ -24,6 +25,7 @@ __all__ = [
     "is_small",
     "protect_cells",
     "protect_counts",
+    "protect_text",
     "protect_value",
     "secret_key",
 ]
@@ -31,6 +33,8 @@ __all__ = [
 THRESHOLD = 10
 KEY_VARIABLE = "HIDDENPOP_KEY_FILE"
 _KEY_BYTES = 32
+_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w%.,]*\d)(?!\s?%)(?!\w)")
+_NUMBER_MARK = "[number withheld]"
 _ALWAYS_FIGURES = frozenset({"count", "fitted", "residual"})
 
 
@@ -89,6 +93,29 @@ def protect_value(value: float, threshold: int = THRESHOLD) -> float | str:
     (12, '<10', '<5')
     """
     return _mark(threshold) if is_small(value, threshold) else value
+
+
+def protect_text(text: str) -> str:
+    """Take every whole number, and every decimal one from 1, out of a sentence that may tell a count.
+
+    Parameters
+    ----------
+    text : str
+        A sentence about a table.
+
+    Returns
+    -------
+    str
+        The sentence with a mark in place of its numbers; percentages and numbers below 1 stay.
+
+    Examples
+    --------
+    >>> protect_text("the two lists alone give 1,234.5, fewer than the 7 observed")
+    'the two lists alone give [number withheld], fewer than the [number withheld] observed'
+    >>> protect_text("95 % of R2, at 0.05 and 12%")
+    '95 % of R2, at 0.05 and 12%'
+    """
+    return _NUMBER.sub(lambda found: found[0] if found[0].startswith("0.") else _NUMBER_MARK, text)
 
 
 def protect_counts(counts: npt.ArrayLike, threshold: int = THRESHOLD) -> npt.NDArray[np.object_]:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -257,21 +258,21 @@ def _read_generator(token: str, names: tuple[str, ...], size: int, text: str) ->
 
 def _read_positions(token: str, size: int, text: str) -> int:
     whole = size >= 10 or "." in token
-    numbers = [int(part) if part else 0 for part in (token.split(".") if whole else list(token))]
-    for number in numbers:
-        if not 1 <= number <= size:
+    parts = [part.lstrip("0") or "0" for part in (token.split(".") if whole else list(token))]
+    for part in parts:
+        if len(part) > len(str(MAX_LISTS)) or not 1 <= int(part) <= size:
             advice = (
                 "separate positions by points, as in '[1.2,10]'"
                 if size >= 10
                 else f"positions run from 1 to {size}"
             )
-            raise ModelError(f"model {text!r}: there is no list {number} among {size}; {advice}")
-    return _mask([number - 1 for number in numbers], text)
+            raise ModelError(f"model {text!r}: there is no list {part} among {size}; {advice}")
+    return _mask([int(part) - 1 for part in parts], text)
 
 
 def _split_names(token: str, names: tuple[str, ...], text: str) -> list[str]:
     """Cut a run of names such as ``AB`` into list names, where that can be done in one way only."""
-    ways = [way for way in _segmentations(token, names) if len(set(way)) == len(way)]
+    ways = list(islice(_segmentations(token, names), 2))
     if len(ways) != 1:
         problem = (
             "can be read in more than one way"
@@ -284,11 +285,14 @@ def _split_names(token: str, names: tuple[str, ...], text: str) -> list[str]:
     return ways[0]
 
 
-def _segmentations(token: str, names: tuple[str, ...]) -> list[list[str]]:
+def _segmentations(token: str, names: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the ways to cut a run of names, each name used once at most."""
     if not token:
-        return [[]]
-    heads = [name for name in names if token.startswith(name)]
-    return [[name, *rest] for name in heads for rest in _segmentations(token[len(name) :], names)]
+        yield []
+    for name in names:
+        if name and token.startswith(name):
+            others = tuple(other for other in names if other != name)
+            yield from ([name, *rest] for rest in _segmentations(token[len(name) :], others))
 
 
 def _position(name: str, names: tuple[str, ...], text: str) -> int:
@@ -321,15 +325,23 @@ def _read_formula(text: str, names: tuple[str, ...]) -> tuple[int, ...]:
             raise ModelError(f"model {text!r} has an empty term; write it as 'police*shelter + coordinator'")
         mask = _formula_term(token, names, text)
         (alone if ":" in token and token not in names else generators).append(mask)
-    given = {sub for term in generators for sub in _subsets(term)} | set(alone)
     for term in alone:
-        absent = [sub for sub in _subsets(term) if sub and sub not in given]
+        absent = _missing_part(term, generators, alone)
         if absent:
-            lacking = "*".join(names[i] for i in bit_positions(absent[-1]))
+            lacking = "*".join(names[i] for i in bit_positions(absent))
             raise ModelError(
                 f"model {text!r} is not hierarchical: {lacking!r} is missing; write 'a*b' for a term with its subsets"
             )
     return tuple(generators + alone)
+
+
+def _missing_part(term: int, generators: Sequence[int], alone: Sequence[int]) -> int:
+    """Give a smallest part of a term that the formula does not hold, 0 where it holds all."""
+    for position in reversed(bit_positions(term)):
+        part = term & ~(1 << position)
+        if part and part not in alone and not any(part & whole == part for whole in generators):
+            return _missing_part(part, generators, alone) or part
+    return 0
 
 
 def _formula_term(token: str, names: tuple[str, ...], text: str) -> int:

@@ -3,7 +3,7 @@
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop.disclosure import is_small, protect_cells, protect_value
-from hiddenpop.errors import EstimateNotOkError
+from hiddenpop.disclosure import is_small, protect_cells, protect_text, protect_value
+from hiddenpop.errors import EstimateNotOkError, TableError
 from hiddenpop.serial import NotJsonableError, to_jsonable
 from hiddenpop.table import TableSummary
 
@@ -284,7 +284,7 @@ class Estimate:
         ----------
         show_small_counts : bool
             Of a table that is not public, counts from 1 to 9 and the figures that would give them away are written as
-            ``"<10"``. True lifts that, and the provenance says so.
+            ``"<10"``, and reasons and diagnostics without their numbers. True lifts that, and the provenance says so.
 
         Returns
         -------
@@ -308,9 +308,11 @@ class Estimate:
             "n_hidden": protect_value(1) if hide_total else to_jsonable(self.n_hidden),
             "interval": interval,
             "status": self.status,
-            "reason": self.reason,
+            "reason": protect_text(self.reason) if hide else self.reason,
             "n_failed": self.n_failed,
-            "diagnostics": to_jsonable(self.diagnostics),
+            "diagnostics": to_jsonable(
+                [_protect_remark(d) for d in self.diagnostics] if hide else self.diagnostics
+            ),
             "by_stratum": to_jsonable(_protect_strata(self.by_stratum) if hide else self.by_stratum),
             "estimator": {"name": self.estimator.name, "settings": to_jsonable(self.estimator.settings)},
             "table": to_jsonable(self.table),
@@ -345,20 +347,37 @@ class Estimate:
 
         Raises
         ------
-        ValueError
-            For another schema version, a missing field, or a withheld number observed.
+        TableError
+            For another schema version, a missing field, a withheld number observed, or anything that `to_dict` does
+            not write.
         """
+        if not isinstance(data, Mapping):
+            raise TableError(f"not an estimate: {type(data).__name__} in place of the fields of one")
         if data.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(
+            raise TableError(
                 f"schema version {data.get('schema_version')!r} is not {SCHEMA_VERSION}, which this version reads"
             )
         absent = [name for name in REQUIRED_FIELDS if name not in data]
         if absent:
-            raise ValueError(f"not an estimate: the fields {', '.join(absent)} are missing")
+            raise TableError(f"not an estimate: the fields {', '.join(absent)} are missing")
         if not isinstance(data["n_observed"], int):
-            raise ValueError(
+            raise TableError(
                 f"the number observed was withheld ({data['n_observed']!r}); the estimate cannot be read back"
             )
+        for name, kind in WRITTEN_AS.items():
+            if not isinstance(data[name], kind):
+                raise TableError(
+                    f"not an estimate: {name} is {data[name]!r:.60}, which `to_dict` does not write"
+                )
+        try:
+            return cls._of_fields(data)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise TableError(
+                f"not an estimate that can be read: {error}; give what `to_dict` wrote, unchanged"
+            ) from error
+
+    @classmethod
+    def _of_fields(cls, data: Mapping[str, Any]) -> "Estimate":
         status = data["status"]
         n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[status]
         limits = data["interval"]
@@ -391,6 +410,21 @@ class Estimate:
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
+
+WRITTEN_AS: dict[str, Any] = {
+    "n_hat": int | float | None,
+    "interval": Mapping,
+    "status": str,
+    "reason": str,
+    "n_failed": int,
+    "diagnostics": list,
+    "by_stratum": list,
+    "estimator": Mapping,
+    "table": Mapping,
+    "provenance": Mapping,
+    "details": Mapping,
+}
+"""Kinds of the fields in JSON."""
 
 REQUIRED_FIELDS = (
     "n_hat",
@@ -435,6 +469,10 @@ def _protect_detail(value: Any) -> Any:
     if isinstance(value, pd.DataFrame) and "count" in value.columns:
         return protect_cells(value)
     return protect_value(1)
+
+
+def _protect_remark(remark: Diagnostic) -> Diagnostic:
+    return replace(remark, message=protect_text(remark.message), value=None)
 
 
 def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:

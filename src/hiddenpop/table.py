@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import pandas as pd
 
 from hiddenpop import _frames
-from hiddenpop._cells import COUNT, Cells, Coverage
+from hiddenpop._cells import COUNT, Cells, Coverage, is_written
 from hiddenpop._verbs import RNGLike, TableVerbs
 from hiddenpop._views import DENSE_LIMIT, TableSummary
 from hiddenpop.errors import ConstantListWarning, EmptyListWarning
@@ -353,13 +353,18 @@ class CaptureTable(TableVerbs):
         """
         given = None if strata is None else [str(column) for column in strata]
         cells = _frames.read_table(Path(path), lists, count, given, censored)
-        return _build(cls, cells, Path(path).stem if name is None else name, population, public, coverage)
+        return _build(cls, cells, _label(Path(path)) if name is None else name, population, public, coverage)
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw how the lists overlap (`hiddenpop.plotting.overlap_plot`)."""
         from hiddenpop.plotting import overlap_plot
 
         return overlap_plot(self, ax=ax, **options)
+
+
+def _label(path: Path) -> str:
+    """Name a table after its file, with a mark for what can be neither shown nor stored."""
+    return "".join(sign if is_written(sign) else "\ufffd" for sign in path.stem)
 
 
 def _build(

@@ -191,3 +191,8 @@ def test_wrong_settings_are_refused(settings, message):
 def test_an_unknown_covariate_is_named():
     with pytest.raises(UnknownNameError, match="did you mean 'region'"):
         Stratified(base=INDEPENDENT, by=("regoin",)).fit(table_of(RICH))
+
+
+def test_a_covariate_that_is_not_there_is_refused_also_where_there_are_none():
+    with pytest.raises(UnknownNameError, match="'region'"):
+        hp.Stratified(by=("region",)).fit(hp.datasets.load("uk_5"))

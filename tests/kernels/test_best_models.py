@@ -13,6 +13,7 @@ from tests.support.full_search import FullSearch, space
 from tests.support.plain import dense_counts
 
 import hiddenpop as hp
+from hiddenpop.errors import TableSizeError
 from hiddenpop.kernels.best_models import TIE, best_models, best_of_each, penalties
 from hiddenpop.kernels.term_sets import from_words
 from hiddenpop.model import HierarchicalModel, model_space_size
@@ -395,7 +396,7 @@ def test_a_finished_search_makes_no_more_fits_than_it_is_given():
 def test_more_models_than_there_is_room_for_are_refused():
     counts, n_lists = counts_of("uk_5")
     with pytest.raises(
-        MemoryError, match=r"more than 10 models lie within 12\.0 of the best; choose a narrower"
+        TableSizeError, match=r"more than 10 models lie within 12\.0 of the best; choose a narrower"
     ):
         best_models(counts, n_lists, window=12.0, capacity=10)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hiddenpop.cli.run import reproduce, run
 from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
 from hiddenpop.cli.validate import validate
@@ -164,6 +165,8 @@ def estimators() -> None:
     list_estimators()
 
 
+app.command()(run)
+app.command()(reproduce)
 app.command()(sensitivity)
 app.command()(validate)
 app.command()(simulate)

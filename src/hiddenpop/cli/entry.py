@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -51,12 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return PIPE_CLOSED
-    except OSError as error:
-        return _fail(
-            f"{error.filename or 'a file'}: {error.strerror or error}; check the name and the folder"
-        )
+    except (OSError, MemoryError) as error:
+        return _fail(_fault_of_the_machine(error))
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+
+
+def _fault_of_the_machine(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; ask for less, for instance fewer draws"
+    if error.filename is None:
+        _forget_stdout()
+        return f"the answer cannot be written: {error.strerror or error}; make room, or send it elsewhere"
+    return f"{error.filename}: {error.strerror or error}; check the name and the folder"
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -84,14 +91,18 @@ def _fail(message: str) -> int:
 def _one_line(message: str) -> str:
     """Join the lines of a message; faults listed under each other are set apart by semicolons."""
     head, *faults = message.split("\n  - ")
-    return " ".join(f"{head} {'; '.join(faults)}".split())
+    line = " ".join(f"{head} {'; '.join(faults)}".split())
+    # What steers a terminal, in the name of a file say, is shown and does nothing.
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 
 
 def _forget_stdout() -> None:
     """Let the interpreter flush what is left into nothing, so that it does not complain on its way out."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)
+    with suppress(OSError, ValueError):  # a stand-in for stdout may have no descriptor
+        descriptor = sys.stdout.fileno()
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, descriptor)
+        os.close(nothing)
 
 
 @contextmanager

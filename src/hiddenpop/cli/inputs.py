@@ -156,7 +156,7 @@ def _read_value(key: str, text: str) -> Any:
         return text
     try:
         return json.loads(text, parse_constant=_no_number)
-    except ValueError:
+    except (ValueError, RecursionError):
         return split_names(text) if key in NAMES and "," in text else text
 
 

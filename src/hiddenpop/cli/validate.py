@@ -44,13 +44,13 @@ def validate(
     Writes performance.csv and figures to DIR, and a page DIR.md that says which estimator fails where. An interrupted
     run goes on where it was.
     """
+    from hiddenpop.parallel import parallel
     from hiddenpop.validation.standard import STANDARD_SEED, run_standard
 
     chosen = STANDARD_SEED if seed is None else seed
-    store = _folders(out)
-    run = run_standard(
-        quick=quick, rng=chosen, workers=workers, store=store / f"seed-{chosen}", progress=True
-    )
+    with parallel(workers=workers, progress=True):
+        store = _folders(out) / f"seed-{chosen}"
+        run = run_standard(quick=quick, rng=chosen, store=store)
     _write(run, out, _command(quick, seed))
     typer.echo(f"{out.with_suffix('.md')}, {out / 'performance.csv'} and three figures in {out}")
 

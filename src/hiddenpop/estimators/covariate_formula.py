@@ -20,7 +20,10 @@ Terms = frozenset[int]
 WORDS = ("main-effects", "all-pairs")
 PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 CALL = re.compile(r"(\w+)\(\s*(?:`([^`]+)`|([^\W\d][\w.]*))\s*(?:,\s*(?:degree\s*=\s*)?([1-9]\d?)\s*)?\)")
+POWER = re.compile(r"[0-9]{1,3}")
 HIGHEST_POWER = 63
+MOST_PRODUCTS = 1 << 20
+"""A model with as many terms could not be fitted; the formula is refused before they fill the memory."""
 REFUSED = {
     "-": "the intercept and every main effect are always in a model, and nothing is taken out; leave the sign - and "
     "the number 0 out",
@@ -111,7 +114,10 @@ class CovariateModel:
         """
         names = (*lists, *covariates)
         reading = _Reading(formula, names, len(lists))
-        terms, coding = reading.terms(), reading.coding()
+        try:
+            terms, coding = reading.terms(), reading.coding()
+        except RecursionError:
+            raise ModelError(f"the model is too deeply nested to be read: {formula[:60]!r} ...") from None
         used = reduce(or_, terms, 0)
         left_out = [quoted(name) for i, name in enumerate(lists) if not used >> i & 1]
         if left_out:
@@ -286,7 +292,7 @@ class _Reading:
             )
         try:
             return DefaultFormulaParser(include_intercept=False).get_ast(self.text)
-        except FormulaicError as error:
+        except (FormulaicError, SyntaxError) as error:
             reason = str(error).split("\n", 1)[0].rstrip(".")
             raise ModelError(
                 f"model {self.text!r} cannot be read: {reason}; write it as 'police*shelter + year', with odd names "
@@ -325,7 +331,7 @@ class _Reading:
 
     def _exponent(self, node: Any) -> int:
         text = str(getattr(node, "token", ""))
-        if not text.isdigit() or not 1 <= int(text) <= HIGHEST_POWER:
+        if not POWER.fullmatch(text) or not 1 <= int(text) <= HIGHEST_POWER:
             raise ModelError(f"model {self.text!r} has a power that is not a whole number of at least 1")
         return int(text)
 
@@ -387,6 +393,10 @@ def _leaves(node: Any, symbol: str) -> list[Any]:
 
 
 def _both(one: Terms, other: Terms) -> Terms:
+    if len(one) * len(other) > MOST_PRODUCTS:
+        raise ModelError(
+            "the model has far more terms than can be fitted; write one of lower order, such as (.)**2"
+        )
     return frozenset(a | b for a in one for b in other)
 
 

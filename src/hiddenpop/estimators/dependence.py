@@ -51,13 +51,17 @@ def as_odds_ratios(given: Any) -> OddsRatios:
         raise SettingError(
             f"odds_ratios={given!r} must hold two lists and a number for each pair, as in {EXAMPLE}"
         )
-    items = [(*pair, psi) for pair, psi in given.items()] if isinstance(given, Mapping) else list(given)
-    ratios = tuple(_as_triple(item) for item in items)
+    ratios = tuple(_as_triple(item) for item in (_items(given) if isinstance(given, Mapping) else given))
     pairs = [frozenset(pair) for *pair, _ in ratios]
     for pair in pairs:
         if pairs.count(pair) > 1:
             raise SettingError(f"odds_ratios has {' and '.join(sorted(pair))} twice; give one number a pair")
     return ratios
+
+
+def _items(given: Mapping[Any, Any]) -> list[tuple[Any, ...]]:
+    """Give the triples of a mapping; a key that is no pair makes a triple that is none."""
+    return [(*pair, psi) if isinstance(pair, tuple | list) else (pair, psi) for pair, psi in given.items()]
 
 
 def _as_triple(item: Any) -> tuple[str, str, float]:

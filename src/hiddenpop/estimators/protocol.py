@@ -23,6 +23,9 @@ __all__ = [
     "spec_of",
 ]
 
+MOST = 10**15
+"""More draws, persons or steps than any memory holds; arrays of such lengths fail in ways of their own."""
+
 
 @runtime_checkable
 class Estimator(Protocol):
@@ -86,11 +89,13 @@ def check_share(setting: str, value: float) -> None:
         raise SettingError(f"{setting}={value!r} must be a number between 0 and 1")
 
 
-def check_whole(setting: str, value: int, *, least: int = 1) -> None:
-    """Refuse a value that is not a whole number of at least `least`."""
+def check_whole(setting: str, value: int, *, least: int = 1, most: float = MOST) -> None:
+    """Refuse a value that is not a whole number of at least `least`, or one that no computer can count to."""
     number = as_number(value)
     if not least <= number < math.inf or number != int(number):
         raise SettingError(f"{setting}={value!r} must be a whole number of at least {least}")
+    if number > most:
+        raise SettingError(f"{setting}={value!r:.40} is too large; give {most:,.0f} at most")
 
 
 def check_exact(search: str, count: str) -> None:
@@ -108,5 +113,11 @@ def check_order(max_order: int | None) -> None:
 
 
 def as_number(value: Any) -> float:
-    """Give the value as a number, nan where it is none."""
-    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    """Give the value as a number, nan where it is none, infinity where it is too large for one."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    number: Any = value
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf

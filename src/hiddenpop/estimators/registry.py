@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from hiddenpop.errors import SettingError, UnknownNameError
+from hiddenpop.errors import HiddenpopError, SettingError, UnknownNameError
 
 __all__ = ["ESTIMATORS", "STANDARD_PANEL", "build", "default_settings", "estimator_class", "made"]
 
@@ -31,6 +31,9 @@ ESTIMATORS: dict[str, str] = {
     "thresholded": "hiddenpop.bayes.thresholded:ThresholdedLogLinear",
     "sample_coverage": "hiddenpop.estimators.sample_coverage:SampleCoverage",
 }
+
+NO_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a value of another kind than the setting makes Python raise: a number where names should be, say."""
 
 STANDARD_PANEL: dict[str, tuple[str, dict[str, Any]]] = {
     "independence": ("loglinear", {"model": "independence"}),
@@ -63,10 +66,15 @@ def estimator_class(name: str) -> type[Any]:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownNameError(f"there is no estimator {name!r}; {hint}known: {', '.join(ESTIMATORS)}")
     try:
-        found: type[Any] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found: Any = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UnknownNameError(f"the estimator {name!r} cannot be imported: {error}") from error
-    return found
+    # A check is written down as an estimator is, and built again from that.
+    works = hasattr(found, "fit") or hasattr(found, "run")
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found) and works):
+        raise UnknownNameError(f"{name!r} is no estimator: it must name a dataclass of settings with a fit")
+    kind: type[Any] = found
+    return kind
 
 
 def default_settings(name: str) -> dict[str, Any]:
@@ -130,10 +138,20 @@ def made(kind: type[Any], name: str, settings: Mapping[str, Any]) -> Any:
             near = difflib.get_close_matches(setting, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise SettingError(f"{name} has no setting {setting!r}; {hint}settings: {', '.join(known)}")
-    return kind(**{key: _revive(value) for key, value in settings.items()})
+    try:
+        result = kind(**{key: _revive(value) for key, value in settings.items()})
+        hash(result)
+    except HiddenpopError:
+        raise
+    except NO_VALUE as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        raise SettingError(f"{name} cannot be made with {given}: {error}; correct the setting") from error
+    return result
 
 
 def _revive(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"name", "settings"}:
+        if not isinstance(value["name"], str) or not isinstance(value["settings"], Mapping):
+            raise SettingError(f"{dict(value)!r} must hold the name of an estimator and a table of settings")
         return build(value["name"], value["settings"])
     return tuple(_revive(item) for item in value) if isinstance(value, list) else value

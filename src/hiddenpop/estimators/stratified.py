@@ -127,6 +127,8 @@ class Stratified:
         generators = spawn_seeds(rng, 2)
         base = _with_level(self.base, self.level)
         if not table.has_strata:
+            if self.by:
+                table.split(*self.by)  # refuses a name that is not there
             return _one_stratum(self, base.fit(table, rng=generators[0]), provenance)
         kept, dropped, remarks = without_empty_lists(table, 2)
         rows = _strata(base, kept, self.by, generators[0])

@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.errors import TableSizeError
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.bound import (
     ADMISSIBLE,
@@ -153,7 +154,7 @@ def best_models(
 
     Raises
     ------
-    MemoryError
+    TableSizeError
         If more models lie within the window than `capacity`.
 
     Examples
@@ -210,8 +211,9 @@ def _sorted(catch: Catch, window: float) -> BestModels:
     found = int(catch.tally[FOUND])
     best, proven = float(catch.state[BEST]), float(catch.state[PROVEN])
     if catch.tally[LOST] and np.isfinite(best):
-        raise MemoryError(
-            f"more than {found} models lie within {window} of the best; choose a narrower window"
+        raise TableSizeError(
+            f"more than {found} models lie within {window} of the best; choose a narrower window, or models of lower "
+            f"order with max_order=2"
         )
     values = catch.values[:found]
     steps = np.round((values - values.min(initial=np.inf)) / TIE)

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     GREEN,
@@ -96,6 +97,7 @@ class _Draws:
         return f"{number:,} of {len(self.n_hat):,} draws ({_percent(number / len(self.n_hat))})"
 
 
+@as_typed
 def bootstrap_plot(
     estimate: Estimate, ax: Axes | None = None, *, n_models: int = 6, protect: bool = False
 ) -> Axes:

@@ -2,12 +2,14 @@
 
 from matplotlib.axes import Axes
 
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import BLUE, GREY, INK, PALE, TEXT_SIZE, add_note, bare, new_axes, set_title
 from hiddenpop.validation import Calibration
 
 __all__ = ["calibration_plot"]
 
 
+@as_typed
 def calibration_plot(calibration: Calibration, ax: Axes | None = None) -> Axes:
     """Draw a rank histogram with the band that a right posterior stays inside.
 

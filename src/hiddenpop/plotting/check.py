@@ -6,6 +6,7 @@ from collections.abc import Callable
 from matplotlib.axes import Axes
 
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.check_band import draw_band
 from hiddenpop.plotting.check_contour import draw_contour
 from hiddenpop.plotting.check_curve import draw_curve
@@ -27,6 +28,7 @@ DRAW: dict[str, Callable[[Axes, Drawing], None]] = {
 WIDTH, HEIGHT = 8.2, 4.6
 
 
+@as_typed
 def check_plot(result: CheckResult, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw what a check found.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.check import draw_check
 from hiddenpop.plotting.check_parts import drawing_of
 from hiddenpop.plotting.style import GREEN, GREY, INK, NOTE_SIZE, RED, TEXT_SIZE, TITLE_SIZE
@@ -20,6 +21,7 @@ FOOT_WIDTH, TITLE_WIDTH = 150, 40
 COLOURS = {"holds": GREEN, "fails": RED, "no verdict": GREY}
 
 
+@as_typed
 def check_page(
     results: Sequence[CheckResult],
     figure: Figure | None = None,
@@ -69,7 +71,7 @@ def check_page(
     if not listed:
         raise SettingError("there are no checks to draw; give at least one result")
     drawn = [result for result in listed if result.figure["kind"] != "nothing"]
-    foot = _foot([result for result in listed if result.figure["kind"] == "nothing"])
+    foot = _foot([result for result in listed if result.figure["kind"] == "nothing"], protect)
     n_rows = math.ceil(len(drawn) / COLUMNS)
     figure = _new_figure(page_size(listed)) if figure is None else figure
     if drawn:
@@ -93,9 +95,12 @@ def _words(name: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _foot(left_out: Sequence[CheckResult]) -> str:
+def _foot(left_out: Sequence[CheckResult], protect: bool) -> str:
     """Name the checks without a panel, with their reasons."""
-    reasons = [f"{_words(result.name)}: {result.text.rstrip('.')}" for result in left_out]
+    reasons = [
+        f"{_words(result.name)}: {(result.words_to_leave() if protect else result.text).rstrip('.')}"
+        for result in left_out
+    ]
     return textwrap.fill(". ".join(reasons) + ".", FOOT_WIDTH) if reasons else ""
 
 
@@ -103,7 +108,7 @@ def page_size(results: Sequence[CheckResult]) -> tuple[float, float]:
     """Give width and height in inches of a page that these checks fill."""
     foot = [result for result in results if result.figure["kind"] == "nothing"]
     n_rows = math.ceil((len(results) - len(foot)) / COLUMNS)
-    return WIDTH, HEAD + PANEL_HEIGHT * n_rows + LINE * (_foot(foot).count("\n") + 2)
+    return WIDTH, HEAD + PANEL_HEIGHT * n_rows + LINE * (_foot(foot, protect=False).count("\n") + 2)
 
 
 def _new_figure(size: tuple[float, float]) -> Figure:

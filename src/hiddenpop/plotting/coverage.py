@@ -7,6 +7,7 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     GREEN,
@@ -32,6 +33,7 @@ BARS = 1.96
 """Bars of so many Monte Carlo standard errors hold the coverage that endless replicates would show, 95 times in 100."""
 
 
+@as_typed
 def coverage_plot(study: Study, ax: Axes | None = None, *, estimators: Sequence[str] | None = None) -> Axes:
     """Draw the coverage of estimators in every scenario, with Monte Carlo bars and a line at the nominal level.
 

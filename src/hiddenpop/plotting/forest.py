@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -43,6 +44,7 @@ REACH = 12.0
 """The axis ends at this multiple of the largest point: a limit beyond it is an arrow, and a number at the right."""
 
 
+@as_typed
 def forest_plot(
     estimates: Sequence[Estimate],
     labels: Sequence[str] | None = None,

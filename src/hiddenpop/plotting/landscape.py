@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -89,6 +90,7 @@ class _Rival:
         return self.body.count("\n") + 1
 
 
+@as_typed
 def landscape_plot(
     estimate: Estimate, ax: Axes | None = None, *, within: float = 10.0, protect: bool = False
 ) -> Axes:

@@ -13,6 +13,7 @@ from matplotlib.transforms import Bbox
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
 from hiddenpop.histories import decode
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -76,6 +77,7 @@ class _Bars:
         return f"{'≤' if self.censored[i] else ''}{short_count(int(self.counts[i]))}"
 
 
+@as_typed
 def overlap_plot(
     table: CaptureTable,
     ax: Axes | None = None,

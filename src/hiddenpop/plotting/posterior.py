@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -39,6 +40,7 @@ MOST_POINTS = 1000
 """Points of a chain that are drawn, evenly over its length."""
 
 
+@as_typed
 def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     """Draw how the draws of each chain rank among all.
 
@@ -100,6 +102,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@as_typed
 def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the way of each chain.
 

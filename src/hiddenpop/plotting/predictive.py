@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from hiddenpop.bayes.predictive import ODD_TAIL, PredictiveCheck
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -31,6 +32,7 @@ NARROWEST = 0.06
 """Room that a tick needs, as a share of the width."""
 
 
+@as_typed
 def predictive_plot(
     check: PredictiveCheck, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False
 ) -> Axes:

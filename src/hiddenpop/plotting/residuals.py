@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -32,6 +33,7 @@ GUIDE = 2.0
 _FIGURES = ("count", "fitted", "residual", "on_face")
 
 
+@as_typed
 def residual_plot(
     estimate: Estimate, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False
 ) -> Axes:

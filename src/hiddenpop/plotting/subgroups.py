@@ -16,6 +16,7 @@ from hiddenpop.monitor.rates import Rates, rate_text
 from hiddenpop.monitor.subgroups import Subgroups
 from hiddenpop.monitor.trend import Trend
 from hiddenpop.monitor.withhold import withheld_with_total
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -43,6 +44,7 @@ COLOURS = {"ok": BLUE, "boundary": ORANGE, "unbounded": RED}
 WORDS = {"unbounded": "unbounded", "not_identified": "not identified", "not_converged": "not converged"}
 
 
+@as_typed
 def subgroup_plot(
     trend: Trend,
     ax: Axes | None = None,
@@ -165,6 +167,7 @@ def _dress(panel: Axes, name: str, place: int, n_columns: int, n_panels: int, sa
 # --- parts in rows ----------------------------------------------------------------------------------------------------
 
 
+@as_typed
 def part_plot(
     parts: Subgroups | Rates, ax: Axes | None = None, *, max_rows: int = 40, protect: bool = False
 ) -> Axes:

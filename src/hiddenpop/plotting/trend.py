@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from hiddenpop.disclosure import THRESHOLD
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.trend import Trend
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -39,6 +40,7 @@ HALF_YEAR = 0.32
 WORDS = {"unbounded": "no limit", "not_identified": "not identified", "not_converged": "not converged"}
 
 
+@as_typed
 def trend_plot(trend: Trend, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the numbers of one trend year by year.
 

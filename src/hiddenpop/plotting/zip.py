@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from hiddenpop.errors import SettingError
+from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
     INK,
@@ -29,6 +30,7 @@ REACH = 4.0
 BARS = 1.96
 
 
+@as_typed
 def zip_plot(study: Study, scenario: str, estimator: str, ax: Axes | None = None) -> Axes:
     """Draw all intervals of one estimator in one scenario, those that miss the truth on top.
 

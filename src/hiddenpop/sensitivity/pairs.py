@@ -26,7 +26,7 @@ def as_pairs(given: Any) -> Pairs | None:
         return None
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise SettingError(f'pairs={given!r} must be pairs of lists, such as [("police", "shelter")]')
-    pairs = [(pair,) if isinstance(pair, str) else tuple(pair) for pair in given]
+    pairs = [tuple(pair) if isinstance(pair, tuple | list | set | frozenset) else (pair,) for pair in given]
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
             raise SettingError(f'pairs: {pair!r} is no pair of different lists; write ("police", "shelter")')

@@ -138,7 +138,7 @@ class CheckResult:
         return {
             "name": self.name,
             "passed": self.passed,
-            "text": self._words_to_leave() if hide else self.text,
+            "text": self.words_to_leave() if hide else self.text,
             "table": to_jsonable(self.table_to_leave() if hide else self.table),
             "figure": {} if hide else to_jsonable(self.figure),
             "n_points": self.n_points,
@@ -159,8 +159,10 @@ class CheckResult:
             shown["reason"] = self.table["reason"].replace(dict.fromkeys(self._telling(), REASON_WITHHELD))
         return self.table.assign(**{**shown, **dict.fromkeys(self.protected, f"<{THRESHOLD}")})
 
-    def _words_to_leave(self) -> str:
-        """Give the verdict without reasons that tell a count."""
+    def words_to_leave(self) -> str:
+        """Give the verdict without what would show small counts of data that are not public."""
+        if self.data.public:
+            return self.text
         text = self.text_to_leave or self.text
         for reason in self._telling():
             text = text.replace(reason, REASON_WITHHELD)

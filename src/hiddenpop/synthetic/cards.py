@@ -68,12 +68,14 @@ def _has_tables(value: Any) -> bool:
 
 def _key(name: str) -> str:
     plain = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
-    return name if plain else json.dumps(name, ensure_ascii=False)
+    return name if plain else _text(name)
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Sequence):
@@ -81,6 +83,11 @@ def _value(value: Any) -> str:
     raise SettingError(
         f"{value!r} ({type(value).__name__}) has no form in a card; give text, numbers or lists"
     )
+
+
+def _text(text: str) -> str:
+    """Write a text as JSON does, but for the one character that TOML wants escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def sha256(path: Path) -> str:
@@ -109,4 +116,6 @@ def read_sums(folder: Path) -> dict[str, str]:
         lines = (folder / SUMS).read_text("utf-8").splitlines()
     except OSError as error:
         raise TableError(f"there is no {SUMS} in {folder}; name a folder of synthetic data") from error
+    except UnicodeDecodeError as error:
+        raise TableError(f"{SUMS} in {folder} is not UTF-8 text; write the data again") from error
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}

@@ -1,5 +1,6 @@
 """The synthetic data that come along: tables of library scenarios and a small world, each with a card and checksums."""
 
+import math
 import tomllib
 from importlib.metadata import version
 from importlib.resources import files
@@ -91,7 +92,7 @@ def write_scenario(
     ...     [path.name for path in write_scenario(folder, "like-kosovo", seed=1)]
     ['like-kosovo.csv', 'like-kosovo.toml']
     """
-    check_whole("seed", seed, least=0)
+    check_whole("seed", seed, least=0, most=math.inf)
     world = scenario(chosen) if isinstance(chosen, str) else chosen
     origin = (
         f'hiddenpop.synthetic.scenario("{chosen}")' if isinstance(chosen, str) else "a scenario of its own"
@@ -133,7 +134,7 @@ def write_world_set(
     TableError
         If the folder cannot be written to.
     """
-    check_whole("seed", seed, least=0)
+    check_whole("seed", seed, least=0, most=math.inf)
     rules = read_settings() if settings is None else settings
     place = _folder(folder)
     paths = write_world(place, rules, size=size, rng=seed)

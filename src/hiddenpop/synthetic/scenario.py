@@ -35,6 +35,9 @@ ASSUMPTIONS: dict[str, str] = {
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SIZE = "n"
 
+MOST_PERSONS = 10**12
+"""More than ever lived, and drawn without overflow."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -67,6 +70,8 @@ class Group:
 
     def __post_init__(self) -> None:
         check_whole("size", self.size, least=0)
+        if self.size > MOST_PERSONS:
+            raise SettingError(f"size={self.size!r} is more than {MOST_PERSONS:,} persons; ask for fewer")
         object.__setattr__(self, "size", int(self.size))
         given: object = self.strata
         pairs = tuple(given.items()) if isinstance(given, Mapping) else tuple(self.strata)

@@ -64,9 +64,26 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise TableError(f"{out} holds no study that can be read: there is no whole {MANIFEST}") from error
+    if not isinstance(manifest, dict):
+        raise TableError(f"{out} holds no study that can be read: {MANIFEST} is no table of settings")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise TableError(
             f"the study in {out} has schema version {manifest.get('schema_version')!r}; this version reads "
             f"{SCHEMA_VERSION}, so run the study again"
         )
+    if not _is_whole(manifest):
+        raise TableError(f"the {MANIFEST} in {out} is damaged; run the study again with the same settings")
     return manifest
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    """Tell whether a manifest names its blocks, as many as its replicates need, and its scenarios."""
+    n_rep, size = manifest.get("n_rep"), manifest.get("block_size")
+    files, scenarios = manifest.get("blocks"), manifest.get("scenarios")
+    if type(n_rep) is not int or type(size) is not int or n_rep < 1 or size < 1:
+        return False
+    if not (isinstance(files, list) and files and isinstance(scenarios, list) and scenarios):
+        return False
+    named = all(isinstance(file, str) and Path(file).name == file for file in files)
+    told = all(isinstance(entry, dict) and isinstance(entry.get("assumptions"), list) for entry in scenarios)
+    return named and told and len(files) % -(-n_rep // size) == 0

@@ -1,0 +1,262 @@
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.report.cases import CASES, few, hostile, public, report_of, strata, without_number
+from tests.report.pages import Page
+
+import hiddenpop as hp
+from hiddenpop.errors import MissingExtraError, SettingError, TableError, UnknownNameError
+from hiddenpop.report import LANGUAGES, Report
+from hiddenpop.report.answers import chosen_section, estimates_section
+from hiddenpop.report.catalogue import words_in
+from hiddenpop.report.checking import checks_section
+from hiddenpop.report.context import Context
+from hiddenpop.report.document import Aside, Para, Section, plain
+
+SECTIONS = [
+    "question",
+    "registers",
+    "overlap",
+    "estimates",
+    "chosen",
+    "uncertainty",
+    "checks",
+    "parts",
+    "account",
+    "limits",
+    "redo",
+]
+
+
+def pdf_text(content: bytes, tmp_path: Path) -> str:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(content)
+    try:
+        return subprocess.run(["pdftotext", path, "-"], check=True, capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        pytest.skip("needs pdftotext: apt-get install poppler-utils")
+
+
+@pytest.mark.parametrize("name", ["title", "question", "population", "why"])
+def test_what_a_report_must_state_cannot_be_blank(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name}=' ' is blank"):
+        replace(public(), **{name: " "})
+
+
+def test_the_chosen_estimate_must_be_there() -> None:
+    with pytest.raises(UnknownNameError, match=r"no estimate 'one modle'.*did you mean 'one model'"):
+        replace(public(), chosen="one modle")
+    with pytest.raises(SettingError, match="at least one estimate"):
+        replace(public(), estimates={})
+    with pytest.raises(SettingError, match=r"authors='A. Author' is one text"):
+        replace(public(), authors="A. Author")
+
+
+def test_another_language_or_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"no language 'eng'.*did you mean 'en'"):
+        public().write(tmp_path / "report.html", language="eng")
+    with pytest.raises(UnknownNameError, match="no language 'fr'"):
+        public().write(tmp_path / "report.json", language="fr")
+    with pytest.raises(SettingError, match=r"suffix is '.docx'; choose .html, .pdf, .json"):
+        public().write(tmp_path / "report.docx")
+    with pytest.raises(TableError, match=r"cannot write the report .*: No such file or directory"):
+        public().write(tmp_path / "absent" / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_report_has_the_same_bytes(tmp_path: Path) -> None:
+    table = hp.datasets.load("korea")
+    first, second = (report_of(table, {"a": hp.LogLinear().fit(table)}) for _ in range(2))
+    for suffix in (".html", ".pdf", ".json"):
+        paths = (first.write(tmp_path / f"first{suffix}"), second.write(tmp_path / f"second{suffix}"))
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", CASES)
+def test_a_page_is_whole_and_has_its_parts_in_order(name: str, language: str) -> None:
+    page = Page(CASES[name]().html(language=language))
+    assert [value for tag, own, value in page.attributes if tag == "section" and own == "id"] == SECTIONS
+    assert page.values("lang")[0] == language
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("title") == 1
+    levels = [int(tag[1]) for tag in page.tags if tag in ("h1", "h2", "h3")]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert page.tags.count("figcaption") == page.tags.count("figure") == page.tags.count("img")
+    assert all(len(text) > 40 for text in page.values("alt"))
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {f"#{name}" for name in ids} >= {link for link in page.values("href") if link.startswith("#")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_page_asks_nothing_of_the_network_and_runs_nothing(name: str) -> None:
+    page = Page(CASES[name]().html())
+    assert not {"script", "iframe", "object", "embed", "form", "base", "svg"} & set(page.tags)
+    assert all(value.startswith(("#", "data:")) for value in [*page.values("href"), *page.values("src")])
+    assert not [own for _, own, _ in page.attributes if own.startswith("on")]
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    )
+    assert policy in page.values("content")
+    style = "".join(data for tag, data in page.texts if tag == "style")
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_a_page_says_what_was_asked_found_and_done() -> None:
+    text = Page(public().html()).text
+    estimate = public().answer
+    number, limits = estimate.in_words()
+    assert f"About {number} persons belong to this population (95% confidence interval: {limits})" in text
+    assert f"{estimate.n_observed} of them were on at least one register" in text
+    for told in (
+        "It was named beforehand.",
+        "A. Author",
+        "hiddenpop run analysis.toml",
+        "sha256:0",
+        "26 November 2026",
+    ):
+        assert told in text
+    assert public().checks[0].text in text
+    assert public().table.fingerprint in text
+
+
+def test_a_dutch_page_writes_numbers_the_dutch_way_and_marks_the_english() -> None:
+    table = hp.datasets.load("kosovo")
+    report = report_of(table, {"one": hp.LogLinear(model="[123,14,34]").fit(table)}, checks=public().checks)
+    source = report.html(language="nl")
+    text = Page(source).text
+    assert "Ongeveer 10.360 personen" in text
+    assert "4.400 van hen" in text
+    assert "betrouwbaarheidsinterval" in text
+    assert "de eigen taal van de software" in text
+    assert f'<span lang="en">{report.checks[1].text}</span>' in source
+    assert 'lang="en">' not in source.replace('<span lang="en">', "")
+
+
+def test_an_answer_without_a_number_says_why() -> None:
+    report = without_number()
+    text = Page(report.html()).text
+    assert report.answer.reason in text
+    headline = {"unbounded": "set no upper limit", "not_identified": "do not determine"}[report.answer.status]
+    assert f"These data {headline}" in text
+    assert "inf" not in text.replace("info", "").replace("inference", "").split()
+    assert "nan" not in text.split()
+
+
+def test_a_lower_bound_is_called_one() -> None:
+    heads = {}
+    for label in public().estimates:
+        section = chosen_section(Context(replace(public(), chosen=label), words_in("en")))
+        heads[label] = "".join(
+            plain(block.runs) for block in section.blocks if isinstance(block, Para | Aside)
+        )
+    assert heads["lower bound"].startswith("At least about")
+    assert "meant as a lower bound" in heads["lower bound"]
+    assert heads["one model"].startswith("About")
+
+
+def words_of(report: Report, make: Callable[[Context], Section]) -> str:
+    blocks = make(Context(report, words_in("en"))).blocks
+    return " ".join(plain(block.runs) for block in blocks if isinstance(block, Para | Aside))
+
+
+def test_estimates_of_other_counts_and_checks_of_other_estimators_are_said_to_be() -> None:
+    assert "was not made from the counts of this report" not in words_of(public(), estimates_section)
+    mixed = replace(public(), table=without_number().table, checks=())
+    assert "called one model was not made from the counts of this report but from table korea" in words_of(
+        mixed, estimates_section
+    )
+    assert "not about the chosen estimator" not in words_of(public(), checks_section)
+    other = replace(public(), chosen="lower bound")
+    assert "not about the chosen estimator but about loglinear (model=[12,3])" in words_of(
+        other, checks_section
+    )
+
+
+def test_parts_of_a_population_have_their_tables_and_figures() -> None:
+    page = Page(strata().html())
+    trend = strata().parts[2].frame.iloc[0]
+    assert f"{trend['n_observed']}" in page.text
+    assert page.tags.count("img") == 9
+    assert "By year , for each sex" in page.text
+    assert "Probability of a rise" in page.text
+
+
+def test_nothing_that_was_not_asked_for_is_passed_over_in_silence() -> None:
+    text = Page(without_number().html()).text
+    assert "No sensitivity checks were run." in text
+    assert "No subgroups and no years were asked for" in text
+    assert "How this report was made was not recorded in it." in text
+
+
+def test_json_holds_the_report_and_reads_back(tmp_path: Path) -> None:
+    told = json.loads(public().write(tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert told["estimates"]["one model"]["n_hat"] == public().answer.n_hat
+    assert told["chosen"] == "one model"
+    assert told["redo"]["seed"] == 1
+    assert [check["name"] for check in told["checks"]] == ["list_influence", "prior"]
+    assert (
+        told["registers"]["lists"][0] == {"list": "A", "persons": 71, "only": 41}
+        or told["registers"]["lists"]
+    )
+    parts = strata().to_dict()["parts"]
+    assert [part["kind"] for part in parts] == [
+        "Subgroups",
+        "Subgroups",
+        "Trend",
+        "Trend",
+        "Rates",
+        "Ranks",
+        "UNIndicator",
+        "TrendByList",
+    ]
+    json.dumps(parts, allow_nan=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_pdf_holds_the_same_words(language: str, tmp_path: Path) -> None:
+    text = " ".join(pdf_text(public().pdf(language=language), tmp_path).split())
+    for section in Page(public().html(language=language)).texts:
+        if section[0] == "h2":
+            assert section[1].strip() in text
+    assert public().answer.in_words()[0] in text
+    assert "hiddenpop run analysis.toml" in text
+
+
+def test_a_pdf_has_title_language_and_tags() -> None:
+    content = public().pdf(language="nl")
+    assert content.startswith(b"%PDF-1.7")
+    assert b"/MarkInfo" in content
+    assert b"/Lang(nl)" in content
+    assert b"/CreationDate" not in content
+
+
+@pytest.mark.parametrize("name", ["few", "strata", "without number"])
+def test_every_case_can_be_set_as_pdf(name: str) -> None:
+    assert CASES[name]().pdf().startswith(b"%PDF")
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(package: str) -> None:
+        raise ModuleNotFoundError(name=package)
+
+    monkeypatch.setattr("hiddenpop.extras.import_module", absent)
+    with pytest.raises(MissingExtraError, match=r"a report in HTML needs jinja2.*hiddenpop\[report\]"):
+        few().html()
+    with pytest.raises(MissingExtraError, match=r"a report in PDF needs typst.*hiddenpop\[report\]"):
+        few().pdf()
+
+
+def test_a_report_is_not_told_in_its_repr_by_its_figures() -> None:
+    hostile().html()
+    assert "PNG" not in repr(hostile())
+    assert isinstance(hostile(), Report)

@@ -1,0 +1,370 @@
+"""`run`: what it leaves, that nothing leaves that should not, and that nothing but the plan matters."""
+
+import hashlib
+import importlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+from tests.runs.conftest import COUNTS, PLAN, PRIVATE
+
+from hiddenpop import datasets
+from hiddenpop.errors import SettingError, TableError
+from hiddenpop.runs import read_plan, run
+from hiddenpop.runs.manifest import read_manifest, write_manifest
+from hiddenpop.runs.run import default_folder
+from hiddenpop.runs.steps import seed_of_step
+
+SAME_BYTES = ("results.json", "estimates.parquet", "draws.parquet", "checks/list_influence.parquet")
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def results(folder: Path) -> Any:
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_it_leaves_what_a_reviewer_needs(finished: Path) -> None:
+    folder = finished / "public-run"
+    assert set(files_in(folder)) == {
+        "analysis.toml",
+        "manifest.json",
+        "results.json",
+        "estimates.parquet",
+        "draws.parquet",
+        "checks/list_influence.parquet",
+        "figures/overlap.png",
+        "figures/estimates.png",
+        "figures/checks.png",
+    }
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    assert manifest["status"] == "complete"
+    assert manifest["started"] <= manifest["finished"]
+    assert manifest["plan"]["text"] == PLAN == (folder / "analysis.toml").read_text()
+    assert manifest["inputs"] == [
+        {"name": "korea", "kind": "data set", "hash": datasets.load("korea").fingerprint}
+    ]
+    for name, content in files_in(folder).items():
+        if name != "manifest.json":
+            assert manifest["outputs"][name] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert {"numpy", "pandas", "numba", "matplotlib"} <= set(manifest["versions"])
+    assert manifest["estimators"][1]["settings"]["base"]["settings"]["interval"] == "profile"
+    assert manifest["checks"][0]["settings"]["claim"] == "more than 100"
+    assert manifest["machine"]["cores"] == os.cpu_count()
+
+
+def test_the_numbers_are_those_of_the_package(finished: Path) -> None:
+    plan = read_plan(finished / "public.toml")
+    found = results(finished / "public-run")
+    for written in found["estimates"]:
+        label = written["label"]
+        alone = plan.estimators[label].fit(plan.table, rng=seed_of_step(1, "estimate", label))
+        assert (written["n_hat"], written["interval"]["low"]) == (alone.n_hat, alone.interval.low)
+    rows = pd.read_parquet(finished / "public-run" / "estimates.parquet")
+    assert rows["label"].tolist() == ["one model", "resampled"]
+    assert rows["n_hat"].tolist() == [written["n_hat"] for written in found["estimates"]]
+    check = found["checks"][0]
+    assert (check["label"], check["settings"]["claim"]) == ("list_influence", "more than 100")
+    draws = pd.read_parquet(finished / "public-run" / "draws.parquet")
+    assert draws["estimator"].unique().tolist() == ["resampled"]
+    assert len(draws) == 200
+
+
+def test_small_counts_of_a_table_that_is_not_public_do_not_leave(finished: Path) -> None:
+    folder = finished / "private-run"
+    content = files_in(folder)
+    assert "counts.csv" not in content
+    assert content["results.json"].count(b"hmac-sha256:") >= 2
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    digest = hashlib.sha256((finished / "counts.csv").read_bytes()).hexdigest()
+    assert not any(digest.encode() in blob for blob in content.values())
+    assert manifest["inputs"][0]["hash"].startswith("hmac-sha256:")
+    assert len(manifest["key"]) == 16
+    found = results(folder)
+    assert found["small_counts_shown"] is False
+    checks = pd.read_parquet(folder / "checks" / "list_influence.parquet")
+    assert checks["n_hat"].dropna().map(lambda n: float(f"{n:.2e}") == n).all()
+    assert {"parts/subgroups-1.parquet", "strata.parquet", "figures/subgroups-1.png"} <= set(content)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_trend_without_each_list_tells_nobody_who_is_on_one_list_alone(tmp_path: Path) -> None:
+    monitor = '[monitor]\ntrend_by_list = "year"\ntrend = { year = "year" }'
+    text = PRIVATE.replace("sex", "year").replace('[monitor]\nsubgroups = "year"', monitor)
+    (tmp_path / "plan.toml").write_text(text)
+    (tmp_path / "counts.csv").write_text(
+        COUNTS.replace("sex", "year").replace(",f,", ",2015,").replace(",m,", ",2016,")
+    )
+    done = run(tmp_path / "plan.toml", workers=1)
+    rows = pd.read_parquet(done.folder / "parts" / "trend_by_list-1.parquet")
+    one_out = rows["without"] != "(none)"
+    assert set(rows.loc[one_out, "n_observed"]) == {"<10"}
+    assert rows.loc[~one_out, "n_observed"].tolist() == ["327", "183"]
+    sizes = pd.to_numeric(rows["n_hat"])
+    assert sizes.map(lambda n: float(f"{n:.2e}") == n).all()
+    inside = done.found.parts["trend_by_list-1"].frame
+    assert sizes.to_numpy() == pytest.approx(inside["n_hat"].to_numpy(), rel=0.01)
+    directions = pd.read_parquet(done.folder / "parts" / "trend_by_list-1-directions.parquet")
+    assert directions["ratio"].map(lambda n: float(f"{n:.2e}") == n).all()
+
+
+MONITOR = """[monitor]
+rates = { by = "sex", residents = "residents.csv", per = 1000 }
+ranks = [{ by = "sex", top = 1 }, { by = ["sex"], top = 1, residents = "residents.csv" }]
+subgroups = [["sex"]]
+
+[monitor.un_indicator]
+residents = "residents.csv"
+mapping = { sex = ["Sex", { f = "FEMALE", m = "MALE" }] }
+area = ["528", "Netherlands"]
+year = 2015
+"""
+
+
+def test_every_part_of_a_monitor_can_be_planned(tmp_path: Path) -> None:
+    (tmp_path / "counts.csv").write_text(COUNTS)
+    (tmp_path / "residents.csv").write_text("sex,residents\nf,9000\nm,8000\n")
+    text = PRIVATE.replace('[monitor]\nsubgroups = "sex"\n', MONITOR)
+    (tmp_path / "plan.toml").write_text(text)
+    done = run(tmp_path / "plan.toml", workers=1)
+    assert list(done.found.parts) == ["rates-1", "ranks-1", "ranks-2", "subgroups-1", "un_indicator-1"]
+    assert [source.name for source in done.plan.inputs] == ["counts.csv", "residents.csv"]
+    assert done.plan.inputs[1].digest.startswith("sha256:")
+    frame = pd.read_parquet(done.folder / "parts" / "rates-1.parquet")
+    assert frame["residents"].tolist() == [9000.0, 8000.0, 17000.0]
+    assert {f"figures/{name}.png" for name in ("rates-1", "ranks-1", "subgroups-1")} <= set(done.files)
+    assert [part["kind"] for part in results(done.folder)["parts"]][0::2] == ["Rates", "Ranks", "UNIndicator"]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_small_population_is_withheld_in_every_file(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("a,b,count\n1,0,3\n0,1,2\n1,1,2\n")
+    text = PLAN.replace('table = "korea"', 'file = "few.csv"').replace('"[12,3]"', '"independence"')
+    (tmp_path / "few.toml").write_text(text.replace("n_boot = 200", "n_boot = 40\nlevel = 0.7"))
+    folder = run(tmp_path / "few.toml", workers=1).folder
+    assert "draws.parquet" not in files_in(folder)
+    rows = pd.read_parquet(folder / "estimates.parquet")
+    assert rows[["n_hat", "low", "n_observed", "n_hidden"]].eq("<10").all(axis=None)
+    shown = results(folder)
+    assert shown["table"]["n_observed"] == "<10"
+    assert {written["n_observed"] for written in shown["estimates"]} == {"<10"}
+    lifted = text.replace("[report]", "[report]\nshow_small_counts = true")
+    (tmp_path / "open.toml").write_text(lifted.replace("n_boot = 200", "n_boot = 40\nlevel = 0.7"))
+    folder = run(tmp_path / "open.toml", workers=1).folder
+    assert results(folder)["table"]["n_observed"] == 7
+    assert results(folder)["small_counts_shown"] is True
+    assert json.loads((folder / "manifest.json").read_text())["small_counts_shown"] is True
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_same_plan_same_bytes_on_any_number_of_workers(finished: Path, tmp_path: Path) -> None:
+    again = run(finished / "public.toml", tmp_path / "again", workers=2).folder
+    before, after = files_in(finished / "public-run"), files_in(again)
+    assert {name for name in before if not name.startswith("figures/")} == set(after)
+    for name in set(after) - {"manifest.json"}:
+        assert before[name] == after[name], name
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_another_estimator_changes_nothing_of_the_others(finished: Path, tmp_path: Path) -> None:
+    more = '[[estimator]]\nlabel = "more"\nname = "chao"\n[[estimator]]\nlabel = "one model"'
+    (tmp_path / "more.toml").write_text(PLAN.replace('[[estimator]]\nlabel = "one model"', more))
+    found, before = results(run(tmp_path / "more.toml").folder), results(finished / "public-run")
+    assert [written["label"] for written in found["estimates"]] == ["more", "one model", "resampled"]
+    assert found["estimates"][1:] == before["estimates"]
+    assert found["checks"] == before["checks"]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_another_seed_makes_other_draws(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text(PLAN.replace("seed = 1", "seed = 2"))
+    found, before = results(run(tmp_path / "other.toml").folder), results(finished / "public-run")
+    assert found["estimates"][0]["interval"] == before["estimates"][0]["interval"]
+    assert found["estimates"][1]["interval"] != before["estimates"][1]["interval"]
+
+
+def test_the_seed_of_a_step_depends_on_its_label_alone() -> None:
+    seeds = {
+        seed_of_step(seed, kind, label)
+        for seed in (1, 2)
+        for kind in ("estimate", "check")
+        for label in ("a", "b")
+    }
+    assert len(seeds) == 8
+    assert max(seeds) < 2**53
+    assert seed_of_step(1, "estimate", 'a","b') != seed_of_step(1, 'estimate","a', "b")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_run_tells_itself(finished: Path, tmp_path: Path) -> None:
+    done = run(read_plan(finished / "public.toml"), tmp_path / "told")
+    assert done.to_frame()["label"].tolist() == ["one model", "resampled"]
+    summary = done.summary()
+    assert "resampled: N = " in summary
+    assert "reported" in summary
+    assert "list_influence" in repr(done)
+    assert default_folder(Path("x") / "plan.toml") == Path("x") / "plan-run"
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_check_run_twice_has_two_names(tmp_path: Path) -> None:
+    twice = 'checks = ["list_influence", { name = "list_influence", moves = ["leave_one_out"] }]'
+    (tmp_path / "twice.toml").write_text(PLAN.replace('checks = ["list_influence"]', twice))
+    done = run(tmp_path / "twice.toml")
+    assert list(done.found.checks) == ["list_influence", "list_influence-2"]
+    assert "checks/list_influence-2.parquet" in done.files
+
+
+def test_what_a_step_refuses_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "counts.csv").write_text(COUNTS)
+    text = PRIVATE.replace('subgroups = "sex"', 'subgroups = { by = "sex", level = 0.999 }')
+    (tmp_path / "late.toml").write_text(text)
+    with pytest.raises(SettingError, match=r"the part 'subgroups-1' could not be made: level=0\.999"):
+        run(tmp_path / "late.toml")
+    manifest = read_manifest(tmp_path / "late-run")
+    assert manifest is not None
+    assert manifest["status"] == "unfinished"
+
+
+# --- folders ---
+
+
+def test_a_finished_run_is_not_written_over(copied: Path) -> None:
+    before = files_in(copied / "public-run")
+    with pytest.raises(SettingError, match=r"holds a finished run; .*hiddenpop reproduce.*--out"):
+        run(copied / "public.toml")
+    (copied / "public.toml").write_text(PLAN.replace("seed = 1", "seed = 2"))
+    with pytest.raises(SettingError, match="holds a finished run of another plan"):
+        run(copied / "public.toml")
+    assert files_in(copied / "public-run") == before
+
+
+def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN)
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(SettingError, match=r"holds other files \('thesis.txt'\)"):
+        run(tmp_path / "plan.toml", out)
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(SettingError, match="cannot be read as the manifest of a run"):
+        run(tmp_path / "plan.toml", out)
+    (out / "manifest.json").write_text('{"name": "an app"}')
+    with pytest.raises(SettingError, match="is no manifest of a run that this version reads"):
+        run(tmp_path / "plan.toml", out)
+    (out / "manifest.json").write_text('{"schema_version": 1, "seed": 1, "inputs": [3], "plan": "x"}')
+    with pytest.raises(
+        SettingError, match="is no whole manifest of a run: status, plan, core_versions, machine"
+    ):
+        run(tmp_path / "plan.toml", out)
+    assert {p.name for p in out.iterdir()} == {"thesis.txt", "manifest.json"}
+
+
+def unfinished(copied: Path, **changes: Any) -> Path:
+    """Turn a finished run into one that was left before its end."""
+    folder = copied / "private-run"
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    write_manifest(folder, {**manifest, "status": "unfinished", **changes})
+    return folder
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_an_unfinished_run_goes_on(copied: Path) -> None:
+    before = files_in(copied / "private-run")
+    folder = unfinished(copied)
+    (folder / "results.json").write_text("half")
+    (folder / ".results.json.123.part").write_text("half")
+    run(copied / "private.toml")
+    after = files_in(folder)
+    assert set(after) == set(before)
+    assert all(after[name] == before[name] for name in before if name != "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("plan", "the plan is another one"),
+        ("input", "the input 'counts.csv' has changed since"),
+        ("version", r"numpy has changed since \(1.0 then, "),
+        ("source", "source of hiddenpop has changed since"),
+    ],
+)
+def test_an_unfinished_run_of_something_else_is_not_gone_on_with(
+    change: str, told: str, copied: Path
+) -> None:
+    core = dict(read_manifest(copied / "private-run")["core_versions"])  # type: ignore[index]
+    core |= {"version": {"numpy": "1.0"}, "source": {"source of hiddenpop": "x"}}.get(change, {})
+    folder = unfinished(copied, core_versions=core)
+    if change == "plan":
+        (copied / "private.toml").write_text(PRIVATE + "\n# a remark\n")
+    if change == "input":
+        (copied / "counts.csv").write_text(COUNTS.replace("143", "144"))
+    before = files_in(folder)
+    with pytest.raises(SettingError, match=f"unfinished run that cannot be gone on with: .*{told}"):
+        run(copied / "private.toml")
+    assert files_in(folder) == before
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_two_runs_never_write_into_each_others_folder(copied: Path) -> None:
+    folder = unfinished(copied)
+    (folder / ".work").mkdir()
+    before = files_in(folder)
+    with (
+        FileLock(folder / ".work" / "lock"),
+        pytest.raises(SettingError, match=r"another run is writing to .*--out"),
+    ):
+        run(copied / "private.toml")
+    assert {name for name in files_in(folder) if name != ".work/lock"} == set(before)
+    run(copied / "private.toml")
+    assert not (folder / ".work").exists()
+
+
+def test_what_has_to_stay_is_readable_by_its_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "counts.csv").write_text(COUNTS)
+    (tmp_path / "plan.toml").write_text(PRIVATE)
+    seen: dict[str, int] = {}
+
+    def stop(*args: object) -> None:
+        for path in (tmp_path / "plan-run").rglob("*"):
+            seen[path.relative_to(tmp_path / "plan-run").parts[0]] = stat.S_IMODE(path.stat().st_mode)
+        seen["work"] = stat.S_IMODE((tmp_path / "plan-run" / ".work").stat().st_mode)
+        raise TableError("stopped")
+
+    monkeypatch.setattr(importlib.import_module("hiddenpop.runs.run"), "write_all", stop)
+    with pytest.raises(TableError, match="stopped"):
+        run(tmp_path / "plan.toml")
+    assert seen["work"] == 0o700
+    assert set(seen) == {"work", ".work", "manifest.json"}
+
+
+def test_a_step_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hiddenpop.runs.steps import Steps
+
+    steps = Steps(tmp_path / "steps", "run")
+    assert steps.done("estimate", "x", lambda: 1) == 1
+    assert steps.done("estimate", "x", lambda: 2) == 1
+    assert steps.done("estimate", "y", lambda: 3) == 3
+    assert Steps(tmp_path / "steps", "other run").done("estimate", "x", lambda: 4) == 4
+    assert steps.done("estimate", "no pickle", lambda: lambda: 8)() == 8
+    monkeypatch.setenv("HIDDENPOP_KEY_FILE", str(tmp_path / "another key"))
+    assert steps.done("estimate", "x", lambda: 5) == 5
+    for path in (tmp_path / "steps").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert steps.done("estimate", "x", lambda: 6) == 6
+    monkeypatch.setenv("HIDDENPOP_KEY_FILE", str(tmp_path / "file" / "key"))
+    (tmp_path / "file").write_text("")
+    assert steps.done("estimate", "x", lambda: 7) == 7
+    assert len(list((tmp_path / "steps").iterdir())) == 3
