@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 
+# Two processes, a file of tests in one of them, in the order of the folders: files that compile the same loops are apart.
+TWICE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
 .PHONY: demo test slow bench notebooks validation picture paper docs dist coverage browser data venv clean
 .DELETE_ON_ERROR:
 
@@ -20,7 +23,7 @@ test: $(STAMP) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(TWICE)
 
 slow: $(STAMP) browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
@@ -47,7 +50,7 @@ dist: $(STAMP)
 
 # Which lines the quick tests run, by room. Compiled loops do not show.
 coverage: $(STAMP) browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(TWICE) --cov --cov-report=term
 
 # The tests of the report page look at it in Chromium; where it is missing and cannot be installed they say so.
 browser:

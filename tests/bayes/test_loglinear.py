@@ -270,6 +270,7 @@ def test_a_negative_binomial_prior_grows_into_the_reciprocal_one():
     assert close(wide, weighted_quantiles(*expected[:2], SHARES))
 
 
+@pytest.mark.slow
 def test_a_censored_cell_agrees_with_the_sum_over_all_its_counts():
     counts, bound = (0, 62, 45, 21, 30, 14, 11, 9), 30
     estimate = BayesianLogLinear(order=1, n_draws=2000).fit(censored_table(counts, {4}), rng=4)

@@ -152,6 +152,7 @@ def draw_hills(kind: type, betas: Floats, n_sweeps: int = 1) -> Tempered:
     return tempered(data, starts, betas=betas, n_draws=3000, n_tune=500, n_sweeps=n_sweeps, rng=rng)
 
 
+@pytest.mark.slow
 def test_a_ladder_finds_the_weight_of_a_hill_that_one_power_never_sees() -> None:
     alone, climbing = draw_hills(Hills, np.ones(1)), draw_hills(Hills, ladder(0.01, 6))
     assert set((alone.draws > 0.0).mean(axis=1).ravel().tolist()) <= {0.0, 1.0}

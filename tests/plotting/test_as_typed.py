@@ -18,10 +18,9 @@ def drawn_texts(*names):
     return [text.get_text() for text in ax.figure.findobj(Text)]
 
 
-@pytest.mark.parametrize("name", [r"$\frac$", "a $x$ b", "$", r"\$5"])
+@pytest.mark.parametrize("name", [r"$\frac$", "a $x$ b", "$", "5$"])
 def test_dollar_signs_are_no_mathematics(name):
-    shown = [text.replace(r"\$", "$") for text in drawn_texts(name, "b", "c")]
-    assert name.replace(r"\$", "$") in shown
+    assert name.replace("$", r"\$") in drawn_texts(name, "b", "c")  # Matplotlib draws an escaped one as it is
 
 
 def test_signs_without_a_glyph_are_boxes_and_endless_names_are_shortened():

@@ -166,7 +166,8 @@ def read_plan(path: str | os.PathLike[str], *, out: str | os.PathLike[str] | Non
     source = Path(path)
     try:
         if source.exists() and not source.is_file():  # a pipe or a device might never end
-            raise SettingError(f"cannot read the plan {source}: it is no file; name a TOML file")
+            kind = "a directory" if source.is_dir() else "no regular file"
+            raise SettingError(f"cannot read the plan {source}: it is {kind}; name a TOML file")
         content = source.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise SettingError(f"cannot read the plan {source}: {error.strerror or error}") from error
