@@ -174,6 +174,7 @@ def test_one_worker_stays_here_though_a_cluster_is_set(
     assert {stem.split("-")[0] for stem in ended(tmp_path)} == {str(os.getpid())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "tasks"),
     [(choose, draws()), (choose_without_drawing, [task.tables for task in draws()])],

@@ -93,6 +93,7 @@ def test_a_hundredfold_table_has_the_model_that_bic_selects():
     assert estimate.interval.width == pytest.approx(averaged.interval.width, rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_prior_of_the_interactions_moves_the_answer_and_says_so(uk):
     # Two models one unit of BIC apart have 12 and 23 thousand persons here.
     sweep = sweep_odds_ratio(hp.datasets.load("uk_5"), [3, 10, 100], rng=7)

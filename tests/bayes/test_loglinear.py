@@ -296,6 +296,7 @@ def test_a_censored_cell_agrees_with_the_sum_over_all_its_counts():
     assert not close(estimate, weighted_quantiles(*read[:2], SHARES))
 
 
+@pytest.mark.slow
 def test_wide_priors_and_large_counts_give_the_maximum_of_all_pairs():
     counts = tuple(200 * count for count in THREE)
     wide = BayesianLogLinear(odds_ratio=1e6, n_draws=2000).fit(table_of(counts), rng=5)

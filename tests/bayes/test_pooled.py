@@ -110,6 +110,7 @@ def test_a_place_without_persons_borrows_its_size_from_its_residents():
     assert rows.loc["9001", "high"] > 3 * max(rows.loc["9002", "high"], 1.0)
 
 
+@pytest.mark.slow
 def test_without_settings_every_stratum_is_a_place():
     world = draw_local(n_places=10, n_persons=800, years=(2018, 2019), rng=1)
     design = design_of(PooledLogLinear(), world.table)
@@ -272,6 +273,7 @@ def test_chains_that_fill_the_memory_are_refused():
         PooledLogLinear(place="municipality", region="region", places=None, n_draws=50_000).fit(world.table)
 
 
+@pytest.mark.slow
 def test_chains_drawn_one_after_the_other_are_the_same_kind_of_draws(world, monkeypatch):
     from hiddenpop.bayes import pooled_sampling
 

@@ -59,6 +59,7 @@ def test_captures_and_lists_add_up_cells():
     assert found.captures["median"].to_numpy() == pytest.approx([90, 28, 5], abs=1)
 
 
+@pytest.mark.slow
 def test_a_table_from_the_model_fits_in_and_another_does_not():
     drawn = np.random.default_rng(8).poisson(MEANS, (400, 7))
     values = [p(check(counts=(0, *row), n=500)) for row in drawn]

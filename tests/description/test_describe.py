@@ -53,7 +53,9 @@ def test_models_of_five_lists_are_all_judged(uk_5: TableDescription) -> None:
     assert totals == {"ok": 6570, "unbounded": 2, "boundary": 285, "not_identified": 36, "not_converged": 0}
 
 
-@pytest.mark.parametrize("name", ["western_us", "new_orleans_5_185", "korea", "simdat"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("western_us", marks=pytest.mark.slow), "new_orleans_5_185", "korea", "simdat"]
+)
 def test_models_are_judged_as_by_their_faces(name: str) -> None:
     table = hp.datasets.load(name).collapse()
     counts = table.to_dense().astype(float)

@@ -495,6 +495,7 @@ def test_a_draw_that_differs_by_rounding_is_the_estimate():
     assert found.interval.high == found.n_hat
 
 
+@pytest.mark.slow
 def test_draws_of_the_total_do_not_stand_beside_other_draws_by_stratum():
     table = hp.datasets.load("spina_bifida")
     base = hp.CovariateLogLinear(model="S1 + S2*S3 + eth", n_boot=100, level=0.8)

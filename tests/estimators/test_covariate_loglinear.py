@@ -475,6 +475,7 @@ EXTREME_MODELS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", ["bootstrap", "lognormal"])
 @pytest.mark.parametrize("model", EXTREME_MODELS)
 @pytest.mark.parametrize("name", EXTREMES)

@@ -128,6 +128,7 @@ def test_moments_at_power_one_on_a_ladder() -> None:
     assert found.swap_rates.min() > 0.2
 
 
+@pytest.mark.slow
 def test_a_wrong_prior_is_seen() -> None:
     assert z_scores(draw_normals(fault=2)).max() > 5.0
 

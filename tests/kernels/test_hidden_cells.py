@@ -67,7 +67,9 @@ def random_case(seed):
     return world, world.terms(chosen), counts
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize(
+    "seed", [*range(30), *(pytest.param(n, marks=pytest.mark.slow) for n in range(30, 80))]
+)
 def test_random_sparse_tables_with_strata_against_exact_arithmetic(seed):
     world, terms, counts = random_case(seed)
     design, hidden = lattice_design(world.cells, terms), lattice_design(world.hidden, terms)

@@ -71,7 +71,9 @@ def plain_search(space, penalties):
     return path
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 12))]
+)
 @pytest.mark.parametrize("size", [0.5, 3.0, 40.0])
 def test_the_path_is_that_of_a_search_that_fits_everything(seed, size):
     space = space_of(seed, size=size)

@@ -83,6 +83,7 @@ def test_an_estimator_that_refuses_everything_ends_with_its_reason():
         calibrate(never, n_rep=5, rng=1)
 
 
+@pytest.mark.slow
 def test_workers_change_nothing():
     alone = calibrate(normal, n_rep=20, rng=7)
     with parallel(workers=2):

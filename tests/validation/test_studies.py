@@ -103,6 +103,7 @@ def test_files_are_the_same_bytes_on_any_number_of_workers(tmp_path: Path) -> No
     assert_frame_equal(results[0].replicates, results[2].replicates)
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
     run(out=tmp_path / "here")
     with (

@@ -37,9 +37,7 @@ def checks_section(context: Context) -> Section:
         return Section("checks", heading, (context.para("checks.none"),))
     blocks: list[Block] = [
         context.para("checks.intro"),
-        context.para("checks.claim", claim=user(report.claim))
-        if report.claim.strip()
-        else context.para("checks.interval"),
+        *([] if report.claim.strip() else [context.para("checks.interval")]),
         Para(held_runs(context)),
         *_others(context),
         _table(context),
@@ -51,10 +49,13 @@ def checks_section(context: Context) -> Section:
 
 
 def held_runs(context: Context) -> Runs:
-    """Say in how many checks the claim holds."""
+    """Say in how many checks the claim holds, or the answer stays within its interval where nothing is claimed."""
     verdicts = [result.verdict for result in context.report.checks]
     held, of = (context.words.count(n) for n in (verdicts.count("holds"), len(verdicts)))
-    return context.runs("checks.held", held=held, of=of)
+    claim = context.report.claim.strip()
+    if not claim:
+        return context.runs("checks.held_interval", held=held, of=of)
+    return context.runs("checks.held", held=held, of=of, claim=user(claim))
 
 
 def _others(context: Context) -> list[Block]:

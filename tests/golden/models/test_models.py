@@ -169,7 +169,7 @@ SPLIT = {
     "congenital_anomalies_order4": {("1", "ok"): 305, ("1", "boundary"): 11, ("1", "not_identified"): 2},
 }
 
-MANY_REFUSED = ("netherlands_5_order4", "congenital_anomalies_order4")
+MANY_REFUSED = ("netherlands_5_order4", "congenital_anomalies_order4", "uk_5_order4")
 
 
 def refused(name):
