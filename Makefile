@@ -52,14 +52,15 @@ dist: $(STAMP)
 coverage: $(STAMP) browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(TWICE) --cov --cov-report=term
 
-# The tests of the report page look at it in Chromium; where it is missing and cannot be installed they say so.
+# Tests look at the report in Chromium and read PDF files with pdftotext; where these cannot be installed they say so.
 browser:
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	@for name in chromium chromium-browser google-chrome; do \
+	  command -v $$name >/dev/null && command -v pdftotext >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing Chromium for the tests of the report page"; \
+	  echo "Installing Chromium and pdftotext for the tests of pages"; \
 	  apt-get update -qq >/dev/null && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-	else echo "No Chromium found: the tests of the report page in a browser will be skipped"; fi
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core poppler-utils >/dev/null; \
+	else echo "No Chromium or no pdftotext: the tests that look at pages with them will be skipped"; fi
 
 # How every estimator does where the answer is known: two hours on two cores, `make validation QUICK=--quick` minutes.
 validation: $(STAMP)

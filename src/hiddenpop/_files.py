@@ -11,7 +11,7 @@ import pandas as pd
 
 from hiddenpop.errors import TableError
 
-__all__ = ["WRITTEN_TRUTHS", "passing_name", "read_file", "write_file", "write_text"]
+__all__ = ["WRITTEN_TRUTHS", "passing_name", "read_file", "write_bytes", "write_file", "write_text"]
 
 WRITTEN_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
@@ -92,8 +92,13 @@ def write_file(frame: pd.DataFrame, path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a text file, the same bytes on every system, under a passing name first."""
+    write_bytes(text.encode("utf-8"), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file as it is, under a passing name first."""
     with _whole(path) as draft:
-        draft.write_bytes(text.encode("utf-8"))
+        draft.write_bytes(content)
 
 
 def passing_name(path: Path) -> Path:

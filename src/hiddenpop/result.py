@@ -357,7 +357,7 @@ class Estimate:
             raise TableError(
                 f"schema version {data.get('schema_version')!r} is not {SCHEMA_VERSION}, which this version reads"
             )
-        absent = [name for name in REQUIRED_FIELDS if name not in data]
+        absent = [name for name in ("n_observed", *WRITTEN_AS) if name not in data]
         if absent:
             raise TableError(f"not an estimate: the fields {', '.join(absent)} are missing")
         if not isinstance(data["n_observed"], int):
@@ -378,15 +378,14 @@ class Estimate:
 
     @classmethod
     def _of_fields(cls, data: Mapping[str, Any]) -> "Estimate":
-        status = data["status"]
-        n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[status]
+        n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[data["status"]]
         limits = data["interval"]
         high = math.inf if limits["high"] is None else limits["high"]
         return cls(
             n_hat=n_hat,
             n_observed=data["n_observed"],
             interval=Interval(limits["low"], high, limits["level"], limits["method"]),
-            status=status,
+            status=data["status"],
             reason=data["reason"],
             n_failed=data["n_failed"],
             diagnostics=tuple(Diagnostic(**item) for item in data["diagnostics"]),
@@ -426,21 +425,6 @@ WRITTEN_AS: dict[str, Any] = {
 }
 """Kinds of the fields in JSON."""
 
-REQUIRED_FIELDS = (
-    "n_hat",
-    "n_observed",
-    "interval",
-    "status",
-    "reason",
-    "n_failed",
-    "diagnostics",
-    "by_stratum",
-    "estimator",
-    "table",
-    "provenance",
-    "details",
-)
-
 
 def _rebuild(values: dict[str, Any]) -> Estimate:
     return Estimate(**values)
@@ -479,9 +463,8 @@ def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:
     """Withhold the figures of strata in which few people were observed."""
     if frame.empty:
         return frame
-    return protect_cells(frame.rename(columns={"n_observed": "count"})).rename(
-        columns={"count": "n_observed"}
-    )
+    cells = protect_cells(frame.rename(columns={"n_observed": "count"}))
+    return cells.rename(columns={"count": "n_observed"})
 
 
 LONGEST_IN_LABEL = 8

@@ -64,7 +64,9 @@ def test_another_language_or_format_is_refused_before_anything_is_written(tmp_pa
         public().write(tmp_path / "report.json", language="fr")
     with pytest.raises(SettingError, match=r"suffix is '.docx'; choose .html, .pdf, .json"):
         public().write(tmp_path / "report.docx")
-    with pytest.raises(TableError, match=r"cannot write the report .*: No such file or directory"):
+    with pytest.raises(
+        TableError, match=r"cannot write .*absent/report\.html: No such file or directory; choose a folder"
+    ):
         public().write(tmp_path / "absent" / "report.html")
     assert list(tmp_path.iterdir()) == []
 

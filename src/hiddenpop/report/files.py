@@ -1,12 +1,11 @@
 """A report in a file: written whole or not at all."""
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hiddenpop._files import passing_name
-from hiddenpop.errors import SettingError, TableError
+from hiddenpop._files import write_bytes
+from hiddenpop.errors import SettingError
 from hiddenpop.report.catalogue import words_in
 
 if TYPE_CHECKING:
@@ -25,18 +24,7 @@ def write_report(report: "Report", path: Path, language: str) -> Path:
             f"cannot write a report to {path}: its suffix is {path.suffix!r}; choose {', '.join(FORMATS)}"
         )
     words_in(language)
-    content = _content(report, suffix, language)
-    draft = passing_name(path)
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        raise TableError(
-            f"cannot write the report {path}: {error.strerror or error}; choose a folder you can write"
-        ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    write_bytes(_content(report, suffix, language), path)
     return path
 
 
