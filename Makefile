@@ -7,17 +7,35 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
+
+# Whatever is compiled or kept between two runs lies in the clone, so that a fresh clone is a cold machine, here and in
+# CI. Packages alone come from the user's own cache. A test compares these lines with tools/caches.py, which does the
+# same for what is started by hand.
+USER_CACHE := $(XDG_CACHE_HOME)
+CACHE := $(CURDIR)/$(VENV)/cache
+export NUMBA_CACHE_DIR := $(CACHE)/numba
+export PYTENSOR_FLAGS := base_compiledir=$(CACHE)/pytensor
+export MPLCONFIGDIR := $(CACHE)/matplotlib
+export XDG_CACHE_HOME := $(CACHE)/xdg
+export IPYTHONDIR := $(CACHE)/ipython
+export JUPYTER_CONFIG_DIR := $(CACHE)/jupyter/config
+export JUPYTER_DATA_DIR := $(CACHE)/jupyter/data
+export JUPYTER_RUNTIME_DIR := $(CACHE)/jupyter/runtime
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+export DASK_CONFIG := $(CACHE)/dask
+
+PIP := XDG_CACHE_HOME="$(USER_CACHE)" PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 
 # Two processes, a file of tests in one of them, in the order of the folders: files that compile the same loops are apart.
 TWICE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow bench notebooks validation picture paper docs dist coverage browser data venv clean
+.PHONY: demo test slow freeze bench notebooks validation picture paper docs dist coverage browser data venv clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	@mkdir -p demo
 	$(BIN)/hiddenpop estimate uk --plot demo/uk.png
+	$(BIN)/hiddenpop warm
 
 test: $(STAMP) browser
 	$(BIN)/ruff check .
@@ -27,6 +45,11 @@ test: $(STAMP) browser
 
 slow: $(STAMP) browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+
+# Every answer written down before files are moved; `make freeze WHAT=compare` says what answers otherwise since.
+WHAT := write
+freeze: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.freeze $(WHAT)
 
 bench: $(STAMP)
 	$(BIN)/pytest benchmarks
@@ -46,7 +69,7 @@ docs: $(STAMP)
 
 # Wheel and source distribution, built, installed without extras in an empty environment, and tried there.
 dist: $(STAMP)
-	$(BIN)/python tools/check_distribution.py --out dist
+	XDG_CACHE_HOME="$(USER_CACHE)" $(BIN)/python tools/check_distribution.py --out dist
 
 # Which lines the quick tests run, by room. Compiled loops do not show.
 coverage: $(STAMP) browser
@@ -68,7 +91,7 @@ validation: $(STAMP)
 
 picture: $(STAMP)
 	@mkdir -p docs/images
-	$(BIN)/hiddenpop estimate uk --plot docs/images/uk-estimate.png
+	$(BIN)/hiddenpop estimate uk --seed 1 --plot docs/images/uk-estimate.png
 
 venv: $(STAMP)
 

@@ -5,6 +5,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE)]
+sys.path.append(str(HERE.parent))
+
+from tools.caches import keep_inside  # noqa: E402
+
+keep_inside()
 
 import hiddenpop  # noqa: E402
 

@@ -93,7 +93,9 @@ def residual_plot() -> Any:
 
 def bootstrap_plot() -> Any:
     """The estimates of a bootstrap, by the model that each resample chose. Two humps are two models taking turns."""
-    setting = hp.Bootstrapped(base=hp.SelectedLogLinear(), n_boot=1000, n_top=100, interval="percentile")
+    setting = hp.Bootstrapped(
+        base=hp.SelectedLogLinear(search="exhaustive"), n_boot=1000, n_top=100, interval="percentile"
+    )
     estimate = setting.fit(hp.datasets.load("uk_5"), rng=1)
     return plotting.bootstrap_plot(estimate)
 

@@ -4,6 +4,7 @@ Without arguments every notebook of this folder is executed. Nothing that depend
 so that a notebook executed twice is the same file.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent
+sys.path.append(str(FOLDER.parent))
+
+from tools.caches import keep_inside  # noqa: E402
+
 TIMEOUT = 600  # seconds a cell may take; enough for a cold compilation on a slow machine
 
 
@@ -38,6 +43,10 @@ def refresh(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    keep_inside()
+    os.environ["HIDDENPOP_COMPILE_NOTE"] = (
+        "off"  # what compiles first is chance, and a notebook keeps what is said
+    )
     named = [Path(argument) for argument in sys.argv[1:]]
     for notebook_path in named or sorted(FOLDER.glob("*.ipynb")):
         refresh(notebook_path.resolve())

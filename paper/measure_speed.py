@@ -30,8 +30,8 @@ from hiddenpop.estimators.covariate_formula import model_of_table
 from hiddenpop.kernels.best_models import best_of_each
 from hiddenpop.kernels.graphs import decomposable_graphs
 from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.poisson_batch import one_thread
 from hiddenpop.kernels.resampling import draw_multinomial
+from hiddenpop.kernels.threads import one_thread
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 MEASURED = FOLDER / "measured" / "speed.json"

@@ -59,7 +59,7 @@ def summary(folder: Path = RESULTS) -> dict[str, float]:
 
 
 def _models(name: str) -> int:
-    return int(hp.SelectedLogLinear().fit(hp.datasets.load(name)).details["n_models"])
+    return int(hp.SelectedLogLinear(search="exhaustive").fit(hp.datasets.load(name)).details["n_models"])
 
 
 def _bic(rows: list[dict[str, Any]], key: str) -> float:

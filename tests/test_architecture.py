@@ -1,7 +1,9 @@
 """ARCHITECTURE.md against the tree, and the imports against the one-way order it states."""
 
 import ast
+import contextlib
 import graphlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -16,18 +18,23 @@ PACKAGE = ROOT / "src" / "hiddenpop"
 
 # Rooms from the ground up. A room may import rooms of its own floor (without a circle) and of the floors below.
 FLOORS = (
-    {"errors", "extras", "histories", "disclosure", "model", "kernels", "parallel"},
+    {"errors", "extras", "histories", "disclosure", "model", "kernels", "parallel", "_screen", "_front_door"},
     {
         "_cells",
+        "_details",
         "_files",
         "_frames",
+        "_text",
         "_verbs",
         "_views",
+        "_words",
+        "reading",
         "serial",
         "provenance",
         "table",
         "datasets",
         "registers",
+        "sources",
     },
     {"result"},
     {"estimators", "bayes"},
@@ -201,6 +208,40 @@ def test_an_import_in_order_passes(module: str, source: str) -> None:
     entries = imports_of(source, module)
     assert entries
     assert all(may(entry) for entry in entries)
+
+
+BESIDE = sorted(
+    path for room in ("benchmarks", "paper", "tools", "tests") for path in (ROOT / room).rglob("*.py")
+)
+
+
+def missing_names(path: Path) -> list[str]:
+    """List what a file takes from the package that is not there, inside functions too."""
+    wanted = [
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "hiddenpop"
+        for alias in node.names
+    ]
+    return [f"{module}.{name}" for module, name in wanted if not is_there(module, name)]
+
+
+def is_there(module: str, name: str) -> bool:
+    """Tell whether a module has a name, a module within it among them."""
+    with contextlib.suppress(ModuleNotFoundError):
+        return hasattr(importlib.import_module(module), name) or bool(
+            importlib.util.find_spec(f"{module}.{name}")
+        )
+    return False
+
+
+def test_what_is_run_by_hand_takes_only_names_that_are_there() -> None:
+    assert {str(path): missing for path in BESIDE if (missing := missing_names(path))} == {}
+
+
+def test_a_name_that_is_gone_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_text("def f():\n    from hiddenpop.kernels.lattice import gone, fit_batch\n")
+    assert missing_names(tmp_path / "old.py") == ["hiddenpop.kernels.lattice.gone"]
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

@@ -1,5 +1,6 @@
 """Finished blocks in a folder: what is used again, what is not, and a run that is broken off."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -10,8 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from hiddenpop.errors import ModelError, SettingError
-from hiddenpop.parallel import parallel, run_blocks, spawn_seeds
+from hiddenpop.parallel import _unpack, parallel, run_blocks, spawn_seeds
 
 ROOT = Path(__file__).parents[1]
 COUNTS = np.arange(16.0)
@@ -181,7 +183,7 @@ def test_a_changed_function_is_computed_anew(tmp_path, monkeypatch):
 
 def test_another_version_of_a_package_computes_anew(counted, monkeypatch):
     counted.run([3, 4])
-    monkeypatch.setitem(run_blocks.__globals__, "version", lambda package: "0.0.1")
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "0.0.1")
     assert counted.run([3, 4])[1] == 2
 
 
@@ -310,6 +312,18 @@ def test_a_file_that_names_another_class_runs_nothing(target: str, tmp_path):
     assert run_blocks(identity, [Pair(1, 2)], store=tmp_path) == [Pair(1, 2)]
 
 
+def test_a_file_that_names_a_class_not_there_yet_asks_no_module_for_it(monkeypatch, tmp_path):
+    asked = []
+    lazy = ModuleType("lazy")
+    lazy.__getattr__ = lambda name: asked.append(name) or Pair
+    monkeypatch.setitem(sys.modules, "lazy", lazy)
+    for path in (["lazy", "Pair"], [1, 2], ["lazy", None], ["lazy", "__getattr__.x"]):
+        with pytest.raises((LookupError, TypeError)):
+            _unpack({"record": {"left": 1, "right": 2}, "class": path}, {})
+    assert asked == []
+    assert _unpack({"record": {"left": 1, "right": 2}, "class": [__name__, "Pair"]}, {}) == Pair(1, 2)
+
+
 @pytest.mark.parametrize("function", [lambda task: task, len, functools.partial(lambda task: task)])
 def test_a_function_that_has_no_name_or_source_cannot_be_stored(function: Any, tmp_path):
     with pytest.raises(
@@ -356,7 +370,8 @@ def nested_lengths(task: int) -> list[int]:
 
 N_SLOW = 80
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background deaf to it
 from tests import test_parallel_store as home
 from hiddenpop.parallel import parallel, run_blocks
 with parallel(workers=int(sys.argv[1]), store=sys.argv[2]):
@@ -414,18 +429,29 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def deaf_to_interruption() -> Iterator[None]:
+    """Ignore SIGINT, as in the background of a shell and in some CI: what is started meanwhile ignores it too."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_run_stops_its_workers_and_resumes(workers: int, tmp_path):
     store, pids = tmp_path / "store", tmp_path / "pids"
     pids.mkdir()
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(workers), str(store), str(pids)],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "1"},
-        start_new_session=True,
-    )
+    with deaf_to_interruption():
+        run = subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTED, str(workers), str(store), str(pids)],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": "1"},
+            start_new_session=True,
+        )
     wait_until(lambda: len(list(store.glob("*.block"))) >= 5, "no blocks were stored")
     wait_until(lambda: len(list(pids.iterdir())) == workers, "not every worker has begun")
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: the workers hear it too

@@ -52,7 +52,7 @@ ROOMS = ["monitor", "report", "runs", "sensitivity", "synthetic", "validation"]
 
 SIGNATURES = {
     "AveragedLogLinear": (
-        "(*, criterion='bic', max_order=None, admissible='finite', count='all', search='exhaustive', outside=0.001, "
+        "(*, criterion='aic', max_order=None, admissible='finite', count='all', search='exhaustive', outside=0.001, "
         "max_fits=200000, level=0.95, odds_ratios=(), xi=1.0)"
     ),
     "BayesianLogLinear": (
@@ -64,16 +64,16 @@ SIGNATURES = {
         "(*, odds_ratio=10.0, main_effect_sd=10.0, max_order=None, prior='reciprocal', inclusion=None, n_draws=10000,"
         " level=0.95)"
     ),
-    "ChaoLowerBound": "(*, list_effects=True, interval='profile', level=0.95)",
-    "Chapman": "(*, lists=None, interval='lognormal', level=0.95)",
+    "ChaoLowerBound": "(*, list_effects=True, interval='profile', one_sided=False, level=0.95)",
+    "Chapman": "(*, lists=None, interval='profile', level=0.95)",
     "ClosedPopulation": (
         "(*, model='Mth', heterogeneity=None, theta=None, bias_corrected=False, interval='profile', level=0.95)"
     ),
-    "Comparison": "(labels, estimates)",
+    "Comparison": "(labels, estimates, left_out=<factory>, seed=None, seed_drawn=False)",
     "Coverage": "(list, covariate, levels)",
     "CovariateLogLinear": (
         "(*, model='main-effects', coding=(), levels=(), combinations='crossed', structural_zeros=(), "
-        "interval='bootstrap', n_boot=1000, level=0.95, odds_ratios=(), xi=1.0)"
+        "interval='bootstrap', limits_of='persons', n_boot=1000, level=0.95, odds_ratios=(), xi=1.0)"
     ),
     "DecomposableAveraging": (
         "(*, delta='2^-K', prior='reciprocal', log_prior=None, link_weight=1.0, graph_prior=None, n_missing=None, "
@@ -102,13 +102,14 @@ SIGNATURES = {
         "interaction_spread=2.0, size_spread=100.0, year_step=2.0, main_effect_sd=10.0, level_prior=None, "
         "n_draws=2000, n_tune=500, n_chains=4, target_accept=0.9, backend='nutpie', level=0.95)"
     ),
-    "SampleCoverage": "(*, variant='high', level=0.95)",
+    "SampleCoverage": "(*, variant='high', interval='by_coverage', n_boot=None, level=0.95)",
     "SelectedCovariateLogLinear": (
         "(*, minimal='main-effects', maximal='all-pairs', criterion='bic', coding=(), levels=(), "
-        "combinations='crossed', structural_zeros=(), interval='bootstrap', n_boot=1000, level=0.95)"
+        "combinations='crossed', structural_zeros=(), interval='bootstrap', limits_of='persons', "
+        "n_boot=1000, level=0.95)"
     ),
     "SelectedLogLinear": (
-        "(*, criterion='bic', max_order=None, search='exhaustive', admissible='finite', count='all', p_threshold=0.02, "
+        "(*, criterion='bic', max_order=None, search='exact', admissible='finite', count='all', p_threshold=0.02, "
         "max_fits=200000, n_steps=20000, interval='profile', level=0.95, "
         "odds_ratios=(), xi=1.0)"
     ),
@@ -118,7 +119,7 @@ SIGNATURES = {
         "n_tune=500, n_chains=4, level=0.95)"
     ),
     "compare": "(table, estimators, *, rng=None)",
-    "estimate": "(table, estimator='selected', *, rng=None, **settings)",
+    "estimate": "(table, estimator=None, *, rng=None, **settings)",
 }
 
 MEMBERS = {
@@ -152,6 +153,7 @@ MEMBERS = {
         "population",
         "public",
         "read",
+        "reading",
         "rename",
         "resample",
         "select",
@@ -163,7 +165,18 @@ MEMBERS = {
         "with_meta",
         "write",
     },
-    "Comparison": {"estimates", "labels", "plot", "sentence", "to_frame"},
+    "Comparison": {
+        "disagreements",
+        "estimates",
+        "labels",
+        "left_out",
+        "plot",
+        "seed",
+        "seed_drawn",
+        "sentence",
+        "text",
+        "to_frame",
+    },
     "Estimate": {
         "by_stratum",
         "details",
@@ -180,11 +193,13 @@ MEMBERS = {
         "n_hidden",
         "n_observed",
         "ok",
+        "persons_in_words",
         "plot",
         "protected",
         "provenance",
         "reason",
         "require_ok",
+        "spread",
         "status",
         "stratum_draws",
         "summary",
@@ -222,7 +237,8 @@ METHODS = {
         "(memberships, lists=None, *, name='table', population='', public=False, coverage=None)"
     ),
     ("CaptureTable", "from_registrations"): (
-        "(frame, person, list, strata=(), lists=None, *, name='table', population='', public=False, coverage=None)"
+        "(frame, person, list, strata=(), lists=None, *, conflicts='error', date=None, name='table', population='', "
+        "public=False, coverage=None)"
     ),
     ("CaptureTable", "drop_list"): "(self, *names)",
     ("CaptureTable", "merge_lists"): "(self, mapping)",
@@ -289,6 +305,31 @@ def test_estimators_have_their_signatures_pinned():
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'hiddenpop' has no attribute 'nonsense'"):
         hiddenpop.nonsense  # noqa: B018
+
+
+def test_a_name_misspelt_is_refused_with_the_one_that_is_near():
+    with pytest.raises(
+        AttributeError, match="no attribute 'Bootstraped'; did you mean 'Bootstrapped'"
+    ) as refused:
+        hiddenpop.Bootstraped  # noqa: B018
+    assert refused.value.name == "Bootstraped"
+
+
+def test_a_type_checker_knows_every_public_name_and_no_other(tmp_path):
+    script = tmp_path / "misspelt.py"
+    names = "; ".join(f"hiddenpop.{name}" for name in [*NAMES, *ROOMS, "Bootstraped"])
+    script.write_text(f"import hiddenpop\n{names}\n", encoding="utf-8")
+    # What the package imports is not followed: its names are known without that, and the check takes seconds.
+    options = ["--follow-imports=skip", f"--cache-dir={tmp_path}", "--config-file="]
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, hiddenpop.__file__, script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line.split(": ", 1)[1] for line in checked.stdout.splitlines() if "error:" in line] == [
+        'error: Module has no attribute "Bootstraped"; maybe "Bootstrapped"?  [attr-defined]'
+    ]
 
 
 def test_a_star_import_gives_the_public_names():

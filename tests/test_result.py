@@ -5,17 +5,24 @@ import dataclasses
 import json
 import math
 import pickle
+import re
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import hiddenpop
 from hiddenpop import CaptureTable, Diagnostic, Estimate, Interval, LogLinear, SelectedLogLinear, datasets
 from hiddenpop.errors import ConstantListWarning, EstimateNotOkError
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import SCHEMA_VERSION, EstimatorSpec, format_persons
+from hiddenpop.result import SCHEMA_VERSION, EstimatorSpec, format_level, format_persons
 from hiddenpop.table import TableSummary
 
+SOURCE = Path(hiddenpop.__file__).parent
 SUMMARY = TableSummary("made up", "abc", ("police", "shelter"), public=True)
 SPEC = EstimatorSpec("loglinear", {"model": "[1,2]", "interval": "profile", "level": 0.95})
 
@@ -88,6 +95,42 @@ def test_a_spec_names_the_estimator_inside_another():
 )
 def test_digits_follow_the_width_of_the_interval(n, width, text):
     assert format_persons(n, width) == text
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        (0.95, "95%"),
+        (0.5, "50%"),
+        (0.9, "90%"),
+        (0.57, "57%"),
+        (0.975, "97.5%"),
+        (0.999, "99.9%"),
+        (0.9999, "99.99%"),
+        (0.6827, "68.27%"),
+        (2 / 3, "66.67%"),
+        (1e-5, "0.001%"),
+        (1.0 - 1e-9, "99.9999999%"),
+    ],
+)
+def test_a_level_keeps_the_digits_that_it_has(level, text):
+    assert format_level(level) == text
+
+
+@given(st.floats(0.0, 1.0, exclude_min=True, exclude_max=True))
+def test_no_level_reads_as_all_or_nothing(level):
+    text = format_level(level)
+    number = Decimal(text.removesuffix("%"))
+    assert 0 < number < 100
+    exact = 100 * Decimal(repr(level))
+    assert abs(number - exact) <= min(exact, 100 - exact) / 1000
+
+
+def test_levels_are_written_in_one_place():
+    """A level formatted to whole per cent, or with six digits, would read as 100 % when it is near 1."""
+    own = re.compile(r"level\b[^{}]*:(\.\d%|g\}\s?%)|percent\([a-z_.]*level\)")
+    found = [path.name for path in SOURCE.rglob("*.py") if own.search(path.read_text(encoding="utf-8"))]
+    assert found == []
 
 
 # --- consistency ------------------------------------------------------------------------------------------------------
@@ -181,6 +224,12 @@ def test_the_summary_holds_everything_a_reader_must_see():
     assert "N = 120, 95% interval 82 to 199 (profile, model taken as known); 60 observed" in text
     assert "3 inner fits gave no finite answer" in text
     assert "warning: on a face" in text
+
+
+def test_a_high_level_is_not_written_as_all():
+    text = estimate(interval=Interval(60.0, 199.4, 0.999, "profile")).summary()
+    assert "99.9% interval" in text
+    assert "100%" not in text
 
 
 def test_a_limit_at_the_number_observed_is_not_rounded_below_it():

@@ -94,6 +94,11 @@ def _rooms() -> tuple[Room, ...]:
             "Simulation studies and calibration of posteriors.",
         ),
         _bayes(),
+        _room(
+            "hiddenpop.disclosure",
+            "hiddenpop.disclosure",
+            "What may leave of a table that is not public: rules, and a release that is judged together.",
+        ),
         _room("hiddenpop.plotting", "hiddenpop.plotting", "Figures; the gallery shows each of them."),
         _room("hiddenpop.errors", "hiddenpop.errors", "One tree of exceptions and one of warnings."),
     ]

@@ -8,17 +8,20 @@ Examples
 10357
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hiddenpop import datasets, errors
-from hiddenpop.model import HierarchicalModel
-from hiddenpop.parallel import parallel
-from hiddenpop.result import Diagnostic, Estimate, Interval
-from hiddenpop.table import CaptureTable, Coverage
+from hiddenpop import errors
+from hiddenpop.parallel import (
+    parallel,  # at once, else importing its module would put the module under this name
+)
 
 if TYPE_CHECKING:
+    from hiddenpop import datasets as datasets
     from hiddenpop import monitor as monitor
+    from hiddenpop import report as report
+    from hiddenpop import runs as runs
     from hiddenpop import sensitivity as sensitivity
     from hiddenpop import synthetic as synthetic
     from hiddenpop import validation as validation
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
     from hiddenpop.estimators.selected_covariates import SelectedCovariateLogLinear
     from hiddenpop.estimators.stratified import Stratified
     from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
+    from hiddenpop.model import HierarchicalModel
+    from hiddenpop.result import Diagnostic, Estimate, Interval
+    from hiddenpop.table import CaptureTable, Coverage
 
 __all__ = [
     "AveragedLogLinear",
@@ -84,20 +90,27 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# Estimators bring compiled kernels; they are imported when first asked for, so that importing the package stays quick.
+# Tables bring pandas and estimators scipy; names are imported when first asked for, so that `hiddenpop --help` does
+# not wait for what it does not use.
 _HOMES = {
     "AveragedLogLinear": "hiddenpop.estimators.averaged",
     "BayesianLogLinear": "hiddenpop.bayes.loglinear",
     "BayesianModelAveraging": "hiddenpop.bayes.averaged",
     "Bootstrapped": "hiddenpop.estimators.bootstrapped",
+    "CaptureTable": "hiddenpop.table",
     "ChaoLowerBound": "hiddenpop.estimators.lower_bound",
     "Chapman": "hiddenpop.estimators.two_lists",
     "ClosedPopulation": "hiddenpop.estimators.closed_population",
     "Comparison": "hiddenpop.estimators.compare",
     "CovariateLogLinear": "hiddenpop.estimators.covariate_loglinear",
+    "Coverage": "hiddenpop.table",
     "DecomposableAveraging": "hiddenpop.bayes.decomposable",
+    "Diagnostic": "hiddenpop.result",
+    "Estimate": "hiddenpop.result",
     "Estimator": "hiddenpop.estimators.protocol",
+    "HierarchicalModel": "hiddenpop.model",
     "IdentifiedPosterior": "hiddenpop.bayes.identifying",
+    "Interval": "hiddenpop.result",
     "LatentClass": "hiddenpop.bayes.latent_class",
     "LincolnPetersen": "hiddenpop.estimators.two_lists",
     "LogLinear": "hiddenpop.estimators.loglinear",
@@ -114,18 +127,28 @@ _HOMES = {
     "standard_panel": "hiddenpop.estimators.compare",
 }
 
-_ROOMS = ("monitor", "report", "runs", "sensitivity", "synthetic", "validation")
+_ROOMS = ("datasets", "monitor", "report", "runs", "sensitivity", "synthetic", "validation")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"hiddenpop.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hiddenpop' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker that saw a `__getattr__` would take every name, misspelt or not
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f"hiddenpop.{name}")
+        if name not in _HOMES:
+            raise AttributeError(_no_attribute(name), name=name, obj=sys.modules[__name__])
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def _no_attribute(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, __dir__(), n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return f"module 'hiddenpop' has no attribute {name!r}{meant}"
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
+    return sorted({*__all__, *_ROOMS})

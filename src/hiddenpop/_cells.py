@@ -2,6 +2,7 @@
 
 import difflib
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import TableError, UnknownNameError
 from hiddenpop.histories import MAX_LISTS
 
@@ -22,7 +24,9 @@ __all__ = [
     "IntArray",
     "aggregate",
     "check_codes",
+    "check_mapping",
     "check_names",
+    "check_texts",
     "exact_sum",
     "is_written",
     "level_text",
@@ -56,6 +60,7 @@ class Cells:
     censored: BoolArray
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """A list operates only in some levels of a covariate; elsewhere its zeros say nothing.
@@ -112,6 +117,26 @@ def is_written(text: str) -> bool:
     return text.isprintable() or not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
 
 
+def distinct_texts(rows: Iterable[Sequence[str]], sign: str) -> list[str]:
+    """Join the parts of different rows into different texts: where two read the same, parts are written in quotes.
+
+    Examples
+    --------
+    >>> distinct_texts([("a", "b"), ("a", "c")], " / ")
+    ['a / b', 'a / c']
+    >>> distinct_texts([("a", "b / c"), ("a / b", "c"), ("d", "e")], " / ")
+    ["'a' / 'b / c'", "'a / b' / 'c'", 'd / e']
+    """
+    given = [tuple(map(str, row)) for row in rows]
+    rows_of = Counter(sign.join(row) for row in set(given))
+    quoted = [sign.join(map(repr, row)) for row in given]
+    texts = [
+        quotes if rows_of[sign.join(row)] > 1 else sign.join(row)
+        for row, quotes in zip(given, quoted, strict=True)
+    ]
+    return texts if len(set(texts)) == len(set(given)) else quoted
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Make the error for a name that does not exist: what exists, and what may have been meant."""
     names = list(known)
@@ -136,11 +161,27 @@ def exact_sum(counts: IntArray) -> int:
     return (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum())
 
 
-def merger_parts(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def check_texts(kind: str, names: Iterable[object]) -> None:
+    """Refuse names that are no texts, a list of names in the place of one above all."""
+    for name in names:
+        if isinstance(name, str):
+            continue
+        one_by_one = isinstance(name, list | tuple | set | frozenset)
+        advice = "give the names one by one, not in a collection" if one_by_one else "give its name as text"
+        raise TableError(f"{name!r:.60} is no name of a {kind}; {advice}")
+
+
+def check_mapping(names: object, example: str) -> None:
+    """Refuse what does not say new names by old ones, or old by new."""
+    if not isinstance(names, Mapping):
+        raise TableError(f"{names!r:.60} does not say which name belongs to which; give a mapping, {example}")
+
+
+def merger_parts(mapping: Mapping[str, Any]) -> dict[str, str]:
     """Say for each part of a merger into which list it goes."""
     owners: dict[str, str] = {}
     for new, parts in mapping.items():
-        if isinstance(parts, str) or not parts:
+        if isinstance(parts, str) or not isinstance(parts, Iterable) or not parts:
             raise TableError(f"list {new!r} would have the parts {parts!r}; give a sequence of names")
         for part in parts:
             if owners.setdefault(part, new) != new:

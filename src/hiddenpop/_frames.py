@@ -7,7 +7,6 @@ small number or a very short text, and people are named by their position.
 import difflib
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ from hiddenpop._cells import (
     stratum_codes,
     unknown_name,
 )
-from hiddenpop._files import WRITTEN_TRUTHS, read_file
+from hiddenpop._files import WRITTEN_TRUTHS
+from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS, decode, encode
 
@@ -35,7 +35,7 @@ __all__ = [
     "read_indicators",
     "read_memberships",
     "read_registrations",
-    "read_table",
+    "settle_levels",
 ]
 
 MAX_COUNT = 2**62  # far above any population, and exact in float64
@@ -51,9 +51,15 @@ _INDICATORS: dict[Hashable, int] = {0: 0, 1: 1, "0": 0, "1": 1}  # True, 1.0 and
 
 
 def read_counts(
-    frame: pd.DataFrame, lists: Sequence[str] | None, count: str, strata: Sequence[str], censored: str | None
+    frame: pd.DataFrame,
+    lists: Sequence[str] | None,
+    count: str,
+    strata: Sequence[str],
+    censored: str | None,
+    *,
+    add_up: bool = False,
 ) -> Cells:
-    """Read a table with one row a cell."""
+    """Read a table with one row a cell; rows of one cell are added up where they are known to be parts of it."""
     faults: list[str] = []
     frame = _named_columns(frame, faults)
     _sequence("strata", strata)
@@ -68,14 +74,17 @@ def read_counts(
     unseen = histories == 0
     if clear:
         _refuse_unseen(readable & unseen & (counts > 0), faults)
-        _refuse_repeats(histories, levels, names, readable & placed & ~unseen, faults)
+        if not add_up:
+            _refuse_repeats(histories, levels, names, readable & placed & ~unseen, faults)
     _raise(faults)
     seen = np.flatnonzero(~unseen)
     return Cells(tuple(names), histories[seen], levels.iloc[seen], counts[seen], bound[seen])
 
 
-def read_indicators(frame: pd.DataFrame, lists: Sequence[str] | None, strata: Sequence[str]) -> Cells:
-    """Read a table with one row a person and one 0/1 column a list."""
+def read_indicators(
+    frame: pd.DataFrame, lists: Sequence[str] | None, strata: Sequence[str], *, leave_unlisted: bool = False
+) -> Cells:
+    """Read a table with one row a person and one 0/1 column a list; people on no list are refused or left out."""
     faults: list[str] = []
     frame = _named_columns(frame, faults)
     _sequence("strata", strata)
@@ -84,10 +93,10 @@ def read_indicators(frame: pd.DataFrame, lists: Sequence[str] | None, strata: Se
     bits, readable = _indicators(frame, names, faults, personal=True)
     levels, _ = _levels(frame, strata, faults)
     histories = encode(bits[:, :MAX_LISTS])
-    if clear:
+    if clear and not leave_unlisted:
         _refuse_listless(readable & (histories == 0), faults)
     _raise(faults)
-    return _one_each(names, histories, levels)
+    return _listed(names, histories, levels)
 
 
 def read_memberships(memberships: Iterable[Iterable[str]], lists: Sequence[str] | None) -> Cells:
@@ -107,24 +116,117 @@ def read_memberships(memberships: Iterable[Iterable[str]], lists: Sequence[str] 
 
 
 def read_registrations(
-    frame: pd.DataFrame, person: str, list_column: str, strata: Sequence[str], lists: Sequence[str] | None
+    frame: pd.DataFrame,
+    person: str,
+    list_column: str | None,
+    strata: Sequence[str],
+    lists: Sequence[str] | None,
+    *,
+    conflicts: str = "error",
+    date: str | None = None,
+    leave_unlisted: bool = False,
 ) -> Cells:
-    """Read a table with one row a registration of a person on a list."""
+    """Read a table with one row a registration, of a person on a list or with one 0/1 column a list."""
     faults: list[str] = []
     frame = _named_columns(frame, faults)
     _sequence("strata", strata)
-    _known(frame, "column", [person, list_column])
+    _known(frame, "column", [name for name in (person, list_column, date) if name is not None])
     people, identities = pd.factorize(frame[person])
     _refuse(
         people < 0, f"column {person!r}: no person in {{rows}}; complete or remove the registration", faults
     )
-    bits, names = _list_codes(frame[list_column], lists, np.arange(1, len(frame) + 1), "row", faults)
+    if list_column is None:
+        names = _list_columns(frame, lists, [person, *strata, *([date] if date else [])], faults)
+        histories = encode(_indicators(frame, names, faults, personal=True)[0][:, :MAX_LISTS])
+    else:
+        places = np.arange(1, len(frame) + 1)
+        positions, names = _list_codes(frame[list_column], lists, places, "row", faults)
+        histories = np.int64(1) << positions
     levels, _ = _levels(frame, strata, faults)
-    first = np.full(len(identities), len(frame), dtype=np.int64)
-    np.minimum.at(first, people[people >= 0], np.flatnonzero(people >= 0))
-    _refuse_wanderers(levels, people, first, faults)
+    order = None if date is None else frame[date].to_numpy()
+    settled = _settle(levels, people, len(identities), order, conflicts, faults)
     _raise(faults)
-    return _one_each(names, _join(people, bits, len(identities)), levels.iloc[first])
+    joined = np.zeros(len(identities), dtype=np.int64)
+    np.bitwise_or.at(joined, people, histories)
+    if not leave_unlisted:
+        _refuse_listless(joined == 0, faults)
+    _raise(faults)
+    return _listed(names, joined, settled)
+
+
+def _settle(
+    levels: pd.DataFrame,
+    people: npt.NDArray[np.integer[Any]],
+    n_people: int,
+    order: npt.NDArray[Any] | None,
+    conflicts: str,
+    faults: list[str],
+) -> pd.DataFrame:
+    """Give every person one level of each covariate."""
+    settled = {}
+    for name, column in levels.items():
+        codes = np.asarray(column.cat.codes, dtype=np.int64)
+        chosen, torn = settle_levels(codes, people, n_people, order, conflicts)
+        if torn.any() and conflicts == "error":
+            faults.append(_wandering(str(name), codes, people, chosen))
+        settled[name] = column.array[chosen]
+    return pd.DataFrame(settled, index=range(n_people))
+
+
+def settle_levels(
+    codes: IntArray,
+    people: npt.NDArray[np.integer[Any]],
+    n_people: int,
+    order: npt.NDArray[Any] | None,
+    conflicts: str,
+) -> tuple[IntArray, BoolArray]:
+    """Choose for every person the row that gives the level, and say who has several.
+
+    Parameters
+    ----------
+    codes, people : ndarray, shape (n,)
+        Level and person of each row; a person of -1 is none.
+    n_people : int
+    order : ndarray, shape (n,), or None
+        Dates that put the rows in order; the order of the rows where None.
+    conflicts : {"error", "first", "last", "mode"}
+        The level that counts; the earliest row decides between levels that occur equally often.
+
+    Returns
+    -------
+    chosen : ndarray of int64, shape (n_people,)
+        Rows.
+    torn : ndarray of bool, shape (n_people,)
+    """
+    rows = np.flatnonzero(people >= 0)
+    if order is not None:
+        rows = rows[np.argsort(order[rows], kind="stable")]
+    who, level = people[rows], codes[rows]
+    chosen = np.zeros(n_people, dtype=np.int64)
+    chosen[who[::-1]] = rows[::-1]  # of several rows the last one written stays, which is the first
+    torn = np.zeros(n_people, dtype=np.bool_)
+    torn[who[level != codes[chosen[who]]]] = True
+    if conflicts == "last":
+        chosen[who] = rows
+    elif conflicts == "mode":
+        _, place, number = np.unique(
+            who.astype(np.int64) * (int(codes.max(initial=0)) + 2) + level,
+            return_inverse=True,
+            return_counts=True,
+        )
+        best = np.lexsort((np.arange(rows.size), -number[place], who))
+        chosen[who[best[::-1]]] = rows[best[::-1]]
+    return chosen, torn
+
+
+def _listed(names: Sequence[str], histories: IntArray, levels: pd.DataFrame) -> Cells:
+    """Keep the people on at least one list."""
+    on = np.flatnonzero(histories)
+    if on.size == 0:
+        raise TableError(
+            "nobody observed: every person is on none of the lists; check which columns are lists"
+        )
+    return _one_each(names, histories[on], levels.iloc[on])
 
 
 def _one_each(names: Sequence[str], histories: IntArray, levels: pd.DataFrame) -> Cells:
@@ -144,43 +246,6 @@ def _membership(person: Iterable[str], row: int) -> Collection[str]:
             f"person {row} is not a collection of list names; write a single list as a list of one name"
         )
     return tuple(person)
-
-
-def read_table(
-    path: Path,
-    lists: Sequence[str] | None,
-    count: str | None,
-    strata: Sequence[str] | None,
-    censored: str | None,
-) -> Cells:
-    """Read a file with one row a cell, if it has counts, or else one row a person."""
-    frame = read_file(path, strata or ()).rename(columns=str)
-    if count is None and "count" in frame.columns:
-        count = "count"
-    if censored is None and count is not None and "censored" in frame.columns:
-        censored = "censored"
-    others = [name for name in (count, censored, *(lists or ())) if name is not None]
-    placed = _text_columns(frame, others) if strata is None else strata
-    if count is not None:
-        return read_counts(frame, lists, count, placed, censored)
-    if censored is not None:
-        raise TableError(
-            f"column {censored!r} can only mark counts as censored; name the column of counts too"
-        )
-    if strata is None:
-        _refuse_identities(frame, placed)
-    return read_indicators(frame, lists, placed)
-
-
-def _refuse_identities(frame: pd.DataFrame, inferred: Iterable[str]) -> None:
-    once = frame.loc[:, ~frame.columns.duplicated()]  # a doubled name is told with the other faults
-    for name in inferred:
-        n_levels = once[name].nunique()
-        if n_levels > max(_FEW_LEVELS, len(frame) / 2):
-            raise TableError(
-                f"column {name!r} has {n_levels} levels for {len(frame)} people, like a name or number of a person; "
-                "leave it out, or name the strata"
-            )
 
 
 # --- columns ---------------------------------------------------------------------------------------------------
@@ -243,7 +308,7 @@ def _may_be_list(column: "pd.Series[Any]") -> bool:
         return True
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = pd.Series(column.cat.categories)
-    return bool(column.isin(list(_INDICATORS)).any())
+    return bool(column.isin(list(_INDICATORS)).any()) or _holds_a_pair(column)
 
 
 def _indicators(
@@ -265,8 +330,26 @@ def _indicators(
 def _zero_one(column: "pd.Series[Any]") -> npt.NDArray[np.float64]:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    known = (_INDICATORS.get(value, np.nan) if isinstance(value, Hashable) else np.nan for value in column)
-    return np.fromiter(known, dtype=np.float64, count=len(column))
+    known = _words(column)
+    found = (known.get(value, np.nan) if isinstance(value, Hashable) else np.nan for value in column)
+    return np.fromiter(found, dtype=np.float64, count=len(column))
+
+
+def _holds_a_pair(column: "pd.Series[Any]") -> bool:
+    """Tell whether a column of text holds both words of a pair, such as yes and no."""
+    words = _words(column)
+    return words is not _INDICATORS and set(words.values()) == {0, 1}
+
+
+def _words(column: "pd.Series[Any]") -> dict[Hashable, int]:
+    """Find the words of a column: those of one pair, such as yes and no, or 0 and 1."""
+    texts = {value for value in column if isinstance(value, str)}
+    if len(texts) == len({value for value in column if isinstance(value, Hashable)}) and texts:
+        words = {plain_word(text) for text in texts}
+        no, yes = words & NO_WORDS, words & YES_WORDS
+        if no | yes == words and len(no) <= 1 and len(yes) <= 1:
+            return {text: int(plain_word(text) in YES_WORDS) for text in texts}
+    return _INDICATORS
 
 
 def _not_zero_one(column: "pd.Series[Any]", wrong: BoolArray, personal: bool) -> str:
@@ -278,16 +361,18 @@ def _not_zero_one(column: "pd.Series[Any]", wrong: BoolArray, personal: bool) ->
 
 def _shown(column: "pd.Series[Any]", wrong: BoolArray, personal: bool) -> str:
     rows = np.flatnonzero(wrong)
-    shown = [f"row {row + 1} {_quoted(column.iloc[row], personal)}" for row in rows[:_ROWS_SHOWN]]
+    # Many different values may be names or numbers of persons, in whatever column they were put.
+    hidden = column[wrong].astype(str).nunique() > _FEW_LEVELS
+    shown = [f"row {row + 1} {_quoted(column.iloc[row], personal, hidden)}" for row in rows[:_ROWS_SHOWN]]
     more = f" and {rows.size - _ROWS_SHOWN} more" if rows.size > _ROWS_SHOWN else ""
     return ", ".join(shown) + more
 
 
-def _quoted(value: object, personal: bool) -> str:
+def _quoted(value: object, personal: bool, hidden: bool) -> str:
     """Show a value, unless it stands in a row about one person and could be a name or a number of that person."""
     if bool(np.all(pd.isna(np.asarray(value, dtype=object)))):
         return "is missing"
-    if not personal or _tells_nothing(value):
+    if not hidden and (not personal or _tells_nothing(value)):
         return f"holds {value.item() if isinstance(value, np.generic) else value!r}"
     return f"holds a text of {len(value)} characters" if isinstance(value, str) else "holds another value"
 
@@ -457,14 +542,12 @@ def _refuse_repeats(
         faults.append(f"{repeats.size - _ROWS_SHOWN} more rows repeat a cell")
 
 
-def _refuse_wanderers(levels: pd.DataFrame, people: IntArray, first: IntArray, faults: list[str]) -> None:
+def _wandering(name: str, codes: IntArray, people: npt.NDArray[np.integer[Any]], chosen: IntArray) -> str:
     known = np.flatnonzero(people >= 0)
-    for name, column in levels.items():
-        codes = column.cat.codes.to_numpy()
-        moved = known[codes[known] != codes[first[people[known]]]]
-        if moved.size:
-            numbers = np.unique(people[moved] + 1)
-            faults.append(
-                f"column {name!r} differs between registrations of one person: {_places(numbers, 'person')} (in order "
-                f"of first registration), at {_places(moved + 1, 'row')}; choose one level a person"
-            )
+    moved = known[codes[known] != codes[chosen[people[known]]]]
+    numbers = np.unique(people[moved] + 1)
+    return (
+        f"column {name!r} differs between registrations of one person: {_places(numbers, 'person')} (in order of first "
+        f'registration), at {_places(moved + 1, "row")}; choose one level a person, or let conflicts be "first", '
+        '"last" or "mode"'
+    )

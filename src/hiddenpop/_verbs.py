@@ -48,6 +48,7 @@ class TableVerbs(TableViews):
         >>> CaptureTable.from_memberships([["a"], ["a", "b"], ["b"]]).drop_list("b").n_observed
         2
         """
+        _cells.check_texts("list", names)
         dropped = {self._position(name) for name in names}
         keep = [position for position in range(self.n_lists) if position not in dropped]
         coverage = tuple(entry for entry in self.coverage if entry.list not in names)
@@ -81,6 +82,7 @@ class TableVerbs(TableViews):
         >>> table.merge_lists({"ab": ["a", "b"]}).list_totals.to_dict()
         {'ab': 2, 'c': 1}
         """
+        _cells.check_mapping(mapping, '{"new": ["a", "b"]}')
         owner = _cells.merger_parts(mapping)
         for part in owner:
             self._position(part)
@@ -121,6 +123,7 @@ class TableVerbs(TableViews):
         >>> len(CaptureTable.from_indicators(people, strata=["region"]).collapse())
         2
         """
+        _cells.check_texts("covariate", covariates)
         gone = set(covariates or self._strata.columns)
         for covariate in gone:
             self._check_covariate(covariate)
@@ -193,6 +196,7 @@ class TableVerbs(TableViews):
         >>> [(levels["region"], part.n_observed) for levels, part in table.split("region")]
         [('north', 1), ('south', 2)]
         """
+        _cells.check_texts("covariate", covariates)
         names = list(covariates or self._strata.columns)
         for covariate in names:
             self._check_covariate(covariate)
@@ -244,6 +248,7 @@ class TableVerbs(TableViews):
         >>> CaptureTable.from_memberships([["a"], ["b"]]).rename({"a": "police"}).lists
         ('police', 'b')
         """
+        _cells.check_mapping(names, '{"old": "new"}')
         known = [*self.lists, *self._strata.columns]
         for old in names:
             if old not in known:

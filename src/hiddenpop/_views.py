@@ -15,8 +15,9 @@ from hiddenpop import _cells, _files, disclosure
 from hiddenpop._cells import CENSORED, COUNT, BoolArray, Coverage, IntArray
 from hiddenpop.errors import TableError, TableSizeError
 from hiddenpop.histories import captures, decode
+from hiddenpop.reading import Reading
 
-__all__ = ["DENSE_LIMIT", "TableSummary", "TableViews"]
+__all__ = ["DENSE_LIMIT", "TableSummary", "TableViews", "most_shared"]
 
 DENSE_LIMIT = 2**20
 
@@ -56,6 +57,7 @@ class TableViews:
     population: str = ""
     public: bool = False
     coverage: tuple[Coverage, ...] = ()
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         """Check what every table promises, sort its cells and make its arrays read-only."""
@@ -174,9 +176,10 @@ class TableViews:
             If there would be more than `DENSE_LIMIT` entries.
         """
         if 2**self.n_lists > DENSE_LIMIT:
+            first, second = most_shared(self.overlaps)
             raise TableSizeError(
                 f"{self.n_lists} lists have 2**{self.n_lists} histories, more than the limit of {DENSE_LIMIT}; "
-                "merge or drop lists, or use the cells"
+                f"merge lists, first of all {first} and {second}, which share most persons, drop some, or use the cells"
             )
         dense = np.zeros(2**self.n_lists, dtype=np.int64)
         np.add.at(dense, self.histories, self.counts)
@@ -235,6 +238,19 @@ class TableViews:
 
     def _bits(self) -> IntArray:
         return decode(self.histories, self.n_lists).astype(np.int64)
+
+
+def most_shared(overlaps: pd.DataFrame) -> tuple[str, str]:
+    """Name the two lists that share most persons.
+
+    Examples
+    --------
+    >>> most_shared(pd.DataFrame([[9, 1, 3], [1, 9, 0], [3, 0, 9]], columns=["a", "b", "c"]))
+    ('a', 'c')
+    """
+    shared = np.triu(overlaps.to_numpy(), k=1)
+    first, second = divmod(int(shared.argmax()), len(shared))
+    return str(overlaps.columns[first]), str(overlaps.columns[second])
 
 
 def _content(table: TableViews) -> bytes:

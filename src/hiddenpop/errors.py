@@ -5,6 +5,7 @@ Every error of the package is a `HiddenpopError`; every leaf also inherits the b
 """
 
 __all__ = [
+    "ArgumentError",
     "CapabilityError",
     "CollapsedStrataWarning",
     "ConstantListWarning",
@@ -40,6 +41,10 @@ class ModelError(HiddenpopError, ValueError):
 
 class SettingError(HiddenpopError, ValueError):
     """A setting of an estimator or a command has a value it cannot have."""
+
+
+class ArgumentError(SettingError, TypeError):
+    """A function was called with arguments that it does not take, or of another kind."""
 
 
 class UnknownNameError(HiddenpopError, KeyError):

@@ -7,7 +7,14 @@ from hiddenpop.errors import MissingExtraError
 
 __all__ = ["EXTRA_OF", "need"]
 
-EXTRA_OF = {"jinja2": "report", "typst": "report", "dask": "cluster", "distributed": "cluster"}
+EXTRA_OF = {
+    "jinja2": "report",
+    "typst": "report",
+    "dask": "cluster",
+    "distributed": "cluster",
+    "openpyxl": "files",
+    "pyreadstat": "files",
+}
 """The extra of pyproject.toml that installs a package."""
 
 

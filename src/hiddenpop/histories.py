@@ -5,11 +5,23 @@ A capture history over ``t`` lists is one integer: bit ``i`` (value ``1 << i``) 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_LISTS", "bit_positions", "captures", "decode", "encode", "merge", "project", "subset_order"]
+__all__ = [
+    "MAX_LISTS",
+    "added_by",
+    "bit_positions",
+    "captures",
+    "decode",
+    "encode",
+    "merge",
+    "merged_term",
+    "project",
+    "subset_order",
+]
 
 MAX_LISTS = 63
 
@@ -83,6 +95,20 @@ def merge(histories: npt.ArrayLike, groups: Sequence[Sequence[int]]) -> Historie
     return result
 
 
+def merged_term(term: int, images: Sequence[int]) -> int:
+    """Map each bit of a term: several onto one where lists are merged, to 0 where one is left out.
+
+    Examples
+    --------
+    >>> merged_term(0b101, [0b1, 0b10, 0b1]), merged_term(0b11, [0, 0b1, 0b10])
+    (1, 1)
+    """
+    merged = 0
+    for position in bit_positions(term):
+        merged |= images[position]
+    return merged
+
+
 def bit_positions(mask: int) -> tuple[int, ...]:
     """List the positions of the bits set in `mask`, from low to high.
 
@@ -103,3 +129,16 @@ def subset_order(mask: int) -> tuple[int, tuple[int, ...]]:
     [1, 4, 3]
     """
     return mask.bit_count(), bit_positions(mask)
+
+
+def added_by(
+    group: npt.NDArray[np.integer[Any]], persons: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.float64]:
+    """Add up persons by the group that each cell is in.
+
+    Examples
+    --------
+    >>> added_by(np.array([0, 2, 2]), np.array([5.0, 1.0, 2.0]), 4).tolist()
+    [5.0, 0.0, 3.0, 0.0]
+    """
+    return np.bincount(group, weights=persons, minlength=size).astype(np.float64)

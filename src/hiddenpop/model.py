@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import ModelError, TableSizeError
 from hiddenpop.histories import MAX_LISTS, bit_positions, subset_order
 
@@ -28,6 +29,7 @@ SIX_LIST_SIZES = {3: 3_702_013, 4: 7_741_776}
 """Models of six lists up to an order between 2 and 5, counted by `enumerate_models`."""
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True)
 class HierarchicalModel:
     """A hierarchical log-linear model with all main effects.

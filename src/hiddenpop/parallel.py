@@ -19,15 +19,17 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
+from hiddenpop._screen import draw_bar, end_bar, in_notebook
 from hiddenpop.errors import SettingError
 
-__all__ = ["block_slices", "parallel", "run_blocks", "spawn_seeds", "threads"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["block_slices", "parallel", "progress_bar", "run_blocks", "spawn_seeds", "threads"]
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -157,7 +159,7 @@ def threads(most: int) -> int:
     return 1 if _SETUP.get().inside_block else max(1, min(most, cpu_count()))
 
 
-def spawn_seeds(rng: int | np.random.Generator | None, n: int) -> list[np.random.Generator]:
+def spawn_seeds(rng: "int | np.random.Generator | None", n: int) -> "list[np.random.Generator]":
     """Give one independent random generator a block.
 
     Examples
@@ -167,6 +169,8 @@ def spawn_seeds(rng: int | np.random.Generator | None, n: int) -> list[np.random
     ... ]
     True
     """
+    import numpy as np
+
     return np.random.default_rng(rng).spawn(n)
 
 
@@ -232,7 +236,7 @@ def run_blocks(
     done = {i: result for i, path in enumerate(paths or ()) for result in _read_block(path)}
     todo = [_Block(i, len(listed), label, function, task) for i, task in enumerate(listed) if i not in done]
     with (
-        _bar(label, len(listed), len(done)) as step,
+        progress_bar(label, len(listed), len(done)) as step,
         _stopping(_outcomes(todo)) as outcomes,
     ):
         for number, result in outcomes:
@@ -302,34 +306,50 @@ def _run_block(block: _Block) -> tuple[int, Any]:
 
 
 @contextlib.contextmanager
-def _bar(label: str, total: int, known: int) -> Iterator[Callable[[], None]]:
-    """Give a function that counts one block more on the screen; silent where nobody looks."""
+def progress_bar(label: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
+    """Give a function that counts one step more on the screen; silent where nobody looks.
+
+    Parameters
+    ----------
+    label : str
+        What is being computed.
+    total : int
+        Steps there are, or at most.
+    done : int
+        Steps made before.
+
+    Examples
+    --------
+    >>> with progress_bar("counting", 2) as step:
+    ...     step()
+    """
     stream: Any = sys.stderr  # None where there is no console at all
-    notebook = type(stream).__module__.startswith("ipykernel")
+    notebook = in_notebook(stream)
     if not (_SETUP.get().progress and total and (notebook or (stream and stream.isatty()))):
         yield lambda: None
         return
     draw = _draw_line if notebook else _draw_bar
-    counter, started = itertools.count(known), time.monotonic()
+    counter, started = itertools.count(done), time.monotonic()
 
     def step() -> None:
-        done = next(counter)
-        time_left = _time_left(time.monotonic() - started, done - known, total - done)
-        draw(stream, label or "working", done, total, time_left)
+        reached = next(counter)
+        time_left = _time_left(time.monotonic() - started, reached - done, total - reached)
+        draw(stream, label or "working", reached, total, time_left)
         stream.flush()
 
     step()
     try:
         yield step
     finally:
-        stream.write("" if notebook else "\n")
+        if not notebook:
+            end_bar(stream)
 
 
 def _draw_bar(stream: Any, label: str, done: int, total: int, time_left: str) -> None:
     width = shutil.get_terminal_size().columns - 1
     filled = 20 * done // total
     text = f"{label} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}{time_left}"
-    stream.write("\r" + text[:width].ljust(width))
+    draw_bar(stream, text[:width].ljust(width))
 
 
 def _draw_line(stream: Any, label: str, done: int, total: int, time_left: str) -> None:
@@ -354,6 +374,8 @@ def _time_left(elapsed: float, computed: int, left: int) -> str:
 
 def _block_paths(folder: Path, function: Callable[[Any], Any], tasks: list[Any]) -> list[Path]:
     """Name the file of each block after everything its result depends on."""
+    from importlib.metadata import version
+
     inner = function
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -389,6 +411,8 @@ def _digest(path: Path, payload: bytes) -> bytes:
 
 def _write_block(path: Path, result: Any) -> None:
     """Write a block under a passing name first, so that a file with its final name is whole."""
+    import numpy as np
+
     arrays: list[np.ndarray[Any, Any]] = []
     tree = json.dumps(_pack(result, arrays)).encode()
     buffer = io.BytesIO()
@@ -408,6 +432,8 @@ def _write_block(path: Path, result: Any) -> None:
 
 def _read_block(path: Path) -> Iterator[Any]:
     """Yield the stored result; nothing where the file is absent, cut short, damaged or of another make."""
+    import numpy as np
+
     try:
         content = path.read_bytes()
         digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
@@ -415,13 +441,15 @@ def _read_block(path: Path) -> Iterator[Any]:
             return
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             result = _unpack(json.loads(arrays["arr_0"].tobytes()), arrays)
-    except (OSError, LookupError, TypeError, ValueError):
+    except (OSError, LookupError, RecursionError, TypeError, ValueError):
         return
     yield result
 
 
-def _pack(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
+def _pack(value: Any, arrays: "list[np.ndarray[Any, Any]]") -> Any:
     """Turn a result into JSON, its arrays set aside and numbered from 1."""
+    import numpy as np
+
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -465,8 +493,8 @@ def _unpack(tree: Any, arrays: Any) -> Any:
 def _record_class(module: str, name: str) -> type:
     """Find a class among the modules that are loaded already: reading a file imports and runs nothing."""
     found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    for part in str(name).split("."):
+        found = vars(found).get(part) if isinstance(found, ModuleType | type) else None  # getattr may import
     if not (isinstance(found, type) and _field_names(found)):
         raise LookupError(f"{module}.{name} is not a loaded dataclass or named tuple")
     return found

@@ -2,8 +2,9 @@
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -11,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._details import read_only
+from hiddenpop._front_door import front_doors
 from hiddenpop.disclosure import is_small, protect_cells, protect_text, protect_value
-from hiddenpop.errors import EstimateNotOkError, TableError
-from hiddenpop.serial import NotJsonableError, to_jsonable
+from hiddenpop.errors import EstimateNotOkError, SettingError, TableError
+from hiddenpop.serial import NotJsonableError, steering_text, to_jsonable, visible
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -33,9 +36,19 @@ Status = Literal["ok", "boundary", "unbounded", "not_identified", "not_converged
 Severity = Literal["info", "warning", "error"]
 DrawsAre = Literal["posterior", "bootstrap", ""]
 
+LEVEL_DIGITS = 4
+"""Digits that a written level has of what lies inside or beyond it, whichever is smaller, unless they are zeros."""
+
+OF_EXPECTED_SIZES = "limits_of_expected_sizes"
+"""Name of the diagnostic that says that draws by stratum are of expected sizes, and not of the persons there."""
+
+MISFIT = "misfit"
+"""Name of the diagnostic that says that the model is rejected by its goodness of fit; it stands before the number."""
+
 N_HAT_WITHOUT_NUMBER = {"unbounded": math.inf, "not_identified": math.nan, "not_converged": math.nan}
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An interval for the population size.
@@ -62,9 +75,9 @@ class Interval:
 
     def __post_init__(self) -> None:
         if math.isnan(self.low) or math.isnan(self.high) or self.low > self.high:
-            raise ValueError(f"an interval needs low <= high; got low={self.low}, high={self.high}")
+            raise SettingError(f"an interval needs low <= high; got low={self.low}, high={self.high}")
         if not 0.0 < self.level < 1.0:
-            raise ValueError(f"the level of an interval lies between 0 and 1; got {self.level}")
+            raise SettingError(f"the level of an interval lies between 0 and 1; got {self.level}")
 
     def __contains__(self, n: float) -> bool:
         return self.low <= n <= self.high
@@ -75,6 +88,7 @@ class Interval:
         return self.high - self.low
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """A named remark about an estimate.
@@ -109,15 +123,19 @@ class EstimatorSpec:
     name: str
     settings: Mapping[str, Any]
 
-    def build(self) -> Any:
-        """Make the estimator again."""
+    def build(self, *, trust: bool = False) -> Any:
+        """Make the estimator again; with `trust` also one that is not registered, whose module is imported."""
         from hiddenpop.estimators.registry import build
 
-        return build(self.name, self.settings)
+        return build(self.name, self.settings, trust=trust)
 
     @property
     def label(self) -> str:
-        """Name with the first setting and those others that differ from their defaults, for tables and figures."""
+        """Name with the first setting and those others that differ from their defaults, for tables and figures.
+
+        The defaults are those of registered estimators; of another name all settings are shown. Nothing else is
+        imported for it.
+        """
         from hiddenpop.estimators.registry import default_settings
 
         defaults = default_settings(self.name)
@@ -126,9 +144,10 @@ class EstimatorSpec:
             for place, (key, value) in enumerate(self.settings.items())
             if place == 0 or key not in defaults or to_jsonable(value) != to_jsonable(defaults[key])
         ]
-        return f"{self.name} ({', '.join(shown)})" if shown else self.name
+        return visible(f"{self.name} ({', '.join(shown)})" if shown else str(self.name))
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Estimate:
     """The estimated size of a population, of which some were observed.
@@ -192,12 +211,12 @@ class Estimate:
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
-            raise ValueError(f"status {self.status!r} is not one of {', '.join(get_args(Status))}")
+            raise SettingError(f"status {self.status!r} is not one of {', '.join(get_args(Status))}")
         if self.draws_are not in get_args(DrawsAre):
-            raise ValueError(f"draws are posterior or bootstrap draws, not {self.draws_are!r}")
+            raise SettingError(f"draws are posterior or bootstrap draws, not {self.draws_are!r}")
         _check_consistency(self)
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
-        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+        object.__setattr__(self, "details", read_only(self.details))
         for name in ("draws", "stratum_draws"):
             if getattr(self, name) is not None:
                 view = getattr(self, name).view()
@@ -234,28 +253,39 @@ class Estimate:
 
     def summary(self) -> str:
         """Describe the estimate in a few lines of text."""
-        lines = [f"{self.estimator.label} on {self.table.name}", f"  {self._headline()}"]
+        lines = [f"{self.estimator.label} on {self.table.name}"]
+        lines += [f"  {d.level}: {d.message}" for d in self.diagnostics if d.name == MISFIT]
+        lines.append(f"  {self._headline()}")
         if self.reason:
             lines.append(f"  {self.status}: {self.reason}")
         if self.n_failed:
             lines.append(
                 f"  {self.n_failed} inner fits gave no finite answer; they are counted in the interval"
             )
-        lines += [f"  {d.level}: {d.message}" for d in self.diagnostics]
+        lines += [f"  {d.level}: {d.message}" for d in self.diagnostics if d.name != MISFIT]
         return "\n".join(lines)
 
     def in_words(self) -> tuple[str, str]:
         """Write the estimate and its interval with the digits that the width of the interval supports."""
-        number, low, high = (
-            format_persons(x, self.interval.width, self.n_observed)
-            for x in (self.n_hat, self.interval.low, self.interval.high)
-        )
-        return number, f"{low} to {high}"
+        number, low, high = map(self.persons_in_words, (self.n_hat, self.interval.low, self.interval.high))
+        return number, f"{low} or more" if math.isinf(self.interval.high) else f"{low} to {high}"
+
+    def persons_in_words(self, n: float) -> str:
+        """Write a size with as many digits as this estimate is written with, wherever it stands beside it."""
+        return format_persons(n, self.spread, self.n_observed)
+
+    @property
+    def spread(self) -> float:
+        """Width of the interval, or twice its lower side where it has no upper limit: it decides the digits."""
+        width = self.interval.width
+        if math.isfinite(width) or not math.isfinite(self.n_hat):
+            return width
+        return 2.0 * (self.n_hat - self.interval.low)
 
     def _headline(self) -> str:
         number, limits = self.in_words()
         shown = "no estimate" if math.isnan(self.n_hat) else f"N = {number}"
-        interval = f"{self.interval.level:.0%} interval {limits} ({self.interval.method})"
+        interval = f"{format_level(self.interval.level)} interval {limits} ({self.interval.method})"
         return f"{shown}, {interval}; {self.n_observed:,} observed"
 
     def to_frame(self) -> pd.DataFrame:
@@ -311,7 +341,7 @@ class Estimate:
             "reason": protect_text(self.reason) if hide else self.reason,
             "n_failed": self.n_failed,
             "diagnostics": to_jsonable(
-                [_protect_remark(d) for d in self.diagnostics] if hide else self.diagnostics
+                [protect_remark(d) for d in self.diagnostics] if hide else self.diagnostics
             ),
             "by_stratum": to_jsonable(_protect_strata(self.by_stratum) if hide else self.by_stratum),
             "estimator": {"name": self.estimator.name, "settings": to_jsonable(self.estimator.settings)},
@@ -369,6 +399,11 @@ class Estimate:
                 raise TableError(
                     f"not an estimate: {name} is {data[name]!r:.60}, which `to_dict` does not write"
                 )
+        if steering := steering_text(data):
+            raise TableError(
+                f"not an estimate that can be read: the text {steering!r:.80} holds control characters, which could "
+                "steer a terminal; take them out"
+            )
         try:
             return cls._of_fields(data)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -390,7 +425,7 @@ class Estimate:
             n_failed=data["n_failed"],
             diagnostics=tuple(Diagnostic(**item) for item in data["diagnostics"]),
             by_stratum=pd.DataFrame(data["by_stratum"]),
-            estimator=EstimatorSpec(**data["estimator"]),
+            estimator=_spec_from(data["estimator"]),
             table=TableSummary(**{**data["table"], "lists": tuple(data["table"]["lists"])}),
             provenance=data["provenance"],
             details=data["details"],
@@ -426,6 +461,13 @@ WRITTEN_AS: dict[str, Any] = {
 """Kinds of the fields in JSON."""
 
 
+def _spec_from(written: Mapping[str, Any]) -> EstimatorSpec:
+    name, settings = written.get("name"), written.get("settings")
+    if len(written) != 2 or not isinstance(name, str) or not isinstance(settings, Mapping):
+        raise TypeError("its estimator must be a name and a table of settings")
+    return EstimatorSpec(name, settings)
+
+
 def _rebuild(values: dict[str, Any]) -> Estimate:
     return Estimate(**values)
 
@@ -434,16 +476,16 @@ def _check_consistency(estimate: Estimate) -> None:
     """Refuse an estimate whose parts contradict each other."""
     e = estimate
     if e.interval.low < e.n_observed:
-        raise ValueError(f"the interval starts at {e.interval.low}, below the {e.n_observed} observed")
+        raise SettingError(f"the interval starts at {e.interval.low}, below the {e.n_observed} observed")
     if e.status in ("ok", "boundary") and not e.n_observed <= e.n_hat < math.inf:
-        raise ValueError(
+        raise SettingError(
             f"status {e.status!r} needs a finite estimate of at least {e.n_observed}; got {e.n_hat}"
         )
     none = N_HAT_WITHOUT_NUMBER.get(e.status, e.n_hat)
     if e.n_hat != none and not (math.isnan(e.n_hat) and math.isnan(none)):
-        raise ValueError(f"status {e.status!r} goes with n_hat={none}; got {e.n_hat}")
+        raise SettingError(f"status {e.status!r} goes with n_hat={none}; got {e.n_hat}")
     if e.status != "ok" and not e.reason:
-        raise ValueError(f"status {e.status!r} needs a reason in words")
+        raise SettingError(f"status {e.status!r} needs a reason in words")
 
 
 def _protect_detail(value: Any) -> Any:
@@ -455,7 +497,8 @@ def _protect_detail(value: Any) -> Any:
     return protect_value(1)
 
 
-def _protect_remark(remark: Diagnostic) -> Diagnostic:
+def protect_remark(remark: Diagnostic) -> Diagnostic:
+    """Write a remark about a table that is not public without its numbers."""
     return replace(remark, message=protect_text(remark.message), value=None)
 
 
@@ -474,9 +517,41 @@ LONGEST_IN_LABEL = 8
 def _short(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > LONGEST_IN_LABEL:
         return f"{len(value)} items"
-    if isinstance(value, Mapping) and "name" in value and "settings" in value:
+    if isinstance(value, Mapping) and isinstance(value.get("settings"), Mapping) and "name" in value:
         return EstimatorSpec(value["name"], value["settings"]).label
     return str(value)
+
+
+SAME_SIZE = 1e-9
+"""Relative difference below which two estimates are one size, found by two routes."""
+
+
+def spread_beside(estimate: Estimate, others: Iterable[Estimate]) -> float:
+    """Give the spread that decides the digits of an estimate beside others: one size is written in one way.
+
+    Of several estimates of the same size the one with the most digits decides; limits keep digits of their own.
+    """
+    same = [
+        e.spread
+        for e in others
+        if math.isclose(e.n_hat, estimate.n_hat, rel_tol=SAME_SIZE) and math.isfinite(e.spread)
+    ]
+    return min(same, default=estimate.spread)
+
+
+def format_level(level: float) -> str:
+    """Write the level of an interval in per cent, with the digits that it has, so that no level reads as all.
+
+    Examples
+    --------
+    >>> [format_level(level) for level in (0.95, 0.5, 0.975, 0.999, 2 / 3)]
+    ['95%', '50%', '97.5%', '99.9%', '66.67%']
+    """
+    percent = 100 * Decimal(repr(float(level)))
+    beyond = min(percent, 100 - percent)
+    places = max(0, LEVEL_DIGITS - 1 - beyond.adjusted())
+    text = f"{percent:.{places}f}"
+    return f"{text.rstrip('0').rstrip('.') if places else text}%"
 
 
 def format_persons(n: float, width: float, least: float = 0.0) -> str:

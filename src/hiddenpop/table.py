@@ -1,7 +1,8 @@
 """`CaptureTable`: who was caught by which lists, counted."""
 
+import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -10,9 +11,11 @@ import pandas as pd
 
 from hiddenpop import _frames
 from hiddenpop._cells import COUNT, Cells, Coverage, is_written
+from hiddenpop._front_door import front_door, front_doors
 from hiddenpop._verbs import RNGLike, TableVerbs
 from hiddenpop._views import DENSE_LIMIT, TableSummary
-from hiddenpop.errors import ConstantListWarning, EmptyListWarning
+from hiddenpop.errors import ConstantListWarning, EmptyListWarning, TableError
+from hiddenpop.reading import CONFLICTS, Options, Reading, is_frame, plain_frame, read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,16 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["DENSE_LIMIT", "CaptureTable", "Coverage", "RNGLike", "TableSummary"]
 
 _Table = TypeVar("_Table", bound="CaptureTable")
-_CALLER = 4  # a warning points at the line that called the constructor
+_CALLER = 5  # a warning points at the line that called the constructor, outside its front door
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class CaptureTable(TableVerbs):
     """Counts of observed people by capture history and stratum, immutable.
 
     Use a constructor for the shape of your data: `from_counts`, `from_indicators`, `from_memberships`,
     `from_registrations` or `read`. Two tables are equal when they hold the same lists, cells, coverage and censoring;
-    name, population and `public` are labels.
+    name, population, `public` and `reading` are labels.
 
     Attributes
     ----------
@@ -49,6 +53,8 @@ class CaptureTable(TableVerbs):
         True for published and synthetic counts. Of all others small counts are withheld from files.
     coverage : tuple of Coverage
         Lists that operate only in some strata.
+    reading : Reading or None
+        How the file was understood that the table was read from; a label too.
 
     Notes
     -----
@@ -63,9 +69,10 @@ class CaptureTable(TableVerbs):
     """
 
     @classmethod
+    @front_door
     def from_counts(
         cls,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | Any,
         lists: Sequence[str] | None = None,
         count: str = COUNT,
         strata: Sequence[str] = (),
@@ -81,7 +88,7 @@ class CaptureTable(TableVerbs):
         Parameters
         ----------
         frame : DataFrame
-            One row a cell.
+            One row a cell; of pandas, polars, pyarrow or another library that narwhals knows.
         lists : sequence of str, optional
             The 0/1 columns, in the order wanted. By default every column that is not named otherwise.
         count : str
@@ -120,13 +127,14 @@ class CaptureTable(TableVerbs):
         >>> CaptureTable.from_counts(frame, count="n", strata=["region"]).n_observed
         15
         """
-        cells = _frames.read_counts(frame, lists, count, strata, censored)
+        cells = _frames.read_counts(plain_frame(frame), lists, count, strata, censored)
         return _build(cls, cells, name, population, public, coverage)
 
     @classmethod
+    @front_door
     def from_indicators(
         cls,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | Any,
         lists: Sequence[str] | None = None,
         strata: Sequence[str] = (),
         *,
@@ -140,7 +148,7 @@ class CaptureTable(TableVerbs):
         Parameters
         ----------
         frame : DataFrame
-            One row a person.
+            One row a person; of pandas, polars, pyarrow or another library that narwhals knows.
         lists : sequence of str, optional
             The 0/1 columns, in the order wanted. By default every column that is not in `strata`.
         strata : sequence of str
@@ -176,10 +184,11 @@ class CaptureTable(TableVerbs):
         >>> CaptureTable.from_indicators(people).counts.tolist()
         [2, 1]
         """
-        cells = _frames.read_indicators(frame, lists, strata)
+        cells = _frames.read_indicators(plain_frame(frame), lists, strata)
         return _build(cls, cells, name, population, public, coverage)
 
     @classmethod
+    @front_door
     def from_memberships(
         cls,
         memberships: Iterable[Iterable[str]],
@@ -229,14 +238,17 @@ class CaptureTable(TableVerbs):
         return _build(cls, cells, name, population, public, coverage)
 
     @classmethod
+    @front_door
     def from_registrations(
         cls,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | Any,
         person: str,
         list: str,
         strata: Sequence[str] = (),
         lists: Sequence[str] | None = None,
         *,
+        conflicts: str = "error",
+        date: str | None = None,
         name: str = "table",
         population: str = "",
         public: bool = False,
@@ -247,13 +259,18 @@ class CaptureTable(TableVerbs):
         Parameters
         ----------
         frame : DataFrame
-            One row a registration; repeated registrations of a person on a list count once.
+            One row a registration; repeated registrations of a person on a list count once. Of pandas, polars, pyarrow
+            or another library that narwhals knows.
         person, list : str
             The columns that say who was registered, and by which list.
         strata : sequence of str
-            Columns of categorical covariates, the same in all rows of a person.
+            Columns of categorical covariates.
         lists : sequence of str, optional
             The lists in the order wanted, empty ones included. By default the names found, sorted.
+        conflicts : {"error", "first", "last", "mode"}
+            Which level counts where the registrations of a person differ in a stratum.
+        date : str, optional
+            A column that puts the registrations in order, for "first" and "last"; by default the order of the rows.
         name, population : str
             Labels.
         public : bool
@@ -285,37 +302,64 @@ class CaptureTable(TableVerbs):
         >>> CaptureTable.from_registrations(rows, person="who", list="where").n_observed
         2
         """
-        cells = _frames.read_registrations(frame, person, list, strata, lists)
+        if conflicts not in CONFLICTS:
+            raise TableError(f"conflicts={conflicts!r}; choose {', '.join(CONFLICTS)}")
+        cells = _frames.read_registrations(
+            plain_frame(frame), person, list, strata, lists, conflicts=conflicts, date=date
+        )
         return _build(cls, cells, name, population, public, coverage)
 
     @classmethod
+    @front_door
     def read(
         cls,
-        path: str | Path,
+        source: Any,
         lists: Sequence[str] | None = None,
         count: str | None = None,
         strata: Sequence[str] | None = None,
         censored: str | None = None,
         *,
+        person: str | None = None,
+        list: str | None = None,
+        date: str | None = None,
+        conflicts: str = "error",
+        columns: Sequence[str] | None = None,
+        decimal: str | None = None,
+        yes: str | None = None,
         name: str | None = None,
         population: str = "",
         public: bool = False,
         coverage: Iterable[Coverage] | None = None,
     ) -> Self:
-        r"""Read a table from a csv file (comma, semicolon or tab) or a parquet file.
+        r"""Read a table from a file as its owner has it; what can be read in several ways is asked.
 
         Parameters
         ----------
-        path : str or Path
-            The file; its suffix says which kind.
+        source : str, Path, DataFrame or mapping
+            A file: csv, tsv or txt, Excel, Stata, SPSS, parquet, Arrow or json, its suffix says which, also with .gz.
+            Or a dataframe, or counts by capture history, ``{"110": 12, ...}``.
         lists : sequence of str, optional
-            The 0/1 columns, in the order wanted. By default every column that is not named otherwise.
+            The columns that are lists, in the order wanted; columns that are not named are then set aside. By default
+            the columns of 0 and 1, yes and no, and the like.
         count : str, optional
-            The column of counts. By default a column called "count"; without one, a row is a person.
+            The column of counts; "none" where a row is a person. By default a column that is called as counts are.
         strata : sequence of str, optional
-            Columns of categorical covariates. By default the text columns.
+            Columns of categorical covariates. By default columns of text, and of 0 and 1 with a name such as "sex".
         censored : str, optional
             A boolean column. By default, in a file with counts, a column called "censored".
+        person, list : str, optional
+            Of registrations, the column that says who was registered, and the one that names the list; without the
+            second, the lists are columns of 0 and 1.
+        date : str, optional
+            Of registrations, the column of days, for `conflicts`.
+        conflicts : {"error", "first", "last", "mode"}
+            Which level counts where the registrations of a person differ in a stratum.
+        columns : sequence of str, optional
+            Names for the columns of a file without a line of names.
+        decimal : {".", ","}, optional
+            The decimal sign, where the file leaves it open.
+        yes : str, optional
+            The value that says "on the list", where the file leaves it open.
         name : str, optional
             Label; by default the name of the file.
         population : str
@@ -328,12 +372,13 @@ class CaptureTable(TableVerbs):
         Returns
         -------
         CaptureTable
-            The observed cells.
+            The observed cells; `reading` says how the file was understood.
 
         Raises
         ------
         TableError
-            If the file cannot be read, or for the faults of `from_counts` and `from_indicators`.
+            If the file cannot be read; for faulty values, all in one message; and where it can be read in several
+            ways, with the options to choose from.
         UnknownNameError
             For a column that is not there.
 
@@ -347,13 +392,35 @@ class CaptureTable(TableVerbs):
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "example.csv"
-        ...     _ = path.write_text("police,shelter,count\n1,0,40\n0,1,25\n1,1,12\n")
-        ...     CaptureTable.read(path)
+        ...     _ = path.write_text("police,shelter,total\n1,0,40\n0,1,25\n1,1,12\n")
+        ...     table = CaptureTable.read(path)
+        >>> table
         CaptureTable 'example': 2 lists (police, shelter), 77 observed in 3 cells
+        >>> print(table.reading)
+        Read 3 rows, a row a combination of lists: lists police, shelter; counts total.
+        total is taken for the counts by its name.
         """
-        given = None if strata is None else [str(column) for column in strata]
-        cells = _frames.read_table(Path(path), lists, count, given, censored)
-        return _build(cls, cells, _label(Path(path)) if name is None else name, population, public, coverage)
+        if isinstance(source, type) or not (isinstance(source, str | os.PathLike) or is_frame(source)):
+            raise TableError(
+                f"a table is read from a file, a dataframe or counts by capture history, and this is of type "
+                f"{type(source).__name__}; give the path of a file, or name the columns in a dataframe"
+            )
+        options = Options(
+            lists=lists,
+            count=count,
+            strata=strata,
+            censored=censored,
+            person=person,
+            list=list,
+            date=date,
+            conflicts=conflicts,
+            columns=columns,
+            decimal=decimal,
+            yes=yes,
+        )
+        cells, reading = read_table(source, options)
+        label = name if name is not None else _label(source)
+        return _build(cls, cells, label, population, public, coverage, reading)
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw how the lists overlap (`hiddenpop.plotting.overlap_plot`)."""
@@ -362,9 +429,11 @@ class CaptureTable(TableVerbs):
         return overlap_plot(self, ax=ax, **options)
 
 
-def _label(path: Path) -> str:
+def _label(source: object) -> str:
     """Name a table after its file, with a mark for what can be neither shown nor stored."""
-    return "".join(sign if is_written(sign) else "\ufffd" for sign in path.stem)
+    if isinstance(source, Mapping) or is_frame(source):
+        return "table"
+    return "".join(sign if is_written(sign) else "\ufffd" for sign in Path(str(source)).stem)
 
 
 def _build(
@@ -374,6 +443,7 @@ def _build(
     population: str,
     public: bool,
     coverage: Iterable[Coverage] | None,
+    reading: Reading | None = None,
 ) -> _Table:
     table = cls(
         lists=cells.lists,
@@ -385,6 +455,7 @@ def _build(
         population=population,
         public=public,
         coverage=tuple(coverage or ()),
+        reading=reading,
     )
     _warn_of_lists(table)
     return table

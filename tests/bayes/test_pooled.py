@@ -11,7 +11,8 @@ import pytest
 from hiddenpop import CaptureTable
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.bayes.pooled import PooledLogLinear, design_of
-from hiddenpop.bayes.pooled_draws import agreement
+from hiddenpop.bayes.pooled_draws import agreement, draw_sizes
+from hiddenpop.bayes.sampling import Chains, quietly
 from hiddenpop.errors import CapabilityError, EmptyListWarning, SettingError, UnknownNameError
 from hiddenpop.serial import to_jsonable
 from hiddenpop.synthetic.local import draw_local
@@ -146,7 +147,7 @@ def test_places_where_no_list_operates_borrow_their_size_from_the_region():
 @pytest.mark.slow
 def test_years_walk_and_what_lies_between_two_years_is_near_them():
     world = draw_local(n_places=15, n_persons=6000, years=(2015, 2016, 2017, 2018), growth=1.4, rng=2)
-    setting = PooledLogLinear(place="municipality", region="region", year="year", n_draws=2000)
+    setting = PooledLogLinear(place="municipality", region="region", year="year", n_draws=4000)
     found = setting.fit(world.table, rng=1)
     assert found.status == "ok", found.reason
     by_year = found.by_stratum.groupby("year")["n_observed"].sum()
@@ -299,6 +300,26 @@ def test_a_name_that_is_not_there_is_refused(world, changes, error, message):
         setting_of(world, **changes).fit(world.table)
 
 
+def test_residents_of_places_that_several_covariates_make_are_by_tuples():
+    frame = pd.DataFrame(
+        [
+            (*(h >> i & 1 for i in range(3)), *place, 9)
+            for place in (("a", "b / c"), ("a / b", "c"))
+            for h in range(1, 8)
+        ],
+        columns=["l1", "l2", "l3", "u", "v", "count"],
+    )
+    table = CaptureTable.from_counts(frame, lists=["l1", "l2", "l3"], strata=["u", "v"], public=True)
+    setting = PooledLogLinear(residents={("a", "b / c"): 100, ("a / b", "c"): 300})
+    assert np.diff(design_of(setting, table).log_offset) == pytest.approx([np.log(3.0)])
+    again = PooledLogLinear(residents=json.loads(json.dumps(to_jsonable(setting.residents))))
+    assert again == setting
+    with pytest.raises(
+        UnknownNameError, match=r"several covariates make a place here, so give .* as a tuple"
+    ):
+        design_of(PooledLogLinear(residents={"a / b / c": 100}), table)
+
+
 def test_a_place_in_two_regions_is_refused():
     rows = one_stratum([62, 45, 21, 38, 14, 11, 9])
     frame = pd.DataFrame(rows, columns=[*LISTS, "place", "count"]).assign(region=["n", "s"] * 3 + ["n"])
@@ -331,6 +352,25 @@ def test_a_setting_it_cannot_have_is_refused(settings, message):
 
 
 # --- whether chains agree ---------------------------------------------------------------------------------------------
+
+
+def test_a_stratum_is_drawn_as_the_persons_in_it():
+    """Of known means the observed are sure, and the hidden Poisson: not a whole stratum that is drawn again."""
+    frame = pd.DataFrame(
+        [(*(h >> i & 1 for i in range(3)), place, 40) for place in ("x", "y") for h in range(1, 8)],
+        columns=["a", "b", "c", "place", "count"],
+    )
+    table = CaptureTable.from_counts(frame, lists=list("abc"), strata=["place"], public=True)
+    design = design_of(PooledLogLinear(place="place"), table)
+    hidden = np.array([20.0, 300.0])
+    chains = Chains(
+        draws={"log_hidden": np.full((2, 4000, 2), np.log(hidden))}, n_divergent=0, backend="nutpie"
+    )
+    drawn = draw_sizes(design, chains, np.random.default_rng(1)).reshape(-1, 2)
+    assert (drawn >= design.observed).all()
+    np.testing.assert_array_equal(drawn, np.round(drawn))
+    np.testing.assert_allclose(drawn.var(axis=0), hidden, rtol=0.06)
+    assert drawn.sum(axis=1).var() == pytest.approx(hidden.sum(), rel=0.06)
 
 
 def test_agreement_of_many_is_that_of_each():
@@ -388,3 +428,15 @@ def test_the_first_fit_of_a_day_says_nothing_of_its_libraries(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_pytensor_keeps_the_density_by_the_source_behind_it(monkeypatch):
+    with quietly():
+        from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
+
+        from hiddenpop.bayes import pooled_op
+
+        key = numba_funcify_and_cache_key(pooled_op.PooledDensity(3))[1]
+        assert numba_funcify_and_cache_key(pooled_op.PooledDensity(3))[1] == key
+        monkeypatch.setattr(pooled_op, "source_digest", lambda module: "af")
+        assert numba_funcify_and_cache_key(pooled_op.PooledDensity(3))[1] != key

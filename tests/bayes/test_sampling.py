@@ -1,10 +1,16 @@
 """PyMC models are compiled once a shape, draw what they should by either sampler, and fail with a word."""
 
+import os
+import subprocess
+import sys
+import warnings
+
+import numba
 import numpy as np
 import pytest
 
 from hiddenpop.bayes import sampling
-from hiddenpop.bayes.sampling import MOST_MODELS, Chains, sample
+from hiddenpop.bayes.sampling import MOST_MODELS, Chains, quietly, sample
 
 SEEN = np.array([4.0, 6.0, 5.0, 5.5])
 BOTH = ["nutpie", pytest.param("pymc", marks=pytest.mark.slow)]
@@ -82,3 +88,76 @@ def test_the_oldest_model_goes_when_there_are_too_many(monkeypatch):
     made = [sampling._kept(number, lambda number=number: number) for number in range(MOST_MODELS + 1)]
     assert made == list(range(MOST_MODELS + 1))
     assert list(sampling._MODELS) == list(range(1, MOST_MODELS + 1))
+
+
+# --- what numba says of the functions that PyTensor makes -------------------------------------------------------------
+
+COLD = """
+import warnings
+warnings.simplefilter("error")
+with warnings.catch_warnings():  # as the test in which it is imported first
+    import pytensor.link.numba.dispatch.basic
+import numpy as np
+from hiddenpop.bayes.sampling import sample
+
+def build(data):
+    import pymc as pm
+    with pm.Model() as model:
+        seen = pm.Data("seen", data["seen"])
+        pm.Potential("density", -0.5 * (seen[:, ::2].dot(pm.Flat("mean", shape=(2, 2))) ** 2).sum())
+    return model
+
+found = sample(build, "key", {"seen": np.arange(12.0).reshape(3, 4)}, n_draws=50, n_tune=50, n_chains=2,
+               target_accept=0.8, rng=np.random.default_rng(1))
+print(found.draws["mean"].shape)
+"""
+
+
+def test_a_remark_of_numba_is_no_fault_of_the_model():
+    @numba.njit
+    def product(left, right):
+        return np.dot(left, right)
+
+    parts = np.ones((3, 4))[:, ::2], np.ones((2, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(numba.NumbaPerformanceWarning, match="is faster on contiguous arrays"):
+            product(*parts)
+        with quietly():
+            assert product(*parts).sum() == 12.0
+
+
+def test_what_pytensor_filters_where_it_is_imported_is_filtered_where_it_is_used():
+    from pytensor.link.numba.dispatch import basic
+
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        basic._filter_numba_warnings()
+        theirs = {(category, message.pattern) for _, message, category, *_ in warnings.filters}
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        with quietly():
+            ours = {
+                category: message
+                for action, message, category, *_ in warnings.filters
+                if action == "ignore" and issubclass(category, numba.NumbaWarning)
+            }
+    assert len(theirs) == len(ours) == 2
+    for category, pattern in theirs:
+        said = pattern.split("*", 1)[1].replace(r"\(\)", "()").replace(".*", " of a model")
+        assert ours[category].match(said), said
+        assert ours[category].match(f"\x1b[1m\x1b[1m{said}"), said
+
+
+@pytest.mark.slow
+def test_a_model_compiles_on_a_machine_that_has_never_compiled_anything(tmp_path):
+    flags = f"{os.environ.get('PYTENSOR_FLAGS', '')},base_compiledir={tmp_path / 'pytensor'}".strip(",")
+    done = subprocess.run(
+        [sys.executable, "-c", COLD],
+        env={**os.environ, "PYTENSOR_FLAGS": flags, "NUMBA_CACHE_DIR": str(tmp_path / "numba")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("(2, 50, 2, 2)\n", 0), done.stderr[-2000:]
+    assert any((tmp_path / "pytensor").rglob("*.nbi"))

@@ -27,7 +27,7 @@ def write(folder: Path, text: str) -> str:
         ("estimate ukk", "'ukk' is neither a file nor a published data set; did you mean 'uk'"),
         ("estimate zzzzz", "'zzzzz' is neither a file nor a published data set; check the name"),
         ("estimate new_orleans", "'new_orleans_185' is what Chan, Silverman & Vincent (2021) used"),
-        ("describe irregular_migrants", "'irregular_migrants' holds repeat counts of one register"),
+        ("describe irregular_migrants", "'irregular_migrants' holds repeat counts of a single register"),
         ("estimate scottish_pwid", "scottish_pwid has cells whose count is only an upper bound"),
         ("estimate nothing.csv", "there is no file nothing.csv; check the name and the folder"),
         ("estimate", "Missing argument 'TABLE'; see hiddenpop --help"),
@@ -85,7 +85,7 @@ def test_bad_input_is_one_clear_line(run: Run, command: str, message: str) -> No
     [
         (
             "a,b,count\n1,0,140\n0,0,5\n2,1,88\n1,1,x\n",
-            "3 faults in the table: column 'a' holds values other than 0 and 1",
+            "2 faults in the table: column 'a' holds values other than 0 and 1",
         ),
         ("a,b,count\n", "holds no rows; there is nobody to count"),
         ("a,b,count\n1,0,0\n", "nobody observed"),
@@ -115,7 +115,7 @@ def test_a_fault_of_the_file_system_is_one_line(run: Run, monkeypatch: pytest.Mo
     def fail(name: str) -> None:
         raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr("hiddenpop.cli.inputs.load", fail)
+    monkeypatch.setattr("hiddenpop.sources.load", fail)
     answer = run("describe", "korea")
     assert answer == (2, "", "hiddenpop: error: korea: Permission denied; check the name and the folder\n")
 
@@ -124,7 +124,7 @@ def test_interrupted_work_ends_quietly(run: Run, monkeypatch: pytest.MonkeyPatch
     def interrupt(name: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hiddenpop.cli.inputs.load", interrupt)
+    monkeypatch.setattr("hiddenpop.sources.load", interrupt)
     answer = run("describe", "korea")
     assert (answer.code, answer.out, answer.err) == (130, "", "")
 
@@ -166,6 +166,18 @@ COLUMNS = {
     "lists": ["--lists none-such", "--lists police,police", "--lists region", "--lists ,", "--lists count"],
     "count": ["--count none-such", "--count region", "--count police"],
     "strata": ["--strata none-such", "--strata police,police", "--strata count"],
+    "person": ["--person none-such", "--person police --lists police,shelter", "--person ''"],
+    "list": [
+        "--list none-such",
+        "--list region",
+        "--list region --person region",
+        "--list count --person police",
+    ],
+    "date": ["--date none-such", "--date region --person count --conflicts first", "--date police"],
+    "conflicts": ["--conflicts never", "--conflicts ''"],
+    "columns": ["--columns a", "--columns a,a,b,c", "--columns a,b,c,d,e", "--columns ,"],
+    "decimal": ["--decimal ;", "--decimal ''", "--decimal point"],
+    "yes": ["--yes none-such", "--yes ''"],
 }
 FIGURES = ["--plot x.bmp", "--plot x", "--plot no/such/x.png", "--plot folder.png", "--plot good.csv/x.png"]
 LEVELS = [
@@ -229,6 +241,10 @@ BAD: dict[tuple[str, str], list[str]] = {
     ("reproduce", "data"): ["empty --data missing"],
     ("reproduce", "workers"): [f"empty {words}" for words in WORKERS],
     **{("sensitivity", option): [f"good.csv {words}" for words in cases] for option, cases in COLUMNS.items()},
+    **{("init", option): [f"good.csv {words} --out new.toml" for words in cases] for option, cases in COLUMNS.items()},
+    ("init", "out"): [f"good.csv --out {place}" for place in (
+        "x.csv", "no/such/x.toml", "folder.toml", "empty.toml", "good.csv/x.toml",
+    )],
     ("sensitivity", "estimator"): ["uk_5 --estimator none", "uk_5 --estimator os:getcwd"],
     ("sensitivity", "settings"): ["uk_5 --set max_order=0", "uk_5 --set none=1", "uk_5 --set level"],
     ("sensitivity", "claim"): [
@@ -251,8 +267,10 @@ BAD: dict[tuple[str, str], list[str]] = {
         for name, size in (("like-kosovo", 0), ("like-kosovo", -5), ("like-kosovo", "1e6"), ("world", "NaN"))
     ] + [f"like-kosovo --out new --seed 1 --size {'9' * 30}", f"world --out new --seed 1 --size {'9' * 30}"],
     ("simulate", "workers"): [f"like-kosovo --out new --seed 1 {words}" for words in WORKERS],
+    ("warm", "workers"): WORKERS,
     **{(name, "table"): [f"{shlex.quote(table)}{rest}" for table in TABLES] for name, rest in (
         ("describe", ""), ("estimate", ""), ("compare", " chao loglinear"), ("sensitivity", ""),
+        ("init", " --out new.toml"),
     )},
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ PUBLIC_ROOMS = [
     "hiddenpop.synthetic",
     "hiddenpop.validation",
     "hiddenpop.bayes.diagnostics",
+    "hiddenpop.disclosure",
     "hiddenpop.plotting",
     "hiddenpop.errors",
     "hiddenpop.report",

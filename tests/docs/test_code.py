@@ -11,6 +11,10 @@ from hiddenpop.cli import main
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MINE = "police,shelter,clinic,count\n1,0,0,61\n0,1,0,84\n0,0,1,39\n1,1,0,18\n1,0,1,7\n0,1,1,14\n1,1,1,3\n"
+REGISTRATIONS = "client,source,sex,day\n" + "".join(
+    f"K{n % 40:05},{('police', 'shelter')[n % 2]},{'fm'[n // 3 % 2]},2025-03-{1 + n % 28:02}\n"
+    for n in range(90)
+)
 
 WITH_CODE = [path for path in WRITTEN if blocks(path, "pycon")]
 WITH_COMMANDS = [path for path in WRITTEN if any("hiddenpop " in block.text for block in blocks(path, "sh"))]
@@ -66,6 +70,7 @@ def commands(path: Path) -> list[list[str]]:
 
 def try_commands(path: Path) -> None:
     Path("mine.csv").write_text(MINE)
+    Path("registrations.csv").write_text(REGISTRATIONS)
     for block in blocks(path, "toml")[:1]:
         Path("analysis.toml").write_text(block.text)
     for arguments in commands(path):

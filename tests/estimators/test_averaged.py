@@ -11,7 +11,10 @@ from tests.contract.cases import SPARSE, quietly, table_of
 
 from hiddenpop import AveragedLogLinear, LogLinear, SelectedLogLinear, datasets
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators import averaged
 from hiddenpop.estimators.averaged import Mixture
+from hiddenpop.estimators.prepare import list_counts
+from hiddenpop.model import HierarchicalModel
 
 TABLES = ("kosovo", "australia", "korea", "artificial_3")
 
@@ -96,7 +99,8 @@ def test_models_without_an_admissible_answer_have_no_weight_and_are_told(admissi
     raw = np.exp(-(selection["aic"] - selection["aic"].min()) / 2)
     lost = raw[selection["weight"] == 0].sum() / raw.sum()
     assert estimate.details["inadmissible_weight"] == pytest.approx(lost, rel=1e-9)
-    assert (selection.loc[selection["status"] != "ok", "weight"] == 0).all()
+    entering = ["ok", "boundary"] if admissible == "finite" else ["ok"]
+    assert (selection.loc[~selection["status"].isin(entering), "weight"] == 0).all()
     warned = {d.name: d.value for d in estimate.diagnostics if d.name == "inadmissible_weight"}
     assert warned == ({"inadmissible_weight": pytest.approx(lost)} if lost > 0.05 else {})
 
@@ -126,11 +130,11 @@ def test_a_space_of_one_model_gives_its_lognormal_interval(name, level):
     assert estimate.interval.high == pytest.approx(
         table.n_observed + alone.n_hidden * math.exp(spread), rel=1e-6
     )
-    assert estimate.interval.method == "mixture over models"
+    assert estimate.interval.method == "mixture over models, on models to order 1"
 
 
 def test_the_two_modes_of_the_uk_table_are_shown_and_not_averaged_away():
-    estimate = AveragedLogLinear().fit(datasets.load("uk_5"))
+    estimate = AveragedLogLinear(criterion="bic").fit(datasets.load("uk_5"))
     modes = sorted(estimate.details["modes"], key=lambda mode: mode["n"])
     assert len(modes) == 2
     assert 11_000 < modes[0]["n"] < 13_000
@@ -139,12 +143,16 @@ def test_the_two_modes_of_the_uk_table_are_shown_and_not_averaged_away():
     assert estimate.interval.low < modes[0]["n"] < modes[1]["n"] < estimate.interval.high
     told = next(d for d in estimate.diagnostics if d.name == "several_modes")
     assert told.level == "warning"
-    assert all(f"{mode['n']:,.0f} ({mode['share']:.0%})" in told.message for mode in modes)
+    written = (f"{estimate.persons_in_words(mode['n'])} ({mode['share']:.0%})" for mode in modes)
+    assert all(text in told.message for text in written)
 
 
 def test_order_two_of_the_uk_table_has_the_same_two_modes():
     modes = sorted(
-        mode["n"] for mode in AveragedLogLinear(max_order=2).fit(datasets.load("uk_5")).details["modes"]
+        mode["n"]
+        for mode in AveragedLogLinear(criterion="bic", max_order=2)
+        .fit(datasets.load("uk_5"))
+        .details["modes"]
     )
     assert modes == pytest.approx([12_100, 23_700], rel=0.05)
 
@@ -220,13 +228,11 @@ def test_a_dark_figure_below_one_person_has_no_monstrous_upper_limit(counts):
     assert estimate.interval.high <= sum(counts) + 1000
 
 
-def test_a_sparse_table_is_averaged_over_what_is_finite():
+def test_a_sparse_table_is_averaged_over_what_is_finite_or_at_the_boundary():
     estimate = AveragedLogLinear().fit(table_of(SPARSE, "abc"))
+    selection = estimate.details["selection"]
     assert estimate.status == "ok"
-    assert (
-        estimate.details["selection"]["weight"].gt(0).sum()
-        == (estimate.details["selection"]["status"] == "ok").sum()
-    )
+    assert ((selection["weight"] > 0) == selection["status"].isin(["ok", "boundary"])).all()
 
 
 def test_seven_lists_are_refused_with_the_size_of_the_space():
@@ -288,3 +294,51 @@ def test_modes_of_very_many_models_fit_in_memory():
     tracemalloc.stop()
     assert sorted((round(np.log(n), 2), round(share, 2)) for n, share in modes) == [(5.0, 0.5), (8.0, 0.5)]
     assert peak < 200e6
+
+
+# --- models at the boundary -------------------------------------------------------------------------------------------
+
+BOUNDARY = np.array([0.0, 174, 109, 6, 77, 1, 1, 0])
+"""Drawn with 6,000 persons; with all pairs, which is true, the data push the dark figure to 0."""
+
+
+def test_a_model_at_the_boundary_alone_has_the_limits_of_its_likelihood():
+    data = list_counts(table_of(BOUNDARY, "abc"), estimator="averaged")
+    model = HierarchicalModel.parse("[12,13,23]", n_lists=3)
+    component = averaged._boundary_part(model.term_set, 1.0, data)
+    mixture = Mixture(np.zeros(1), np.zeros(1), np.ones(1), (component,))
+    for level in (0.5, 0.8, 0.95):
+        alone = LogLinear(model=model, level=level).fit(table_of(BOUNDARY, "abc"))
+        assert (alone.status, alone.interval.low) == ("boundary", 368)
+        assert mixture.quantile((1 + level) / 2) == pytest.approx(alone.interval.high - 368, rel=0.02)
+        assert mixture.quantile((1 - level) / 2) == 0.0
+
+
+def test_models_at_the_boundary_enter_with_their_weight_and_raise_the_upper_limit():
+    # Strongly dependent pairs: only all of them together fit, and that model is at the boundary.
+    table = table_of(np.array([0.0, 60, 50, 60, 40, 50, 40, 0]), "abc")
+    estimate = AveragedLogLinear().fit(table)
+    selection = estimate.details["selection"].set_index("model")
+    assert selection.loc["[12,13,23]", "status"] == "boundary"
+    share = selection.loc["[12,13,23]", "weight"]
+    assert share > 0.5
+    assert estimate.details["boundary_weight"] == pytest.approx(share)
+    assert estimate.details["inadmissible_weight"] == pytest.approx(0.0, abs=1e-12)
+    assert "boundary_weight" in {remark.name for remark in estimate.diagnostics}
+    assert estimate.interval.low == estimate.n_observed
+    assert (estimate.n_hat, estimate.status) == (estimate.n_observed, "boundary")
+    # Its tail is that of its own interval, as far as it has the weight.
+    alone = LogLinear(model="[12,13,23]", level=1 - 0.05 / share).fit(table).interval
+    assert estimate.interval.high == pytest.approx(alone.high, rel=0.02)
+
+
+def test_the_existence_test_leaves_models_at_the_boundary_out_and_says_so():
+    estimate = AveragedLogLinear(admissible="exists").fit(table_of(BOUNDARY, "abc"))
+    assert estimate.details["boundary_weight"] == 0.0
+    assert estimate.details["inadmissible_weight"] > 0.03
+
+
+def test_the_median_of_a_resample_is_that_of_the_whole_answer():
+    table = table_of(np.array([0.0, 60, 50, 6, 40, 5, 4, 0]), "abc")
+    data = list_counts(table, estimator="averaged")
+    assert AveragedLogLinear().median(data) == pytest.approx(AveragedLogLinear().fit(table).n_hat)

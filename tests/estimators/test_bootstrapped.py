@@ -25,7 +25,7 @@ from hiddenpop import (
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.resampling import bagged, draw_multinomial
+from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_semiparametric
 from hiddenpop.result import Estimate
 
 EXISTS = {"admissible": "exists", "search": "exhaustive"}
@@ -49,8 +49,8 @@ def test_by_default_the_best_model_of_the_whole_space_is_chosen_in_a_thousand_re
     assert default.base == SelectedLogLinear(search="exact")
     assert (default.n_boot, default.scheme, default.interval, default.level) == (
         1000,
-        "multinomial",
-        "bca",
+        "semiparametric",
+        "percentile",
         0.95,
     )
 
@@ -70,9 +70,9 @@ def test_by_default_the_best_model_of_the_whole_space_is_chosen_in_a_thousand_re
         ({"level": 1.5}, r"level=1\.5 must lie between 0 and 1"),
         (
             {"scheme": "jackknife"},
-            "scheme='jackknife' is not one of 'multinomial', 'parametric', 'semiparametric'",
+            "scheme='jackknife' is not one of 'semiparametric', 'multinomial', 'parametric'",
         ),
-        ({"interval": "wald"}, "interval='wald' is not one of 'bca', 'percentile', 'basic'"),
+        ({"interval": "wald"}, "interval='wald' is not one of 'percentile', 'bca', 'basic'"),
         ({"base": "selected"}, r"base='selected' is no estimator; give one, such as LogLinear\(\)"),
         ({"base": LogLinear}, r"base=<class .*LogLinear'> is no estimator"),
         ({"base": None}, "base=None is no estimator"),
@@ -90,7 +90,9 @@ def test_bad_settings_are_refused_with_the_reason(settings, why):
 def test_a_restricted_choice_that_counts_by_rank_is_refused_or_kept():
     # To ignore `n_top` in silence would answer another question than the one asked.
     try:
-        restricted = Bootstrapped(base=SelectedLogLinear(count="rank"), n_boot=200, n_top=1)
+        restricted = Bootstrapped(
+            base=SelectedLogLinear(count="rank", search="exhaustive"), n_boot=200, n_top=1
+        )
     except SettingError:
         return
     assert len(restricted.fit(load("kosovo"), rng=1).details["models"]) == 1
@@ -101,7 +103,8 @@ def test_a_bootstrap_within_json_is_built_again():
         base=SelectedLogLinear(criterion="aic", **EXISTS),
         n_boot=300,
         n_top=3,
-        scheme="semiparametric",
+        scheme="multinomial",
+        interval="bca",
         level=0.9,
     )
     spec = spec_of(estimator)
@@ -113,9 +116,9 @@ def test_a_bootstrap_within_json_is_built_again():
 
 
 def test_an_estimate_read_back_holds_the_inner_estimator():
-    estimate = bootstrap(load("korea"), LogLinear(model="[12,23]"))
+    estimate = bootstrap(table_of([0, 30, 20, 2]), LogLinear())
     back = Estimate.from_dict(json.loads(json.dumps(estimate.to_dict(), allow_nan=False)))
-    assert back.estimator.build() == Bootstrapped(base=LogLinear(model="[12,23]"), n_boot=200)
+    assert back.estimator.build() == Bootstrapped(base=LogLinear(), n_boot=200)
     assert back.interval == estimate.interval
     assert back.n_failed == estimate.n_failed > 0
 
@@ -133,15 +136,21 @@ def test_the_estimate_is_that_of_the_base_and_its_own_interval_is_kept_beside():
     assert found.details["model"] == alone.details["model"]
 
 
+@pytest.mark.parametrize("scheme", ["multinomial", "semiparametric"])
 @pytest.mark.parametrize("interval", ["bca", "percentile", "basic"])
 @pytest.mark.parametrize(
     ("table", "base"), [("kosovo", SelectedLogLinear()), ("korea", LogLinear(model="[12,23]"))]
 )
-def test_the_limits_are_those_of_the_draws_and_a_jackknife_by_hand(table, base, interval):
+def test_the_limits_are_those_of_the_draws_and_a_jackknife_by_hand(table, base, interval, scheme):
     table = load(table)
-    found = bootstrap(table, base, interval=interval, level=0.9)
+    found = bootstrap(table, base, interval=interval, scheme=scheme, level=0.9)
     without_one = table.counts - np.eye(len(table.counts), dtype=np.int64)
     jackknife = [base.fit(dataclasses.replace(table, counts=counts)).n_hat for counts in without_one]
+    persons = table.counts.tolist()
+    if (
+        scheme == "semiparametric"
+    ):  # the hidden are drawn too, and without one of them the estimate is the same
+        jackknife, persons = [*jackknife, found.n_hat], [*persons, found.n_hidden]
     wanted = bootstrap_limits(
         found.draws,
         found.n_hat,
@@ -149,7 +158,7 @@ def test_the_limits_are_those_of_the_draws_and_a_jackknife_by_hand(table, base, 
         level=0.9,
         method=interval,
         jackknife=jackknife,
-        jackknife_weights=table.counts,
+        jackknife_weights=persons,
     )
     assert (found.interval.low, found.interval.high) == pytest.approx((wanted.low, wanted.high), rel=1e-6)
     assert found.interval.level == 0.9
@@ -186,9 +195,12 @@ def test_uk_of_five_lists_has_two_lumps():
 def test_the_bagged_estimate_is_that_of_the_resamples_and_only_where_its_error_is_known():
     table = load("kosovo")
     found = bootstrap(table, rng=3)
+    counts = draw_semiparametric(table.counts, found.n_hat, 200, np.random.default_rng(3).spawn(2)[1])
+    assert found.details["bagged"] == bagged(found.draws, counts, table.counts, n_hat=found.n_hat)
+    published = bootstrap(table, scheme="multinomial", rng=3)
     counts = draw_multinomial(table.counts, 200, np.random.default_rng(3).spawn(2)[1])
-    assert found.details["bagged"] == bagged(found.draws, counts, table.counts)
-    assert bootstrap(table, scheme="semiparametric").details["bagged"] is None
+    assert published.details["bagged"] == bagged(published.draws, counts, table.counts, n_hat=found.n_hat)
+    assert bootstrap(table, scheme="parametric").details["bagged"] is None
 
 
 def test_a_steady_choice_brings_no_warning():
@@ -239,6 +251,41 @@ def test_a_fixed_number_observed_spreads_less_than_a_random_one():
     assert spread_of("parametric")[1] == pytest.approx(905, rel=0.12)
 
 
+def test_the_number_observed_adds_its_variance_where_lists_overlap_well():
+    # The variance of n / p is N (1 - p) / p, which a scheme that keeps n fixed lacks: here it is the larger part.
+    table = table_of([0, 50, 50, 50, 50, 50, 50, 50])
+    free, fixed = (
+        bootstrap(table, LogLinear(), scheme=scheme, n_boot=4000)
+        for scheme in ("semiparametric", "multinomial")
+    )
+    lacking = free.n_hat * free.n_hidden / free.n_observed
+    # Each variance of 4,000 draws has a relative standard error of 2.2 %.
+    error = 4 * 0.022 * math.hypot(free.draws.var(), fixed.draws.var())
+    assert free.draws.var() - fixed.draws.var() == pytest.approx(lacking, abs=error)
+    assert lacking > fixed.draws.var() + error
+
+
+def test_the_method_names_the_limits_the_scheme_and_the_choice():
+    assert bootstrap(load("korea")).interval.method == "percentile semiparametric bootstrap, selection redone"
+    published = bootstrap(load("korea"), LogLinear(), scheme="multinomial", interval="bca")
+    assert published.interval.method == "bca multinomial bootstrap, model taken as known"
+
+
+def test_the_estimate_is_made_at_the_level_of_the_bootstrap():
+    wide = bootstrap(load("korea"), LogLinear(model="[12,23]"), level=0.8)
+    assert wide.details["base_interval"] == LogLinear(model="[12,23]", level=0.8).fit(load("korea")).interval
+    silent = bootstrap(table_of([0, 30, 0, 10]), LogLinear(), level=0.8)
+    assert (silent.status, silent.interval.level) == ("boundary", 0.8)
+
+
+def test_upper_bounds_are_not_drawn_from():
+    frame = load("korea").to_frame().assign(censored=False)
+    frame.loc[0, "censored"] = True
+    table = CaptureTable.from_counts(frame, lists=load("korea").lists, count="count", censored="censored")
+    with pytest.raises(CapabilityError, match="only an upper bound is known, from which nobody can be drawn"):
+        bootstrap(table, Seen())
+
+
 def test_a_parametric_scheme_needs_fitted_counts():
     with pytest.raises(
         CapabilityError, match='scheme="parametric" needs fitted counts, which sample_coverage has not'
@@ -272,8 +319,8 @@ def test_a_table_with_strata_is_added_up(scheme):
     whole = load("korea")
     split = split_into_strata(whole, np.random.default_rng(2))
     with pytest.warns(CollapsedStrataWarning, match="added up region"):
-        found = bootstrap(split, LogLinear(), scheme=scheme)
-    reference = bootstrap(whole, LogLinear(), scheme=scheme)
+        found = bootstrap(split, LogLinear(), scheme=scheme, interval="bca")
+    reference = bootstrap(whole, LogLinear(), scheme=scheme, interval="bca")
     assert found.n_hat == reference.n_hat
     assert found.details["acceleration"] == pytest.approx(reference.details["acceleration"], rel=1e-9)
     assert found.interval.high == pytest.approx(reference.interval.high, rel=0.15)
@@ -299,9 +346,10 @@ def test_unbounded_resamples_are_counted_and_carry_the_upper_limit_to_infinity()
 
 
 def test_korea_with_its_best_model_has_resamples_of_either_kind():
-    unknown = bootstrap(load("korea"), SelectedLogLinear(**EXISTS), n_top=1, n_boot=1000)
+    published = {"scheme": "multinomial", "interval": "bca"}
+    unknown = bootstrap(load("korea"), SelectedLogLinear(**EXISTS), n_top=1, n_boot=1000, **published)
     assert 0 < np.isnan(unknown.draws).sum() == unknown.n_failed
-    finite = bootstrap(load("korea"), LogLinear(model="[12,23]"), n_boot=1000)
+    finite = bootstrap(load("korea"), LogLinear(model="[12,23]"), n_boot=1000, **published)
     assert 0 < np.isposinf(finite.draws).sum() == finite.n_failed < unknown.n_failed
     # A draw that is unknown can only widen: it stands at n below and at infinity above.
     assert unknown.interval.low <= finite.interval.low
@@ -345,6 +393,58 @@ def test_a_boundary_estimate_does_not_get_an_interval_of_no_width_in_silence():
     assert alone.status == found.status == "boundary"
     assert alone.interval.high > 40
     assert found.interval.high >= alone.interval.high
+
+
+def nearly_everybody(alone):
+    """Two lists; so many are on the second only, on which the dark figure rests."""
+    return table_of([0, 40, alone, 20])
+
+
+@pytest.mark.parametrize("alone", [1, 2, 3])
+def test_where_resamples_have_nobody_hidden_the_upper_limit_of_the_base_is_used_and_named(alone):
+    table = nearly_everybody(alone)
+    base, found = LogLinear().fit(table), bootstrap(table, LogLinear(), n_boot=1000)
+    share = math.exp(-alone)  # of the resamples in which nobody is on the second list only
+    at_boundary = found.details["n_boundary"]
+    assert at_boundary == pytest.approx(1000 * share, abs=4 * math.sqrt(1000 * share))
+    plain = bootstrap_limits(found.draws, found.n_hat, found.n_observed, level=0.95, method="percentile")
+    assert plain.high < base.interval.high == found.interval.high
+    assert found.interval.low == plain.low
+    assert found.interval.method == (
+        "percentile semiparametric bootstrap, model taken as known; upper limit of the base "
+        f"({base.interval.method})"
+    )
+    (told,) = (d for d in found.diagnostics if d.name == "silent_resamples")
+    assert told.value == at_boundary / 1000
+    assert told.message.startswith(
+        f"of 1000 resamples {at_boundary} have nobody hidden and 0 no finite number"
+    )
+
+
+def test_few_resamples_with_nobody_hidden_change_nothing():
+    found = bootstrap(nearly_everybody(6), LogLinear(), n_boot=1000)  # a share of 0.25 %
+    assert "silent_resamples" not in {d.name for d in found.diagnostics}
+    assert "upper limit" not in found.interval.method
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca", "basic"])
+@pytest.mark.parametrize("scheme", ["semiparametric", "multinomial", "parametric"])
+def test_no_upper_limit_falls_when_one_person_more_is_found_on_one_list_only(scheme, interval):
+    limits = [
+        bootstrap(nearly_everybody(alone), LogLinear(), scheme=scheme, interval=interval).interval.high
+        for alone in range(4)
+    ]
+    assert limits == sorted(limits)
+
+
+def test_a_sparse_table_that_is_not_quite_at_the_boundary_has_room_above():
+    # Drawn with N = 6,000. With all pairs dependent, the dark figure is proportional to the persons on all three lists.
+    base = LogLinear(model="all-pairs")
+    for rare in (0, 1):
+        table = table_of([0, 174, 109, 6, 77, 1, 1, rare])
+        alone, found = base.fit(table), bootstrap(table, base)
+        assert found.interval.high >= alone.interval.high
+        assert found.interval.high > 10 * found.n_observed
 
 
 def test_an_unfinished_search_is_told():
@@ -457,10 +557,13 @@ def test_the_bootstrap_of_a_pair_of_lists_is_that_of_the_pair():
 
 
 def test_a_base_of_its_own_make_is_enough():
-    found = bootstrap(load("korea"), Seen())
+    found = bootstrap(load("korea"), Seen(), scheme="multinomial")
     assert found.n_hat == 246.0
     assert found.draws.tolist() == [246.0] * 200
     assert (found.interval.low, found.interval.high) == (246.0, 246.0)
+    # Of 246 persons who are seen one in two, 123 are, with a standard deviation of 7.8: twice that is 15.7.
+    varied = bootstrap(load("korea"), Seen(), n_boot=2000)
+    assert varied.draws.std() == pytest.approx(math.sqrt(246), rel=0.07)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -479,7 +582,7 @@ class Seen:
 def test_an_estimate_outside_its_interval_is_told():
     # Lists of one size at their largest estimate: every unequal resample gives a smaller one.
     table = table_of((0, 0, 0, 5, 0, 5, 5, 0))
-    found = quietly(Bootstrapped(n_boot=200, interval="percentile").fit, table, rng=1)
+    found = quietly(Bootstrapped(n_boot=200, scheme="multinomial").fit, table, rng=1)
     assert found.interval.high < found.n_hat
     told = [d for d in found.diagnostics if d.name == "estimate_outside_interval"]
     assert [d.level for d in told] == ["warning"]
@@ -488,7 +591,7 @@ def test_an_estimate_outside_its_interval_is_told():
 
 def test_a_draw_that_differs_by_rounding_is_the_estimate():
     table = table_of((0, 0, 0, 5, 0, 5, 5, 0))
-    found = quietly(Bootstrapped(n_boot=200).fit, table, rng=1)
+    found = quietly(Bootstrapped(n_boot=200, scheme="multinomial", interval="bca").fit, table, rng=1)
     near = np.abs(found.draws / found.n_hat - 1.0) < 1e-9
     assert near.any()
     assert (found.draws[near] == found.n_hat).all()

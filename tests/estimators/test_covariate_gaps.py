@@ -281,6 +281,8 @@ def test_bootstrap_and_delta_method_agree_in_a_large_table(formula):
     width = quick.interval.high - quick.interval.low
     assert slow.interval.high - slow.interval.low == pytest.approx(width, rel=0.15)
     np.testing.assert_allclose(slow.stratum_draws.sum(axis=1), slow.draws)
+    widths = [(e.by_stratum["high"] - e.by_stratum["low"]).to_numpy() for e in (slow, quick)]
+    np.testing.assert_allclose(widths[0], widths[1], rtol=0.2)
     for _, row in slow.by_stratum.iterrows():
         assert row["low"] < row["n_hat"] < row["high"]
 
@@ -387,13 +389,16 @@ def test_leaving_a_passive_covariate_out_changes_nothing(formula, role, seed):
 @pytest.mark.slow
 def test_the_truth_of_a_list_that_starts_later_is_found():
     world, n_tables, n_boots = scenario("gap-years-four"), 600, 200
-    sizes, covered, wrong, confident = [], 0, [], 0
+    sizes, covered, wrong, confident, years = [], 0, [], 0, []
+    persons = world.truth_by_stratum()["n"].to_numpy()
     for seed in range(n_tables):
         table = world.draw(rng=seed)
         sizes.append(fit(table, SEPARATE).n_hat)
         if seed < n_boots:
-            limits = fit(table, SEPARATE, rng=seed, interval="bootstrap", n_boot=200).interval
+            estimate = fit(table, SEPARATE, rng=seed, interval="bootstrap", n_boot=200)
+            limits, parts = estimate.interval, estimate.by_stratum
             covered += limits.low <= world.truth <= limits.high
+            years.append(((parts["low"] <= persons) & (persons <= parts["high"])).to_numpy())
             plain = CaptureTable.from_counts(
                 table.to_frame(), lists=list(table.lists), strata=["year"], public=True
             )
@@ -403,6 +408,8 @@ def test_the_truth_of_a_list_that_starts_later_is_found():
     error = np.std(sizes, ddof=1) / math.sqrt(n_tables)
     assert abs(np.mean(sizes) - world.truth) < 2 * error
     assert abs(covered - 0.95 * n_boots) <= 3 * math.sqrt(0.95 * 0.05 * n_boots)
+    assert 0.92 <= np.mean(years) <= 0.98
+    assert np.mean(years, axis=0).min() >= 0.9
     print(f"N {np.mean(sizes):.0f} of {world.truth}, error {error:.0f}, {covered} of {n_boots} covered")  # noqa: T201
     print(f"gaps read as zeros: N {np.mean(wrong):.0f}, {confident} of {n_boots} covered")  # noqa: T201
     assert abs(np.mean(wrong) - world.truth) > 10 * error

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.special import xlogy
+from scipy.stats import norm
 from tests.support.tables import table_of
 
 import hiddenpop as hp
@@ -202,7 +203,7 @@ def test_a_model_that_another_program_gives_a_billion_is_unbounded():
 
 def test_sizes_by_ethnicity_of_another_program():
     births = hp.datasets.load("spina_bifida")
-    estimate = fit(births, "S1 + S2*S3 + eth", rng=3, interval="bootstrap")
+    estimate = fit(births, "S1 + S2*S3 + eth", rng=3, interval="bootstrap", limits_of="expected")
     assert estimate.n_hat == pytest.approx(724.124528301888, rel=1e-9)
     frame = estimate.by_stratum.set_index("eth")
     assert frame["n_hat"].round().to_dict() == {"afro-american": 42, "caucasian": 680, "other": 2}
@@ -221,7 +222,13 @@ def simdat():
     return fit(captures, "R1*X1 + R2*R4 + R1*R4 + R3", rng=8, interval="bootstrap", n_boot=4000)
 
 
-def test_the_bootstrap_agrees_with_that_of_another_program(simdat):
+@pytest.mark.parametrize("limits_of", ["persons", "expected"])
+def test_the_bootstrap_agrees_with_that_of_another_program(simdat, limits_of):
+    # Few are seen, so that the persons of a stratum and the number expected there have about the same limits.
+    if limits_of == "expected":
+        captures = hp.datasets.load("simdat").collapse("X2", "X3", "X4", "Y")
+        settings = {"interval": "bootstrap", "n_boot": 4000, "limits_of": limits_of}
+        simdat = fit(captures, simdat.estimator.settings["model"], rng=8, **settings)
     # 7071 to 15716, and 4998 to 11272 and 2034 to 4506 by X1, of 1,000 replicates.
     limits = [
         (simdat.interval.low, simdat.interval.high),
@@ -263,10 +270,72 @@ def test_the_spread_of_the_draws_is_that_of_theory():
     assert bootstrap.draws.mean() == pytest.approx(delta.n_hat, abs=4 * error / math.sqrt(4000) + 20)
 
 
-def test_a_replicate_counts_those_it_saw_in_a_stratum_and_not_those_of_the_data():
-    # In a stratum the number seen varies, which adds about as much again as Poisson counts have.
+def error_of_persons(row, level=0.95):
+    """Standard error behind log-normal limits of the persons in a stratum."""
+    n0 = row.n_hat - row.n_observed
+    z = float(norm.isf((1 - level) / 2))
+    return n0 * math.sqrt(math.expm1((math.log((row.high - row.n_observed) / n0) / z) ** 2))
+
+
+ALONE = "(a + b + c)*s"
+TOGETHER = "a*s + b + c"
+
+
+@pytest.mark.parametrize("model", [ALONE, TOGETHER])
+@pytest.mark.parametrize("seen", [0.9, 0.5])
+def test_the_spread_of_a_stratum_is_that_of_its_persons(model, seen):
+    """Draws against the delta method, where most are seen and where half are."""
+    odds = 1.0 - (1.0 - seen) ** (1 / 3)
+    rows = [
+        (h & 1, h >> 1 & 1, h >> 2, s, round(3000 * s * odds ** h.bit_count() * (1 - odds) ** (3 - h.bit_count())))
+        for h in range(1, 8)
+        for s in (1, 2, 3)
+    ]  # fmt: skip
+    captures = table(rows, strata=("s",))
+    delta = fit(captures, model).by_stratum
+    persons = fit(captures, model, rng=5, interval="bootstrap", n_boot=1000)
+    expected = fit(captures, model, rng=5, interval="bootstrap", n_boot=1000, limits_of="expected")
+    errors = np.array([error_of_persons(row) for row in delta.itertuples()])
+    np.testing.assert_allclose(persons.stratum_draws.std(axis=0), errors, rtol=0.09)
+    # A stratum that is drawn again adds the variance of its size, of a population whose size stays.
+    again = np.sqrt(errors**2 + delta["n_hat"] * (1.0 - delta["n_hat"] / delta["n_hat"].sum()))
+    np.testing.assert_allclose(expected.stratum_draws.std(axis=0), again, rtol=0.09)
+    assert persons.draws.std() == pytest.approx(expected.draws.std(), rel=0.12)
+
+
+def test_a_stratum_has_the_limits_that_it_has_alone():
+    """Two routes: nothing is shared between strata, so that each is a table of its own."""
+    rows = [(*map(int, f"{h:03b}"), s, 40 * s + 9 * h) for h in range(1, 8) for s in (1, 4)]
+    captures = table(rows, strata=("s",))
+    settings = {"interval": "bootstrap", "n_boot": 2000}
+    whole = fit(captures, ALONE, rng=1, **settings)
+    for i, (levels, part) in enumerate(captures.split("s")):
+        alone = fit(part, "a + b + c", rng=2, **settings)
+        assert whole.by_stratum["s"][i] == levels["s"]
+        assert whole.by_stratum["n_hat"][i] == pytest.approx(alone.n_hat, rel=1e-9)
+        assert whole.stratum_draws[:, i].std() == pytest.approx(alone.draws.std(), rel=0.08)
+        for name in ("low", "high"):
+            limit = getattr(alone.interval, name)
+            assert whole.by_stratum[name][i] == pytest.approx(limit, abs=0.2 * alone.draws.std())
+
+
+def test_no_draw_of_persons_is_below_the_number_observed():
+    captures = table([(1, 0, "x", 9), (0, 1, "x", 9), (1, 1, "x", 90), (1, 1, "y", 40)], "ab", ("s",))
+    persons = fit(captures, "a + b + s", rng=1, interval="bootstrap", n_boot=400)
+    assert (persons.stratum_draws >= persons.by_stratum["n_observed"].to_numpy()).all()
+    assert (persons.stratum_draws == np.round(persons.stratum_draws)).all()
+    expected = fit(captures, "a + b + s", rng=1, interval="bootstrap", n_boot=400, limits_of="expected")
+    assert (expected.stratum_draws < expected.by_stratum["n_observed"].to_numpy()).any()
+    assert (expected.by_stratum["low"] >= expected.by_stratum["n_observed"]).all()
+    assert [d.name for d in expected.diagnostics].count("limits_of_expected_sizes") == 1
+    assert "limits_of_expected_sizes" not in [d.name for d in persons.diagnostics]
+
+
+def test_in_a_replicate_of_expected_sizes_the_number_seen_in_a_stratum_varies():
+    # It adds about as much again as Poisson counts have.
     captures = table([(1, 0, "x", 900), (0, 1, "x", 900), (1, 1, "x", 900), (1, 1, "y", 400)], "ab", ("s",))
-    estimate = fit(captures, "a + b + s", rng=1, interval="bootstrap", n_boot=2000)
+    settings = {"rng": 1, "interval": "bootstrap", "n_boot": 2000}
+    estimate = fit(captures, "a + b + s", limits_of="expected", **settings)
     y = estimate.stratum_draws[:, 1]
     assert y.mean() == pytest.approx(estimate.by_stratum["n_hat"][1], rel=0.02)
     assert y.std() == pytest.approx(math.sqrt(estimate.by_stratum["n_hat"][1]), rel=0.15)
@@ -432,6 +501,31 @@ def test_a_stratum_at_the_boundary_leaves_the_total_its_number():
     assert {"face", "boundary_strata"} <= {d.name for d in estimate.diagnostics}
 
 
+@pytest.mark.parametrize("counts", [(30, 0, 12), (3, 0, 40), (200, 0, 3), (0, 0, 20)])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_the_limits_of_a_stratum_at_the_boundary_are_those_of_its_lists_alone(counts, level):
+    rows = [(1, 0, "x", 30), (0, 1, "x", 20), (1, 1, "x", 10)]
+    rows += [(a, b, "y", n) for (a, b), n in zip([(1, 0), (0, 1), (1, 1)], counts, strict=True) if n]
+    captures = table(rows, "ab", ("s",))
+    estimate = fit(captures, "a*s + b*s", interval="lognormal", level=level, n_boot=20000)
+    alone = LogLinear(level=level).fit(table_of((0, *counts)))
+    assert alone.status == "boundary"
+    silent = estimate.by_stratum.iloc[1]
+    assert silent["high"] - sum(counts) == pytest.approx(alone.interval.high - sum(counts), rel=0.03)
+    assert silent["low"] == sum(counts)
+    assert estimate.interval.high >= estimate.n_hat + alone.interval.high - sum(counts)
+
+
+def test_draws_of_a_stratum_at_the_boundary_reach_as_far_as_its_limit():
+    rows = [(1, 0, "x", 30), (0, 1, "x", 20), (1, 1, "x", 10), (1, 0, "y", 30), (1, 1, "y", 12)]
+    captures = table(rows, "ab", ("s",))
+    drawn = fit(captures, "a*s + b*s", rng=1, interval="bootstrap", n_boot=1000)
+    alone = LogLinear().fit(table_of((0, 30, 0, 12)))
+    assert drawn.by_stratum["high"][1] == pytest.approx(alone.interval.high, abs=3.0)
+    assert np.mean(drawn.stratum_draws[:, 1] == 42.0) == pytest.approx(0.5, abs=0.1)
+    assert (drawn.stratum_draws.sum(axis=1) == drawn.draws).all()
+
+
 def test_a_model_that_the_data_do_not_determine_has_no_number():
     births = hp.datasets.load("spina_bifida")
     estimate = fit(births, "S1*S2*S3*eth", rng=1, interval="bootstrap")
@@ -517,8 +611,9 @@ def test_settings_are_hashable_and_survive_json_and_pickling():
     )
     spec = spec_of(setting)
     through_json = json.loads(json.dumps(dict(spec.settings), allow_nan=False))
-    assert build(PATH, through_json) == setting
-    assert hash(build(PATH, through_json)) == hash(setting)
+    assert build(spec.name, through_json) == setting
+    assert build(PATH, through_json, trust=True) == setting
+    assert hash(build(spec.name, through_json)) == hash(setting)
     assert pickle.loads(pickle.dumps(setting)) == setting
     assert dataclasses.replace(setting, level=0.8).level == 0.8
     assert setting.model == "a*b + c"
@@ -532,6 +627,8 @@ def test_settings_are_hashable_and_survive_json_and_pickling():
         ({"interval": "profile"}, SettingError, "interval='profile' is not one of 'bootstrap', 'lognormal'"),
         ({"combinations": "all"}, SettingError, "combinations='all' is not one of"),
         ({"n_boot": 20}, SettingError, "n_boot"),
+        ({"limits_of": "people"}, SettingError, "limits_of='people' is not one of 'persons', 'expected'"),
+        ({"limits_of": "expected", "interval": "lognormal"}, SettingError, 'take interval="bootstrap"'),
         ({"level": 95}, SettingError, "level=95 must lie between 0 and 1"),
         ({"structural_zeros": ("a",)}, SettingError, "two or more different lists or levels.*a.*age=0-11"),
         ({"coding": {"year": "cubic"}}, SettingError, "coding of year is 'cubic'"),

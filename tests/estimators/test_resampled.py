@@ -13,8 +13,8 @@ from tests.support.tables import table_of
 import hiddenpop as hp
 from hiddenpop import AveragedLogLinear, LogLinear, SelectedLogLinear
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
-from hiddenpop.estimators.resampled import RefitBlock, refit
-from hiddenpop.kernels.resampling import draw_multinomial
+from hiddenpop.estimators.resampled import RefitBlock, join_resamples, refit
+from hiddenpop.kernels.resampling import draw_multinomial, draw_semiparametric
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ def both_routes(table, base, size, seed=1):
 
 def assert_same(table, base, size, seed=1):
     quick, slow = both_routes(table, base, size, seed)
+    assert quick.n_boundary == slow.n_boundary
     assert quick.n_hat == pytest.approx(slow.n_hat, rel=1e-6, nan_ok=True)
     assert len(quick.models) == len(slow.models) == size
     return quick, slow
@@ -145,7 +146,12 @@ def test_a_table_with_a_list_that_caught_nobody():
 
 
 @pytest.mark.parametrize(
-    "base", [SelectedLogLinear(count="rank"), SelectedLogLinear(search="downhill"), AveragedLogLinear()]
+    "base",
+    [
+        SelectedLogLinear(count="rank", search="exhaustive"),
+        SelectedLogLinear(search="downhill"),
+        AveragedLogLinear(),
+    ],
 )
 def test_an_estimator_without_a_compiled_route_is_fitted_one_by_one(base):
     table = hp.datasets.load("korea")
@@ -273,3 +279,25 @@ def test_counts_that_are_not_whole_are_fitted_or_have_no_number():
     whole = [refit(RefitBlock(hp.LogLinear(), table, table.counts[None] + k)).n_hat[0] for k in (0, 1)]
     assert min(whole) < fitted < max(whole)
     assert np.isnan(refit(RefitBlock(hp.ChaoLowerBound(), table, halves)).n_hat[0])
+
+
+@pytest.mark.parametrize("base", [LogLinear(), AveragedLogLinear(), hp.Chapman()])
+def test_resamples_with_nobody_hidden_are_counted(base):
+    table = table_of([0, 40, 1, 20])
+    counts = np.array([[40, 0, 21], [40, 1, 20], [40, 0, 20], [40, 2, 19]])
+    found = refit(RefitBlock(base, table, counts))
+    assert found.n_boundary == 2
+    assert (found.n_hat == counts.sum(axis=1)).tolist() == [True, False, True, False]
+
+
+def test_blocks_joined_are_one_block():
+    table = table_of([0, 40, 1, 20])
+    counts = draw_semiparametric(table.counts, 63.0, 40, np.random.default_rng(3))
+    whole = refit(RefitBlock(LogLinear(), table, counts))
+    joined = join_resamples(
+        [refit(RefitBlock(LogLinear(), table, counts[cut])) for cut in (slice(25), slice(25, 40))]
+    )
+    assert joined.n_hat.tobytes() == whole.n_hat.tobytes()
+    assert (joined.models, joined.n_boundary) == (whole.models, whole.n_boundary)
+    assert 0 < joined.n_boundary < 40
+    assert join_resamples([]).n_hat.shape == (0,)

@@ -12,7 +12,7 @@ from tests.support.plain import dense_counts, design, statsmodels_fit
 
 from hiddenpop import HierarchicalModel, LogLinear, SelectedLogLinear, datasets
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.estimators.search import Rule, default_order, evaluate, exhaustive
+from hiddenpop.estimators.search import Rule, default_order, evaluate, exhaustive, judge
 from hiddenpop.model import enumerate_models
 
 FOUR_LISTS = ("kosovo", "australia", "uk_4")
@@ -52,7 +52,7 @@ def test_exhaustive_search_is_brute_force(name, criterion):
     table = datasets.load(name)
     fits = all_fits(name)
     best = min((one for one in fits if one.ok), key=lambda one: one.details["criteria"][criterion])
-    found = SelectedLogLinear(criterion=criterion).fit(table)
+    found = SelectedLogLinear(criterion=criterion, search="exhaustive").fit(table)
     assert found.details["model"] == best.details["model"]
     assert found.n_hat == pytest.approx(best.n_hat, rel=1e-10)
     rows = found.details["selection"].set_index("model")
@@ -66,7 +66,11 @@ def test_exhaustive_search_is_brute_force(name, criterion):
 
 @pytest.mark.parametrize("max_order", [1, 2, 3, 4, 9])
 def test_the_order_limits_the_terms(max_order):
-    selection = SelectedLogLinear(max_order=max_order).fit(datasets.load("kosovo")).details["selection"]
+    selection = (
+        SelectedLogLinear(max_order=max_order, search="exhaustive")
+        .fit(datasets.load("kosovo"))
+        .details["selection"]
+    )
     assert len(selection) == len(every_model(4, min(max_order, 3)))
     assert selection["order"].max() == min(max_order, 3)
 
@@ -83,7 +87,11 @@ def test_the_default_order(n_lists, given, expected):
 @pytest.mark.parametrize("count", ["all", "rank"])
 def test_criteria_count_all_parameters_or_the_rank(criterion, count):
     table = datasets.load("australia")
-    rows = SelectedLogLinear(criterion=criterion, count=count).fit(table).details["selection"]
+    rows = (
+        SelectedLogLinear(criterion=criterion, count=count, search="exhaustive")
+        .fit(table)
+        .details["selection"]
+    )
     p = rows["n_parameters" if count == "all" else "rank"].to_numpy(dtype=float)
     n = table.n_observed
     counts = dense_counts(table)[1:]
@@ -283,8 +291,8 @@ def test_more_than_six_lists_are_judged_one_by_one_with_the_same_result():
 def test_models_of_equal_criterion_come_smaller_first():
     data = quietly(list_counts, table_of(SPARSE, "abc"), estimator="test")
     rule = Rule("bic", "rank")
-    tried, n_models = exhaustive(data, rule, None)
-    ranked = tried.ranked(data, rule)
+    fits, n_models = exhaustive(data, rule, None)
+    ranked = judge(data, fits).ranked(data, rule)
     values = ranked.criteria(data, "rank")["bic"]
     ties = np.flatnonzero(np.diff(values) == 0)
     assert n_models == len(ranked) == 8

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.contract.cases import quietly, table_of
 
-from hiddenpop import LogLinear, SelectedLogLinear, datasets
+from hiddenpop import AveragedLogLinear, LogLinear, SelectedLogLinear, datasets
 from hiddenpop.errors import CapabilityError, SettingError
 
 COLUMNS = [
@@ -27,7 +27,8 @@ COLUMNS = [
 
 @cache
 def western_us():
-    return SelectedLogLinear(criterion="aic").fit(datasets.load("western_us")).details["selection"]
+    table = datasets.load("western_us")
+    return SelectedLogLinear(criterion="aic", search="exhaustive").fit(table).details["selection"]
 
 
 def diagnostics(estimate):
@@ -62,15 +63,37 @@ def test_seven_lists_are_refused_with_the_size_of_the_space_and_the_ways_out():
     with pytest.raises(
         CapabilityError, match="8 lists have 268,435,456 hierarchical models up to order 2"
     ) as refused:
-        SelectedLogLinear().fit(datasets.load("new_orleans_185"))
-    for way_out in ("downhill", "stepwise_p", "stepwise_aic", "merge lists"):
+        SelectedLogLinear(search="exhaustive").fit(datasets.load("new_orleans_185"))
+    for way_out in ('search="exact"', "merge lists"):
         assert way_out in str(refused.value)
+
+
+def test_eight_lists_have_a_best_model_of_every_order():
+    found = SelectedLogLinear().fit(datasets.load("new_orleans_185"))
+    assert (found.status, found.details["model"]) == ("ok", "[45,1,2,3,6,7,8]")
+    assert found.n_hat == pytest.approx(1183.69, abs=0.01)
+    proof = found.details["proof"]
+    assert (proof.finished, proof.gap, proof.window) == (True, 0.0, 10.0)
+
+
+@pytest.mark.parametrize(("max_order", "advised"), [(None, True), (3, True), (2, False)])
+def test_a_search_that_stops_early_advises_a_smaller_space_only_where_there_is_one(max_order, advised):
+    found = SelectedLogLinear(max_order=max_order, max_fits=5).fit(datasets.load("uk"))
+    message = next(d.message for d in found.diagnostics if d.name == "search_unfinished")
+    assert "raise max_fits" in message
+    assert ("take max_order=2" in message) is advised
+
+
+def test_ten_lists_are_refused_with_the_ways_out():
+    counts = np.append(0, np.ones((1 << 10) - 1, dtype=int))
+    with pytest.raises(CapabilityError, match=r"10 lists are too many.*take max_order=2 or search=\"mc3\""):
+        SelectedLogLinear().fit(table_of(counts, "abcdefghij"))
 
 
 # --- the winner -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("search", ["exhaustive", "stepwise_p", "stepwise_aic", "downhill"])
+@pytest.mark.parametrize("search", ["exact", "exhaustive", "stepwise_p", "stepwise_aic", "downhill"])
 @pytest.mark.parametrize("interval", ["profile", "lognormal", "wald"])
 def test_the_estimate_is_that_of_the_winner_taken_as_known(search, interval):
     table = datasets.load("kosovo")
@@ -78,7 +101,9 @@ def test_the_estimate_is_that_of_the_winner_taken_as_known(search, interval):
     alone = LogLinear(model=found.details["model"], interval=interval, level=0.9).fit(table)
     assert found.n_hat == alone.n_hat
     assert (found.interval.low, found.interval.high) == (alone.interval.low, alone.interval.high)
-    assert found.interval.method == alone.interval.method.replace("model taken", "selected model taken")
+    cut_short = ", on models to order 2" if search.startswith("stepwise") else ""
+    known = alone.interval.method.replace("model taken", "selected model taken")
+    assert found.interval.method == known + cut_short
     assert found.details["coefficients"].equals(alone.details["coefficients"])
     assert found.details["cells"].equals(alone.details["cells"])
     assert found.details["search"] == search
@@ -112,7 +137,7 @@ def test_in_a_selection_a_number_stands_only_beside_ok_or_boundary():
 def test_rivals_with_very_different_answers_are_told():
     found = diagnostics(SelectedLogLinear().fit(datasets.load("uk_5")))["rivals_disagree"]
     assert found.level == "warning"
-    assert "models within 2 units of the best BIC give N from 12,260 to 28,820" in found.message
+    assert "models within 2 units of the best BIC give N from 12,300 to 28,800" in found.message
     assert found.value == pytest.approx((28822.12560870488 - 2744) / (12262.412420546874 - 2744), rel=1e-6)
 
 
@@ -125,8 +150,9 @@ def test_a_winner_that_hangs_on_how_parameters_are_counted_is_told():
         "count_changes_winner"
     ]
     assert 'with count="rank" BIC would choose [234,12], N = 2,440' in found.message
-    other = diagnostics(SelectedLogLinear(criterion="bic", count="rank").fit(datasets.load("australia")))
-    assert 'with count="all" BIC would choose [12,23,24], N = 6,496' in other["count_changes_winner"].message
+    by_rank = SelectedLogLinear(criterion="bic", count="rank", search="exhaustive")
+    other = diagnostics(by_rank.fit(datasets.load("australia")))
+    assert 'with count="all" BIC would choose [12,23,24], N = 6,500' in other["count_changes_winner"].message
     assert "count_changes_winner" not in diagnostics(
         SelectedLogLinear(criterion="aic").fit(datasets.load("australia"))
     )
@@ -184,3 +210,26 @@ def test_the_reference_rule_can_refuse_what_is_finite():
     assert row["status"] == "ok"
     assert row["n_hat"] == pytest.approx(2573.73, abs=0.005)
     assert row["rank"] < row["n_parameters"]
+
+
+# --- no model may be used, and something is fixed ---------------------------------------------------------------------
+
+# Everybody is on the first list, or on the third: every model pushes the dark figure to 0.
+AT_THE_BOUNDARY = [(0, 20, 0, 10, 0, 15, 0, 3), (0, 0, 0, 0, 0, 15, 9, 3), (0, 9, 0, 4, 0, 6, 0, 0)]
+
+
+@pytest.mark.parametrize("counts", AT_THE_BOUNDARY)
+@pytest.mark.parametrize("pair", ["ab", "ac", "bc"])
+@pytest.mark.parametrize("kind", [SelectedLogLinear, AveragedLogLinear])
+def test_without_a_model_to_use_what_is_fixed_stays_fixed(kind, pair, counts):
+    table = table_of(counts, ("a", "b", "c"))
+    fixed = ((*pair, 3.0),)
+    estimate = kind(odds_ratios=fixed, xi=2.0).fit(table)
+    assert estimate.status == "boundary"
+    assert not estimate.details["selection"]["admissible"].any()
+    # Two routes: the table of the search, and the model fitted by itself under the same assumption.
+    row = estimate.details["selection"].set_index("model").loc[estimate.details["model"]]
+    alone = LogLinear(model=estimate.details["model"], odds_ratios=fixed, xi=2.0).fit(table)
+    assert estimate.details["deviance"] == pytest.approx(row["deviance"], abs=1e-6)
+    assert estimate.details["deviance"] == pytest.approx(alone.details["deviance"], abs=1e-9)
+    assert estimate.details["criteria"]["bic"] == pytest.approx(row["bic"], abs=1e-6)

@@ -36,6 +36,7 @@ def simdat(*covariates):
         ({"criterion": "dic"}, SettingError, "criterion='dic' is not one of 'bic', 'aic', 'aicc'"),
         ({"interval": "bca"}, SettingError, "interval='bca'"),
         ({"n_boot": 20}, SettingError, "20"),
+        ({"limits_of": "expected", "interval": "lognormal"}, SettingError, "limits_of"),
         ({"combinations": "some"}, SettingError, "combinations='some'"),
         ({"level": 1.0}, SettingError, "level"),
     ],
@@ -62,10 +63,13 @@ def test_formulas_that_do_not_fit_together(settings, message):
         quick(**settings).fit(simdat("X1"))
 
 
-def test_the_estimate_is_that_of_the_chosen_model_taken_as_known():
+@pytest.mark.parametrize("limits_of", ["persons", "expected"])
+def test_the_estimate_is_that_of_the_chosen_model_taken_as_known(limits_of):
     table = simdat("X1")
-    chosen = SelectedCovariateLogLinear(n_boot=200).fit(table, rng=7)
-    same = CovariateLogLinear(model=chosen.details["model"], n_boot=200).fit(table, rng=7)
+    chosen = SelectedCovariateLogLinear(n_boot=200, limits_of=limits_of).fit(table, rng=7)
+    same = CovariateLogLinear(model=chosen.details["model"], n_boot=200, limits_of=limits_of).fit(
+        table, rng=7
+    )
     assert chosen.n_hat == pytest.approx(same.n_hat, rel=1e-12)
     np.testing.assert_allclose(chosen.stratum_draws, same.stratum_draws, rtol=1e-9)
     pd.testing.assert_frame_equal(chosen.by_stratum, same.by_stratum, rtol=1e-9)

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.tables import table_of
 
@@ -114,10 +114,24 @@ def test_chapman_is_nearly_unbiased() -> None:
 
 
 def test_chapman_wald_limits_are_symmetric_and_cut_off() -> None:
-    wide = Chapman(interval="wald").fit(table(_10=30, _01=20, _11=1))
-    assert wide.interval.low == 51
+    wide = Chapman(interval="wald").fit(table(_10=30, _01=20, _11=3))
+    assert wide.interval.low == 53
     narrow = Chapman(interval="wald").fit(table(_10=300, _01=200, _11=900))
     assert narrow.interval.high - narrow.n_hat == pytest.approx(narrow.n_hat - narrow.interval.low)
+
+
+@pytest.mark.parametrize("interval", ["lognormal", "wald"])
+@pytest.mark.parametrize("cells", [(30, 20, 0), (30, 20, 1), (1, 40, 12), (0, 40, 12), (1, 1, 60)])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_chapman_with_few_persons_has_the_limits_of_the_likelihood(
+    cells: tuple[int, int, int], interval: str, level: float
+) -> None:
+    made = table(_10=cells[0], _01=cells[1], _11=cells[2])
+    corrected = Chapman(interval=interval, level=level).fit(made)  # type: ignore[arg-type]
+    plain = LincolnPetersen(level=level).fit(made)
+    assert corrected.interval.high == plain.interval.high
+    assert corrected.interval.low == min(plain.interval.low, corrected.n_hat)
+    assert "too few persons for" in corrected.interval.method
 
 
 def test_counts_of_a_million_millions_keep_their_digits() -> None:
@@ -152,8 +166,8 @@ def test_lists_must_be_two_names(lists: object) -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(SettingError, match="interval='profile' is not one of"):
-        Chapman(interval="profile")
+    with pytest.raises(SettingError, match="interval='bca' is not one of"):
+        Chapman(interval="bca")
     with pytest.raises(SettingError, match="level=1"):
         Chapman(level=1)
 
@@ -162,3 +176,12 @@ def test_lists_given_as_a_list_become_a_tuple_and_round_trip() -> None:
     estimator = LincolnPetersen(lists=["EXH", "HRW"])
     assert estimator.lists == ("EXH", "HRW")
     assert estimator.fit(hp.datasets.load("kosovo")).estimator.build() == estimator
+
+
+@given(first=counts, second=counts, both=counts)
+@settings(deadline=None, max_examples=30)
+def test_by_default_chapman_has_the_limits_of_the_likelihood(first: int, second: int, both: int) -> None:
+    made = table(_10=first, _01=second, _11=both)
+    corrected, plain = Chapman().fit(made).interval, LincolnPetersen().fit(made).interval
+    assert corrected.high == plain.high
+    assert corrected.low == min(plain.low, Chapman().fit(made).n_hat)

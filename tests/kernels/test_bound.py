@@ -1,12 +1,15 @@
 """The judge of a fitted model, the room for models found, and the end of a search."""
 
+import io
+
 import numpy as np
 import pytest
 from tests.support.full_search import FullSearch, space, terms_array
 from tests.support.plain import dense_counts
 
 import hiddenpop as hp
-from hiddenpop.kernels.best_models import NO_LIMIT, TIE, penalties
+from hiddenpop.kernels import bound
+from hiddenpop.kernels.best_models import NO_LIMIT, TIE, best_models, penalties
 from hiddenpop.kernels.bound import (
     ADMISSIBLE,
     BEST,
@@ -25,6 +28,7 @@ from hiddenpop.kernels.bound import (
 from hiddenpop.kernels.faces import face_of_model
 from hiddenpop.kernels.lattice import fit_one, superset_sums
 from hiddenpop.kernels.term_sets import from_words, n_words, to_words
+from hiddenpop.parallel import parallel
 
 
 def problem_of(counts, n_lists, **changes):
@@ -53,7 +57,9 @@ def verdict(counts, n_lists, term_set, *, exists, means=None):
     live = np.array(
         [not any(w & t == t and problem.margins[t] == 0 for t in terms) for w in range(len(counts))]
     )
-    return judge(problem, terms, fit.means if means is None else means, live)
+    return judge(
+        problem.counts, problem.margins, problem.exists, terms, fit.means if means is None else means, live
+    )
 
 
 def by_linear_programme(counts, n_lists, term_set, exists):
@@ -168,3 +174,35 @@ def test_the_smallest_space_is_one_model():
     assert kept(catch) == {0b111}
     assert catch.figures[0, 1] == pytest.approx(60.0)
     assert np.isinf(catch.state[PROVEN])
+
+
+class Screen(io.StringIO):
+    """A terminal that keeps what is written on it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_long_search_shows_how_far_it_is_and_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = hp.datasets.load("hares").to_dense().astype(float)
+    quiet = best_models(counts, 6, max_fits=5_000, window=10.0)
+    screen = Screen()
+    with monkeypatch.context() as patched, parallel(progress=True):
+        patched.setattr("sys.stderr", screen)
+        shown = best_models(counts, 6, max_fits=5_000, window=10.0)
+    assert "search of models, at most 5,000 fits" in screen.getvalue()
+    assert "3/3" in screen.getvalue()
+    assert (shown.term_sets, shown.n_fits) == (quiet.term_sets, quiet.n_fits)
+
+
+def test_a_search_in_stretches_finds_what_one_in_a_single_piece_finds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = hp.datasets.load("uk").to_dense().astype(float)
+    whole = best_models(counts, 6)
+    monkeypatch.setattr(bound, "STRETCH", 7)
+    pieces = best_models(counts, 6)
+    assert (pieces.term_sets, pieces.n_fits, pieces.finished) == (whole.term_sets, whole.n_fits, True)
+    cut = best_models(counts, 6, max_fits=100)
+    assert not cut.finished
+    assert 100 < cut.n_fits < 200

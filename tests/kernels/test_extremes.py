@@ -6,7 +6,8 @@ from tests.support.plain import terms_of
 
 from hiddenpop.kernels.faces import faces_of_batch
 from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, profile_of_model
+from hiddenpop.kernels.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 
@@ -56,8 +57,8 @@ def test_the_batch_never_calls_a_wrong_number_converged(exponent):
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e9, 1e12])
 def test_the_lower_limit_of_two_large_lists_without_an_overlap(size):
-    # No overlap has probability about exp(-size^2 / N), which falls to exp(-1.92) at N = size^2 / 1.92.
+    # No overlap has probability about exp(-size^2 / N), which falls to 2 * .025 at N = size^2 / 3.00.
     fit = fit_model(np.array([0, size, size, 0]), np.array([1, 2, 0]), 2)
-    limits = profile_of_model(np.array([0, size, size, 0]), np.array([1, 2, 0]), 2, fit.n0, 0.95)
+    limits = profile_limits(hidden_profile(np.array([0, size, size, 0]), np.array([1, 2, 0]), 2, fit), 0.95)
     assert (fit.face.status, limits.high) == ("unbounded", np.inf)
-    assert limits.low == pytest.approx(size**2 / 1.9207, rel=4e-3)
+    assert limits.low == pytest.approx(size**2 / -np.log(0.05), rel=4e-3)

@@ -1,6 +1,6 @@
 """The sampler as a distribution: moments it must give, and faults that must show."""
 
-import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numba as nb
@@ -10,6 +10,7 @@ import pytest
 
 import hiddenpop as hp
 from hiddenpop.kernels import hamiltonian
+from hiddenpop.kernels.compiled import DIGITS, source_digest
 from hiddenpop.kernels.hamiltonian import Tempered, has_density, ladder, respaced, tempered, tuned_ladder
 
 Floats = npt.NDArray[np.float64]
@@ -247,10 +248,14 @@ def test_a_tuned_ladder_keeps_its_ends_and_evens_the_exchanges() -> None:
     assert spread(betas) < 0.6 * spread(ladder(0.001, 6))
 
 
-def test_another_source_of_the_density_is_compiled_anew() -> None:
-    digest = hamiltonian._digest(Normals)
-    assert len(digest) == 64
-    assert digest != hamiltonian._digest(sys.modules[Tempered.__module__].Tempered)
+def test_a_chain_is_kept_under_the_source_of_its_density() -> None:
+    place = hamiltonian._compiled(Normals).stats.cache_path
+    assert Path(place).name == f"{hamiltonian.__name__}+{__name__}-{digest_of(__name__)}"
+    assert digest_of(__name__) != digest_of("hiddenpop.kernels.latent_class")
+
+
+def digest_of(density: str) -> str:
+    return source_digest(hamiltonian.__name__, density)[:DIGITS]
 
 
 def test_each_density_is_kept_in_files_of_its_own() -> None:

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import find_peaks
 
 import hiddenpop as hp
 from hiddenpop.kernels.best_models import best_of_each
-from hiddenpop.kernels.lumps import Lump, lumps
+from hiddenpop.kernels.lumps import Lump, lumps, prominent_peaks
 from hiddenpop.kernels.resampling import draw_multinomial
 
 N_OBSERVED = 2744
@@ -97,3 +100,11 @@ def test_without_a_finite_draw_there_is_no_lump(draws):
 def test_order_does_not_matter():
     draws = np.concatenate([around(8_000, 300), around(20_000, 300)])
     assert lumps(draws, N_OBSERVED) == lumps(draws[::-1], N_OBSERVED)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 5), max_size=30), st.sampled_from([0.0, 1.0, 2.5]))
+def test_peaks_are_those_that_scipy_finds(heights, prominence):
+    values = np.array(heights, dtype=float)
+    expected, _ = find_peaks(values, prominence=prominence)
+    assert prominent_peaks(values, prominence).tolist() == expected.tolist()

@@ -156,6 +156,69 @@ def test_of_a_smooth_statistic_the_standard_error_is_that_of_the_delta_method():
     assert answer.standard_error == pytest.approx(delta, rel=0.03)
 
 
+def with_n(estimator, counts, size, generator, scheme):
+    """Bag an estimate of N, the variance of the number observed included."""
+    n_hat = float(estimator(counts))
+    resamples = (
+        draw_multinomial(counts, size, generator)
+        if scheme == "multinomial"
+        else draw_semiparametric(counts, n_hat, size, generator)
+    )
+    return bagged(estimator(resamples), resamples, counts, n_hat=n_hat)
+
+
+@pytest.mark.parametrize("scheme", ["multinomial", "semiparametric"])
+def test_with_the_variance_of_the_number_observed_it_is_the_standard_error_of_lincoln_and_petersen(scheme):
+    # Sekar and Deming (1949), equation 12: n1 n2 b c / m^3, with b and c the persons on one list only.
+    first, second, both = TWO_LISTS.astype(float)
+    known = math.sqrt((first + both) * (second + both) * first * second / both**3)
+    answer = with_n(petersen, TWO_LISTS, 200_000, rng(), scheme)
+    assert answer.standard_error == pytest.approx(known, rel=0.03)
+    fixed = bag(petersen, TWO_LISTS, 200_000, rng())
+    # The rest is the variance of the number observed: N (N - n) / n, with N = 1,200 of whom 600 are seen.
+    assert answer.standard_error**2 - fixed.standard_error**2 == pytest.approx(1200, rel=0.15)
+
+
+def test_few_resamples_that_let_n_vary_do_not_bias_the_variance():
+    counts, score = np.arange(10, 41), np.sin(np.arange(31.0)) + 2
+    total = 1.6 * counts.sum()
+    exact = counts @ score**2 - (counts @ score) ** 2 / total
+    generator, found = rng(3), []
+    for _ in range(1000):
+        resamples = draw_semiparametric(counts, total, 100, generator)
+        found.append(bagged(resamples @ score, resamples, counts, n_hat=total).standard_error ** 2)
+    # The sum of all cells is one direction more than given n: without m v / B the variance is 31 per cent too large.
+    assert np.mean(found) == pytest.approx(exact, rel=0.02 + 4 * np.std(found) / exact / math.sqrt(1000))
+
+
+def test_resamples_that_let_n_vary_need_the_size_of_their_population():
+    resamples = draw_semiparametric(TWO_LISTS, 1200.0, 50, rng())
+    with pytest.raises(ValueError, match="give n_hat, whose population they are of"):
+        bagged(petersen(resamples), resamples, TWO_LISTS)
+
+
+def test_where_everybody_is_seen_the_number_observed_adds_nothing():
+    resamples = draw_semiparametric(TWO_LISTS, 600.0, 300, rng())
+    draws = resamples @ np.array([3.0, 1.0, 0.0])
+    assert bagged(draws, resamples, TWO_LISTS, n_hat=600.0) == bagged(draws, resamples, TWO_LISTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["multinomial", "semiparametric"])
+def test_where_lists_overlap_well_the_standard_error_is_the_spread_of_bagged_estimates(scheme):
+    generator, cells = rng(21), np.array([120.0, 180.0, 120.0, 180.0])  # lists that catch .6 and .5 of 600
+    bags = []
+    for _ in range(2000):
+        counts = generator.multinomial(600, cells / 600)[1:]
+        bags.append(with_n(petersen, counts, 200, generator, scheme))
+    spread = np.std([answer.n_hat for answer in bags])
+    found = math.sqrt(np.mean([answer.standard_error**2 for answer in bags]))
+    assert found == pytest.approx(spread, rel=0.07)  # a spread of 2,000 has a relative error of 1.6 %
+    if scheme == "multinomial":  # given n alone it is far too small
+        given = [math.sqrt(max(a.standard_error**2 - a.n_hat * (a.n_hat - 480) / 480, 0)) for a in bags]
+        assert np.mean(given) < 0.85 * spread
+
+
 def jumping(cells):
     """Choose between two answers, as a selection of models does: the bootstrap distribution has two lumps."""
     cells = np.asarray(cells, dtype=float)

@@ -6,10 +6,12 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.monitor.estimates import by_strata, two_by_two, yearly
 
 import hiddenpop as hp
+from hiddenpop import datasets, monitor
 from hiddenpop.errors import CapabilityError, PersonYearsWarning, SettingError, UnknownNameError
 from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.monitor import subgroup, subgroups
@@ -266,3 +268,25 @@ def test_a_part_that_alone_is_unbounded_is_the_whole_of_such_a_draw() -> None:
     frame = subgroups(estimate, "sex").frame.set_index("sex")
     assert frame.loc["f", ["share", "share_low", "share_high"]].tolist() == [0.25, 0.25, 1.0]
     assert frame.loc["m", ["share", "share_low", "share_high"]].tolist() == [0.75, 0.0, 0.75]
+
+
+@pytest.mark.parametrize(("limits_of", "said"), [("persons", 0), ("expected", 1)])
+def test_what_limits_are_for_is_said_where_it_is_not_the_persons(limits_of: str, said: int) -> None:
+    table = datasets.load("simdat").collapse("X2", "X3", "X4").rename({"Y": "year"})
+    model = CovariateLogLinear(model="R1*X1 + R2 + R3 + R4 + year", n_boot=200, limits_of=limits_of)  # type: ignore[arg-type]
+    estimate = model.fit(table, rng=1)
+    residents = pd.DataFrame({"X1": ["1", "2"], "residents": [600_000, 500_000]})
+    codes = {"X1": ("Sex", {"1": "FEMALE", "2": "MALE"})}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PersonYearsWarning)
+        found = [
+            monitor.subgroups(estimate, "X1"),
+            monitor.subgroup(estimate, X1="1"),
+            monitor.rates(estimate, residents, "X1"),
+            monitor.ranks(estimate, "X1"),
+            monitor.trend(estimate),
+            monitor.un_indicator(estimate, residents, codes, area=("528", "Netherlands"), year=2019),
+        ]
+    for record in found:
+        assert sum("for the number expected there" in note for note in record.notes) == said
+        assert ("note: limits of strata are for the number expected there" in record.text()) is bool(said)

@@ -8,7 +8,7 @@ import pytest
 from tests.monitor.estimates import Doubled
 
 import hiddenpop as hp
-from hiddenpop.errors import CapabilityError, UnknownNameError
+from hiddenpop.errors import CapabilityError, TableError, UnknownNameError
 from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.monitor import trend, trend_by_list
 from hiddenpop.monitor.trend_by_list import NONE_DROPPED
@@ -113,3 +113,9 @@ def test_faults_of_the_whole_are_raised() -> None:
         trend_by_list(Doubled(), GROWING_BY_A, year="jaar")
     with pytest.raises(CapabilityError, match="one list is not enough"):
         trend_by_list(Doubled(), GROWING_BY_A.drop_list("b", "c"))
+
+
+def test_a_list_that_is_called_like_all_of_them_is_refused() -> None:
+    called = GROWING_BY_A.rename({"c": NONE_DROPPED})
+    with pytest.raises(TableError, match="stands for all lists here; rename it"):
+        trend_by_list(Doubled(), called, rng=1)

@@ -140,6 +140,11 @@ def test_levels_without_a_code_are_named_together() -> None:
             SettingError,
             "two covariates the same dimension",
         ),
+        (
+            {"gender": ("Sex", {"woman": "FEMALE", "man": "BOTHSEX"})},
+            SettingError,
+            "'BOTHSEX' of 'gender' is that of all levels added up",
+        ),
     ],
 )
 def test_a_mapping_that_cannot_be_is_refused(mapping: Any, error: type[Exception], message: str) -> None:

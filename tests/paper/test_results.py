@@ -156,7 +156,7 @@ def test_the_validation_is_read_right():
     assert row["cells"][ESTIMATORS.index("stepwise")]["coverage"] == pytest.approx(
         one["value"].item(), abs=6e-3
     )
-    assert {"estimator": "true model", "held": 17, "kept": 17} in held_to_level(page)
+    assert {"estimator": "true model", "held": 19, "kept": 19} in held_to_level(page)
     with pytest.raises(ValueError, match="holds nothing like"):
         validation(performance, page.replace("seed", "sowing"))
 

@@ -101,7 +101,7 @@ def test_boundary_is_a_hollow_mark_at_the_number_observed(ax: Axes) -> None:
 def test_an_infinite_limit_of_a_finite_estimate_is_an_arrow(ax: Axes) -> None:
     forest_plot([estimate(200, 150, math.inf)], ax=ax)
     assert len(named(ax, "arrow")) == len(named(ax, "point")) == 1
-    assert numbers(ax) == ["200 (150 to no limit)"]
+    assert numbers(ax) == ["200 (150 or more)"]
 
 
 def test_a_huge_limit_does_not_flatten_the_others(ax: Axes) -> None:
@@ -208,7 +208,7 @@ def test_an_estimate_and_a_comparison_draw_themselves(ax: Axes) -> None:
         hp.datasets.load("korea"), {"none": hp.LogLinear(), "pair": hp.LogLinear(model="[12,3]")}
     )
     assert comparison.plot(ax) is ax
-    assert row_labels(ax) == ["none", "pair"]
+    assert row_labels(ax) == ["none\nif this model is true", "pair\nif this model is true"]
     alone = Figure().add_subplot()
     assert comparison.estimates[0].plot(alone) is alone
     assert len(named(alone, "point")) == 1

@@ -183,3 +183,13 @@ def test_a_record_without_a_finite_model_is_refused(ax: Axes) -> None:
 def test_reach_must_be_positive(ax: Axes, within: float) -> None:
     with pytest.raises(SettingError, match="must be a positive distance"):
         landscape_plot(selection(ROWS), ax=ax, within=within)
+
+
+def test_after_an_exact_search_no_more_is_said_than_it_knows(ax: Axes) -> None:
+    estimate = hp.SelectedLogLinear(criterion="aic").fit(hp.datasets.load("kosovo"))
+    every = hp.SelectedLogLinear(criterion="aic", search="exhaustive").fit(hp.datasets.load("kosovo"))
+    window = estimate.details["proof"].window
+    aic = every.details["selection"]["aic"]
+    near = int((aic - aic.min() <= window).sum())
+    landscape_plot(estimate, ax=ax, within=100)
+    assert f"{near} models lie within {window:g} units" in ax.get_xlabel()

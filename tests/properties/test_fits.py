@@ -10,7 +10,8 @@ from tests.support.plain import statsmodels_dark_figure, terms_of
 from hiddenpop.histories import project
 from hiddenpop.kernels.faces import face_of_model, faces_of_batch
 from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, profile_of_model
+from hiddenpop.kernels.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 SPACES = {t: np.concatenate(list(enumerate_models(t))) for t in (2, 3, 4)}
@@ -97,19 +98,20 @@ def test_a_larger_model_never_fits_worse(case, data):
 
 
 @judged(60)
-@given(cases())
-def test_the_profile_interval_holds_the_estimate_and_starts_no_lower_than_the_observed(case):
+@given(cases(), st.sampled_from([0.1, 0.5, 0.95, 0.999]))
+def test_the_profile_interval_holds_the_estimate_and_starts_no_lower_than_the_observed(case, level):
     n_lists, counts, term_set = case
     terms = terms_of(HierarchicalModel.from_term_set(term_set, n_lists))
     fit = fit_model(counts, terms, n_lists)
     assume(fit.face.status != "not_identified")
     n = counts.sum()
-    limits = profile_of_model(counts, terms, n_lists, fit.n0, 0.95)
+    limits = profile_limits(hidden_profile(counts, terms, n_lists, fit), level)
     assert n <= limits.low <= n + fit.n0 * (1 + 1e-9)
     assert limits.high >= n + min(fit.n0, 1e300) * (1 - 1e-9)
     assert limits.low <= limits.maximiser <= limits.high
     if fit.face.status == "boundary":
         assert limits.low == n
+        assert limits.high > n + 1e-6 * n
     if fit.face.status == "unbounded":
         assert limits.high == np.inf
 

@@ -10,7 +10,7 @@ def fit(table, model="independence", **settings):
 
 
 def best(table, **settings):
-    return SelectedLogLinear(**settings).fit(datasets.load(table))
+    return SelectedLogLinear(search="exhaustive", **settings).fit(datasets.load(table))
 
 
 # --- Kosovo: Ball, Betts, Scheuren, Dudukovich & Asher (2002) ---------------------------------------------------------

@@ -83,7 +83,11 @@ def test_stepwise_by_p_value():
 
 @pytest.mark.slow
 def test_stepwise_by_p_value_with_bca_limits():
-    found = rows(Bootstrapped(base=SelectedLogLinear(search="stepwise_p"), n_boot=2000))
+    found = rows(
+        Bootstrapped(
+            base=SelectedLogLinear(search="stepwise_p"), n_boot=2000, scheme="multinomial", interval="bca"
+        )
+    )
     assert row(found) == printed(-0.17, 0.64, 0.63, -0.15, 0.90)
 
 

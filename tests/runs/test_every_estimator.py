@@ -69,8 +69,14 @@ def test_what_an_estimator_refuses_is_known_without_fitting(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("selected", {}), ("latent_class", {}), ("bayesian_averaged", {}), ("decomposable", {}), ("thresholded", {})],
-)  # fmt: skip
+    [
+        ("selected", {"search": "exhaustive"}),
+        ("latent_class", {}),
+        ("bayesian_averaged", {}),
+        ("decomposable", {}),
+        ("thresholded", {}),
+    ],
+)
 def test_tables_of_a_size_that_cannot_be_are_refused(name: str, settings: dict[str, object]) -> None:
     few, many = datasets.load("kosovo").drop_list("ABA", "OSCE"), datasets.load("new_orleans_185")
     told = [refusal(build(name, settings), table) for table in (few, many)]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import hiddenpop as hp
+from hiddenpop.kernels.quantile_errors import quantile_error
 from hiddenpop.runs.execute import Found
-from hiddenpop.runs.monte_carlo import ERRORS_ALLOWED, allowances, effective_draws, quantile_error
+from hiddenpop.runs.monte_carlo import ERRORS_ALLOWED, allowances, effective_draws
 
 
 def autoregressive(n: int, rho: float, seed: int) -> np.ndarray:
@@ -50,7 +51,9 @@ def test_a_quantile_among_infinite_draws_has_no_error() -> None:
 
 METHODS = {
     "percentile": hp.Bootstrapped(base=hp.LogLinear(model="[123,14,34]"), n_boot=400, interval="percentile"),
-    "bca": hp.Bootstrapped(base=hp.LogLinear(model="[123,14,34]"), n_boot=400),
+    "bca": hp.Bootstrapped(
+        base=hp.LogLinear(model="[123,14,34]"), n_boot=400, scheme="multinomial", interval="bca"
+    ),
     "posterior": hp.BayesianModelAveraging(n_draws=1000),
 }
 

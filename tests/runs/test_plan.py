@@ -100,7 +100,7 @@ def test_many_faults_are_told_at_once(tmp_path: Path) -> None:
 
 def test_an_empty_plan_says_what_a_plan_needs(tmp_path: Path) -> None:
     faults = faults_of("", tmp_path)
-    for word in ("title", "question", "population", "seed", "[data]", "[[estimator]]", "[choice]"):
+    for word in ("title", "question", "population", "seed", "[data]", "[choice]"):
         assert any(word in fault for fault in faults), word
 
 

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 
-from hiddenpop import datasets
+from hiddenpop import datasets, monitor
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.runs import read_plan, run
 from hiddenpop.runs.manifest import read_manifest, write_manifest
@@ -368,3 +368,15 @@ def test_a_step_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "file").write_text("")
     assert steps.done("estimate", "x", lambda: 7) == 7
     assert len(list((tmp_path / "steps").iterdir())) == 3
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_subgroups_of_a_bootstrap_around_strata_can_be_planned(tmp_path: Path) -> None:
+    inside = 'base = { name = "stratified", settings = { base = { name = "selected", settings = {} } } }'
+    text = PRIVATE.replace('name = "covariate_loglinear"', f'name = "bootstrapped"\n{inside}')
+    text = text.replace('model = "police + shelter + clinic + sex"\n', "").replace('["list_influence"]', "[]")
+    (tmp_path / "plan.toml").write_text(text)
+    (tmp_path / "counts.csv").write_text(COUNTS)
+    done = run(tmp_path / "plan.toml", workers=1)
+    found = monitor.subgroups(done.found.estimates["covariates"], "sex")
+    pd.testing.assert_frame_equal(done.found.parts["subgroups-1"].frame, found.frame)

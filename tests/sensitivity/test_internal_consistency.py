@@ -117,6 +117,84 @@ def test_a_list_without_a_number_leaves_no_verdict() -> None:
     assert "Without a number: K." in found.text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """Says what it is told to of a population, known by its lists; of others that it has twice the observed."""
+
+    name: ClassVar[str] = "silent"
+    of: str = "GP"
+    low: float = 1.0
+    high: float = math.inf
+    status: str = "not_identified"
+
+    def fit(self, table: CaptureTable, *, rng: object = None) -> Estimate:
+        n, told = table.n_observed, self.of not in table.lists
+        status = self.status if told else "ok"
+        n_hat = {"unbounded": math.inf, "boundary": n, "ok": 2.0 * n}.get(status, math.nan)
+        low, high = (self.low * n, self.high * n) if told else (n, 1e3 * n)
+        return Estimate(
+            n_hat=n_hat, n_observed=n, interval=Interval(low, high, 0.95, "made up"), status=status,
+            reason="" if status == "ok" else "a reason", estimator=spec_of(self), table=table.summary,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "low", "high", "covered"),
+    [
+        ("not_identified", 1.0, math.inf, None),
+        ("not_converged", 1.0, math.inf, None),
+        ("unbounded", 1.0, math.inf, None),
+        ("ok", 1.0, math.inf, None),
+        ("unbounded", 1.5, math.inf, True),  # 336 of 20 seen
+        ("unbounded", 100.0, math.inf, False),
+        ("ok", 1.5, math.inf, True),
+        ("ok", 1.0, 100.0, True),
+        ("boundary", 1.0, 1.1, False),
+        ("not_identified", 1.0, 100.0, None),  # limits for which the estimator does not answer
+        ("not_converged", 2.0, 100.0, None),
+    ],
+)
+def test_only_an_interval_that_says_something_holds_or_misses(
+    status: str, low: float, high: float, covered: bool | None
+) -> None:
+    setting = Silent(status=status, low=low, high=high)
+    found = InternalConsistency(minimum=1).run(setting, UK)
+    rows = found.table.set_index("list")
+    assert rows.loc["GP", "covered"] is covered
+    assert rows.drop("GP")["covered"].tolist() == [True] * 4
+    if covered is False:
+        assert found.passed is False
+    else:
+        assert found.passed is (True if covered and status == "ok" else None)
+    told = "For 1 of the 5 lists that were estimated there is nothing to judge" in found.text
+    assert told is (covered is None)
+    n, inside = (4, 4) if covered is None else (5, 4 + covered)
+    assert f"lies in its interval for {inside} of {n} lists that" in found.text
+    assert found.figure["summary"]["n_coverage"] == n
+
+
+def test_lists_of_which_nothing_is_known_are_not_counted_as_found() -> None:
+    """All pairs of three lists on what a fourth sees: most fits are not identified, and hold any size whatever."""
+    found = InternalConsistency().run(LogLinear(model="all-pairs"), hp.datasets.load("netherlands_5"))
+    rows = found.table.set_index("list")
+    silent = rows.index[rows["status"] == "not_identified"].tolist()
+    assert len(silent) == 4
+    assert rows.loc[silent, "covered"].tolist() == [None] * 4
+    assert (rows.loc[silent, "low"] <= rows.loc[silent, "known"]).all()
+    assert (rows.loc[silent, "high"] == math.inf).all()
+    assert f"no size or the estimator has no answer: {', '.join(silent)}." in found.text
+    assert "for 4 of" not in found.text
+
+
+def test_with_nothing_to_judge_nothing_is_said_to_be_found() -> None:
+    found = InternalConsistency().run(
+        LogLinear(model="all-pairs"), hp.datasets.load("simdat").collapse("X1", "X2", "X3", "X4", "Y")
+    )
+    assert found.passed is None
+    assert found.text.startswith("For 1 of the 1 lists that were estimated there is nothing to judge")
+    assert "lies in its interval" not in found.text
+
+
 def test_the_summary_is_that_of_the_lists_behind_it() -> None:
     frame = pd.DataFrame(
         {"log_relative_bias": [0.3, -0.1, math.nan, 0.4], "covered": [True, False, None, True]}

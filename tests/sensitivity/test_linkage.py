@@ -259,7 +259,8 @@ def test_settings_are_checked():
 
 
 @pytest.mark.parametrize(
-    "estimator", [hp.SelectedLogLinear(search="stepwise_p"), hp.SelectedLogLinear(count="rank")]
+    "estimator",
+    [hp.SelectedLogLinear(search="stepwise_p"), hp.SelectedLogLinear(count="rank", search="exhaustive")],
 )
 def test_estimators_without_compiled_fits_get_rounded_counts(estimator):
     row = (

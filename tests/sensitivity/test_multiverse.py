@@ -14,7 +14,7 @@ from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.two_lists import Chapman
 from hiddenpop.result import Estimate, Interval
 from hiddenpop.sensitivity.multiverse import Multiverse, standard_choices
-from hiddenpop.sensitivity.multiverse_options import cross, settled
+from hiddenpop.sensitivity.multiverse_options import cross
 from hiddenpop.sensitivity.protocol import Check
 
 KOSOVO = hp.datasets.load("kosovo")
@@ -114,16 +114,16 @@ def test_a_choice_that_an_estimator_does_not_have_plays_no_part_there() -> None:
         "class": {
             "selected": {},
             "one model": {"estimator": LogLinear()},
-            "Chapman": {"estimator": Chapman(lists=("EXH", "OSCE"))},
+            "coverage": {"estimator": hp.SampleCoverage()},
         },
         "criterion": CRITERIA,
-        "limits": {"profile": {"interval": "profile"}, "wald": {"interval": "wald"}},
+        "limits": {"log-normal": {"interval": "lognormal"}, "wald": {"interval": "wald"}},
     }
     found = Multiverse(choices=choices).run(SelectedLogLinear(), KOSOVO)
-    assert found.table.groupby("class").size().to_dict() == {"Chapman": 1, "one model": 2, "selected": 4}
+    assert found.table.groupby("class").size().to_dict() == {"coverage": 1, "one model": 2, "selected": 4}
     assert set(found.table.loc[found.table["class"] != "selected", "criterion"]) == {"any"}
-    # Of the interval Chapman knows one kind; the other cannot be made, under either criterion.
-    assert "2 cannot be made (interval='profile' is not one of 'lognormal', 'wald')" in found.text
+    # Of these intervals the sample coverage knows one; the other cannot be made, under either criterion.
+    assert "2 cannot be made (interval='wald' is not one of 'by_coverage', 'lognormal'" in found.text
 
 
 def test_what_cannot_be_made_is_counted_before_anything_is_fitted() -> None:
@@ -202,21 +202,22 @@ def test_settings_reach_into_wrappers() -> None:
         ({"search": "stepwise_aic"}, {"search": "stepwise_aic", "criterion": "aicc"}, 5, True),
         ({"search": "stepwise_p"}, {"search": "stepwise_p", "p_threshold": 0.05}, 5, False),
         ({}, {"criterion": "aic"}, 5, False),
-        ({}, {"p_threshold": 0.5, "max_fits": 7, "n_steps": 30_000}, 5, True),
+        ({"search": "exhaustive"}, {"search": "exhaustive", "max_fits": 7, "n_steps": 30_000}, 5, True),
+        ({}, {"p_threshold": 0.5, "n_steps": 30_000}, 5, True),
         ({"search": "exact"}, {"search": "exact", "max_fits": 7}, 5, False),
         ({"max_order": None}, {"max_order": 4}, 5, True),
         ({"max_order": None}, {"max_order": 5}, 5, True),
         ({"max_order": None}, {"max_order": 2}, 5, False),
         ({"max_order": None}, {"max_order": 2}, 3, True),
-        ({"max_order": None}, {"max_order": 2}, 6, True),
-        ({"max_order": None}, {"max_order": 5}, 6, False),
+        ({"search": "exhaustive"}, {"search": "exhaustive", "max_order": 2}, 6, True),
+        ({"search": "exhaustive"}, {"search": "exhaustive", "max_order": 5}, 6, False),
         ({"search": "exact", "max_order": None}, {"search": "exact", "max_order": 2}, 6, False),
     ],
 )
 def test_which_estimators_do_the_same(one: dict, other: dict, n_lists: int, same: bool) -> None:
     first, second = (SelectedLogLinear(**settings) for settings in (one, other))
-    assert (settled(first, n_lists) == settled(second, n_lists)) is same
-    wrapped = (settled(Bootstrapped(base=base), n_lists) for base in (first, second))
+    assert (first.canonical(n_lists) == second.canonical(n_lists)) is same
+    wrapped = (Bootstrapped(base=base).canonical(n_lists) for base in (first, second))
     assert (next(wrapped) == next(wrapped)) is same
 
 
@@ -227,7 +228,7 @@ def test_settings_without_effect_change_no_number() -> None:
         ({}, {"max_order": 2}),
     ]:
         first, second = (SelectedLogLinear(**settings) for settings in (one, other))
-        assert settled(first, 3) == settled(second, 3)
+        assert first.canonical(3) == second.canonical(3)
         assert first.fit(uk).n_hat == second.fit(uk).n_hat
 
 
@@ -291,12 +292,13 @@ def test_the_standard_choices_follow_the_estimator_and_the_table() -> None:
     assert options_of(LogLinear(), KOSOVO)["class"] == ["one model", "selected", "averaged", "stepwise"]
     wrapped = Bootstrapped(base=SelectedLogLinear(search="stepwise_p"))
     assert options_of(wrapped, UK)["class"] == ["stepwise", "selected", "averaged"]
-    assert options_of(wrapped, UK)["limits"] == ["bca", "percentile", "basic"]
+    assert options_of(wrapped, UK)["limits"] == ["percentile", "bca", "basic"]
     classes = dict(dict(standard_choices(wrapped, UK))["class"])
     assert dict(classes["averaged"])["estimator"] == Bootstrapped(base=AveragedLogLinear())
     assert "order" not in options_of(SelectedLogLinear(search="exact"), hp.datasets.load("uk"))
     assert set(options_of(hp.DecomposableAveraging(), UK)) == {"lists"}
-    assert options_of(Chapman(), KOSOVO.drop_list("ABA", "HRW")) == {}
+    assert options_of(Chapman(), KOSOVO.drop_list("ABA", "HRW")) == {"limits": ["profile", "lognormal"]}
+    assert options_of(hp.DecomposableAveraging(), KOSOVO.drop_list("ABA", "HRW")) == {}
 
 
 def test_another_class_keeps_what_was_settled_about_the_model() -> None:
@@ -330,7 +332,7 @@ def test_the_standard_multiverse_runs_by_itself() -> None:
 
 
 def test_nothing_to_choose_does_not_apply() -> None:
-    found = Multiverse().run(Chapman(), KOSOVO.drop_list("ABA", "HRW"))
+    found = Multiverse().run(hp.DecomposableAveraging(), KOSOVO.drop_list("ABA", "HRW"))
     assert (found.passed, found.n_points) == (None, 0)
     assert "leaves no standard choice" in found.text
     impossible = {"a": {"no HRW": {"drop": ["HRW"]}}, "b": {"x": {"merge": {"x": ["ABA", "HRW"]}}}}
@@ -390,8 +392,9 @@ def test_it_is_a_check_that_can_be_hashed_and_written_down_and_read_back() -> No
     assert hash(check) == hash(Multiverse(choices=choices, claim="more than 9,000"))
     found = check.run(SelectedLogLinear(), KOSOVO, rng=1)
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert hp.sensitivity.build_check("multiverse", written["settings"]) == check
     spec = hp.result.EstimatorSpec("hiddenpop.sensitivity.multiverse:Multiverse", written["settings"])
-    assert spec.build() == check
+    assert spec.build(trust=True) == check
     assert {*found.figure["choices"], "n_hat", "low", "high"} <= set(found.table)
 
 

@@ -14,7 +14,7 @@ from hiddenpop.errors import SettingError
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.dependence_sweep import DependenceSweep
 from hiddenpop.sensitivity.needs import has_setting, setting_of, with_settings
-from hiddenpop.sensitivity.points import REFUSED, Point, evaluate, quicker
+from hiddenpop.sensitivity.points import REFUSED, Point, evaluate
 from hiddenpop.sensitivity.protocol import Check, CheckResult
 from hiddenpop.sensitivity.tipping import tipping_points
 from hiddenpop.sensitivity.verdict import judge
@@ -109,7 +109,7 @@ def test_the_quicker_route_gives_the_same_estimate(name, settings):
     if name == "netherlands" and settings:
         settings = {**settings, "max_order": 1}
     table, asked = datasets.load(name), SelectedLogLinear(**settings)
-    quick = quicker(asked, table)
+    quick = asked.quicker(table)
     assert quick.search == "exact"
     slow, fast = asked.fit(table), quick.fit(table)
     assert fast.details["model"] == slow.details["model"]

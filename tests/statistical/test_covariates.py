@@ -58,6 +58,19 @@ def test_the_total_is_held_as_often_as_promised(interval):
     assert abs(bias) < 0.01
 
 
+@pytest.mark.parametrize("interval", ["bootstrap", "lognormal"])
+def test_a_stratum_is_held_as_often_as_promised(interval):
+    """The twin of the total: limits of a stratum are for the persons in it, and hold them neither less nor more."""
+    persons = pd.Series(SIZES)
+    held = []
+    for estimate in fits(RIGHT, interval):
+        frame = estimate.by_stratum.set_index(["sex", "year"])
+        there = persons.loc[frame.index]
+        held.append(((frame["low"] <= there) & (there <= frame["high"])).to_numpy())
+    assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+    np.testing.assert_allclose(np.mean(held, axis=0), 0.95, atol=ERROR)
+
+
 @pytest.mark.parametrize("year", YEARS)
 def test_a_subgroup_is_held_as_often_as_promised(year):
     def limits(estimate):

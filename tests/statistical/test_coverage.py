@@ -12,7 +12,7 @@ from hiddenpop.errors import CapabilityError
 from hiddenpop.synthetic import LIBRARY, Scenario
 from hiddenpop.validation import Study, study
 from hiddenpop.validation.assumptions import assumptions_hold, is_lower_bound, is_well_fed
-from hiddenpop.validation.checks import targeted_checks
+from hiddenpop.validation.checks import status_checks, status_targets, targeted_checks
 from hiddenpop.validation.standard import largest_pair, true_model
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,19 @@ def test_a_broken_estimator_is_caught() -> None:
     checks = targeted_checks(found, [(world.name, label) for label in BROKEN])
     holds = checks.groupby("estimator", sort=False)["holds"].all()
     assert holds.to_dict() == {label: label == "sound" for label in BROKEN}, "\n" + checks.to_string()
+
+
+def test_no_status_hides_intervals_that_never_hold_the_truth() -> None:
+    # Under all pairs two thirds of these tables end at the boundary, where a profile of n to n + 7 holds no truth.
+    world = LIBRARY["tiny-overlaps-three"]
+    estimators = {"all pairs": FIXED["all pairs"], "sample coverage, high": hp.SampleCoverage(n_boot=200)}
+    pairs = status_targets(estimators, [world])
+    assert {label for _, label in pairs} == set(estimators)
+    found = status_checks(study(estimators, [world], n_rep=450, rng=SEED, workers=WORKERS), pairs)
+    assert ("all pairs", "coverage given boundary") in set(
+        zip(found["estimator"], found["check"], strict=True)
+    )
+    assert found["holds"].all(), "\n" + failures(found)
 
 
 def relative_bias(result: Study) -> pd.Series:

@@ -282,7 +282,7 @@ UNDISTORTED = [name for name, world in LIBRARY.items() if not world.distortions]
 
 @pytest.mark.parametrize("name", UNDISTORTED)
 def test_a_large_draw_follows_the_law(name: str) -> None:
-    world = scenario(name).resized(10**6)
+    world = scenario(name).resized(10**7)
     counts = counts_by_cell(world.draw(rng=11), world)
     assert fit_of_counts(counts.ravel(), expected_by_cell(world).ravel()) > NEVER_BY_CHANCE
     # The same check fails for a world in which the first list catches one in a hundred of those hidden here.

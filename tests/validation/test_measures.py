@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hiddenpop.validation.measures import MEASURES, Outcomes, interval_scores, measures_of, median_of
+from hiddenpop.validation.measures import (
+    MEASURES,
+    STATUSES_WITH_INTERVAL,
+    Outcomes,
+    given,
+    interval_scores,
+    measures_of,
+    median_of,
+)
 
 TRUTH = 100.0
 NAN, INF = math.nan, math.inf
@@ -69,10 +77,43 @@ def test_the_names_are_those_that_are_explained() -> None:
     assert set(measures_of(MIXED)) == set(MEASURES) - {"not_applicable"}
 
 
+@pytest.mark.parametrize(
+    ("measure", "value", "error"),
+    [
+        ("ok", 0.5, math.sqrt(0.25 / 10)),
+        ("replicates_given_ok", 5.0, math.sqrt(10 * 0.25)),
+        ("replicates_given_boundary", 4.0, math.sqrt(10 * 0.24)),
+        ("replicates_given_unbounded", 0.0, 0.0),
+        ("coverage", 0.5, math.sqrt(0.25 / 10)),
+        ("coverage_given_ok", 1.0, 0.0),
+        ("coverage_given_boundary", 0.0, 0.0),
+        ("upper_miss_given_boundary", 0.75, math.sqrt(0.75 * 0.25 / 4)),
+        ("no_interval_given_boundary", 0.25, math.sqrt(0.75 * 0.25 / 4)),
+        ("lower_miss_given_ok", 0.0, 0.0),
+        ("median_width_given_ok", 40.0, 0.0),
+        ("median_width_given_boundary", 3.0, 0.0),
+        ("coverage_given_unbounded", NAN, NAN),
+    ],
+)
+def test_a_status_is_measured_by_itself(measure: str, value: float, error: float) -> None:
+    found = measures_of(
+        outcomes(
+            [100.0] * 5 + [60.0] * 4 + [NAN],
+            [80.0] * 5 + [60.0] * 5,
+            [120.0] * 5 + [63.0] * 3 + [INF] * 2,
+            ["ok"] * 5 + ["boundary"] * 4 + ["not_identified"],
+            [True] * 8 + [False] * 2,
+        )
+    )
+    assert (found[measure].value, found[measure].mcse) == pytest.approx((value, error), nan_ok=True)
+
+
 def test_hits_misses_and_absent_intervals_add_up() -> None:
     found = measures_of(MIXED)
     parts = ("coverage", "lower_miss", "upper_miss", "no_interval")
     assert sum(found[name].value for name in parts) == pytest.approx(1.0)
+    for status in STATUSES_WITH_INTERVAL:
+        assert sum(found[given(name, status)].value for name in parts) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

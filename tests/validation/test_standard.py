@@ -10,7 +10,13 @@ from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.registry import ESTIMATORS
 from hiddenpop.synthetic import LIBRARY
 from hiddenpop.validation import standard, study
-from hiddenpop.validation.checks import coverage_tolerance, targeted_checks, targets
+from hiddenpop.validation.checks import (
+    coverage_tolerance,
+    status_checks,
+    status_targets,
+    targeted_checks,
+    targets,
+)
 from hiddenpop.validation.page import performance_table, validation_page
 from hiddenpop.validation.plan import make_plan
 from hiddenpop.validation.standard import STANDARD, Part, StandardRun, largest_pair, run_standard, true_model
@@ -103,6 +109,60 @@ def test_a_broken_estimator_is_named_as_such(run: StandardRun) -> None:
     text = section(validation_page(worse, command="x", folder="v"), "independence")
     assert "It does not in independent-three." in text
     assert "nothing: all it takes for granted holds" in text
+
+
+def boundary_hides(run: StandardRun) -> StandardRun:
+    """Say of a fifth of the tables of one sound pair that they end at the boundary, with an interval that misses."""
+    rows = run.study.replicates
+    sound = (rows["estimator"] == "independence") & (rows["scenario"] == "sparse-eight")
+    at = sound & (rows["replicate"] < 8)
+    changed = rows.assign(
+        status=rows["status"].mask(at, "boundary"), high=rows["high"].mask(at, rows["n_observed"] + 4.0),
+        low=rows["low"].mask(at, rows["n_observed"] + 0.0),
+    )  # fmt: skip
+    return dataclasses.replace(run, study=dataclasses.replace(run.study, replicates=changed))
+
+
+def test_a_status_whose_intervals_never_hold_the_truth_does_not_hide(run: StandardRun) -> None:
+    pairs = [("sparse-eight", "independence")]
+    assert status_targets({"independence": hp.LogLinear()}, [LIBRARY["sparse-eight"]]) == pairs
+    assert not targets({"independence": hp.LogLinear()}, [LIBRARY["sparse-eight"]])
+    assert status_checks(run.study, pairs)["check"].tolist() == ["coverage given ok"]
+    assert status_checks(run.study, pairs)["holds"].all()
+    checks = status_checks(boundary_hides(run).study, pairs).set_index("check")
+    assert checks["holds"].to_dict() == {"coverage given ok": True, "coverage given boundary": False}
+    assert checks.loc["coverage given boundary", ["value", "aim"]].tolist() == pytest.approx([0.0, 0.9])
+
+
+def test_the_page_has_a_column_by_status_and_a_verdict(run: StandardRun) -> None:
+    before = validation_page(run, command="x", folder="v")
+    page = validation_page(boundary_hides(run), command="x", folder="v")
+    summary = [line for line in page.splitlines() if line.startswith(("| estimator |", "| independence |"))]
+    head, row = ([cell.strip() for cell in line.split("|")] for line in summary)
+    assert dict(zip(head, row, strict=True))["short given boundary in"] == "1"
+    text = section(page, "independence")
+    assert "given boundary they keep it in 0 of 1 (not in sparse-eight)" in text
+    line = next(
+        line for line in text.splitlines() if line.startswith("| sparse-eight | ") and " of 8" in line
+    )
+    assert "| **0.000 (0.000) of 8** |" in line
+    assert "not in sparse-eight" not in section(before, "independence")
+
+
+def test_few_tables_of_a_status_are_shown_and_not_judged(run: StandardRun) -> None:
+    rows = run.study.replicates
+    at = (rows["scenario"] == "sparse-eight") & (rows["replicate"] < 3)
+    changed = dataclasses.replace(
+        run.study,
+        replicates=rows.assign(
+            status=rows["status"].mask(at, "boundary"), high=rows["high"].mask(at, rows["low"])
+        ),
+    )
+    found = status_checks(changed, [("sparse-eight", "independence")])
+    assert found["check"].tolist() == ["coverage given ok"]
+    assert changed.wide().set_index(["scenario", "estimator"]).loc[
+        ("sparse-eight", "independence"), "replicates_given_boundary"
+    ] == pytest.approx(3.0)
 
 
 def test_the_page_carries_its_command_and_says_that_it_is_quick(run: StandardRun) -> None:

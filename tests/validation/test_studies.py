@@ -123,6 +123,18 @@ def test_a_finished_study_is_read_back(tmp_path: Path) -> None:
     assert_frame_equal(again.scenarios, result.scenarios)
 
 
+def test_what_a_block_holds_belongs_to_its_schema(tmp_path: Path) -> None:
+    # Measures follow from these columns and may grow; another column, or another meaning, is another schema.
+    study(["chapman"], ["independent-two"], n_rep=2, rng=1, out=tmp_path)
+    (block,) = (tmp_path / "blocks").glob("*.parquet")
+    assert json.loads((tmp_path / "manifest.json").read_text())["schema_version"] == 1
+    assert tuple(pd.read_parquet(block)) == (
+        "scenario", "estimator", "replicate", "truth", "n_hat", "low", "high", "level", "status", "reason",
+        "has_interval", "n_observed", "n_failed", "n_warnings",
+    )  # fmt: skip
+    assert read_study(tmp_path).wide()["replicates_given_ok"].tolist() == [2.0]
+
+
 def test_an_interrupted_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = contents_of_a_run(tmp_path / "whole")
     part = tmp_path / "part"
@@ -275,7 +287,7 @@ def test_names_stand_for_estimators_and_scenarios() -> None:
         ({"scenarios": []}, "there are no scenarios"),
         ({"scenarios": "independent-two"}, "there are no scenarios"),
         ({"scenarios": [TWO, "independent-two"]}, "scenario 'independent-two' is there twice"),
-        ({"rng": -1}, "is no seed"),
+        ({"rng": -1}, "is neither a seed"),
         ({"workers": 0}, "workers is 0"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.averaged_details import (
     PROTECTED,
     details_of,
@@ -29,6 +30,7 @@ from hiddenpop.bayes.averaged_space import (
 from hiddenpop.bayes.convergence import Convergence
 from hiddenpop.bayes.outcome import quantiles, sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_between, check_prior
+from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import check_level, check_order, check_whole
 from hiddenpop.kernels.marginal_likelihood import ThetaPrior, evidence_constant
@@ -41,6 +43,7 @@ from hiddenpop.kernels.posterior_draws import (
 )
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Averaged", "BayesianModelAveraging", "sweep_odds_ratio"]
@@ -54,9 +57,19 @@ FEWEST_DRAWS = 1000
 
 COLUMNS = ["odds_ratio", "median", "low", "high", "status", "n_modes", "model", "probability"]
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (("odds_ratio", 3.0),),
+    (("odds_ratio", 10.0),),
+    (("odds_ratio", 100.0),),
+    (("inclusion", 0.25),),
+    (("main_effect_sd", 3.0),),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BayesianModelAveraging:
+class BayesianModelAveraging(BaseEstimator):
     """Size of a closed population, averaged over log-linear models by their marginal likelihood.
 
     Every hierarchical model without the interaction of all lists has a posterior probability, proportional to its prior
@@ -177,6 +190,7 @@ class BayesianModelAveraging:
         CapabilityError
             For fewer than three lists that caught somebody, more than 100,000 models, gaps or censored cells.
         """
+        check_table(table)
         provenance = make_provenance(table.summary, rng)
         found = averaged(self, table, np.random.default_rng(rng))
         importance, sensitivity = importance_of(found), sensitivity_of(found, self.level)
@@ -194,6 +208,25 @@ class BayesianModelAveraging:
             protected=PROTECTED if found.data.has_small else (),
             faults=faults_of(importance),
         )
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("homogeneous", "one_of_models", "no_highest_order", "priors"),
+            model_is="averaged",
+            other_priors=STANDARD_PRIORS,
+            adds_up_strata=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> tuple[ListCounts, ModelSpace]:
+        """Count, and list the models of so many lists."""
+        check_table(table)
+        data = list_counts(table, estimator=self.name, minimum_lists=FEWEST_LISTS)
+        return data, model_space(data.n_lists, self.max_order, table.name, self.name)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(scenario, POSTERIOR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,8 +275,7 @@ class Averaged:
 
 def averaged(setting: BayesianModelAveraging, table: CaptureTable, rng: np.random.Generator) -> Averaged:
     """Explore the posterior behind a table, and draw from it."""
-    data = list_counts(table, estimator=setting.name, minimum_lists=FEWEST_LISTS)
-    space = model_space(data.n_lists, setting.max_order, table.name, setting.name)
+    data, space = setting.prepare(table)
     prior = theta_prior(setting.odds_ratio, setting.main_effect_sd, setting.prior)
     by_model = log_model_prior(space, setting.inclusion)
     posterior = model_posterior(

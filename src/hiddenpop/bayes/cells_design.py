@@ -249,9 +249,9 @@ def _prepared(table: CaptureTable, strata: Strata, estimator: str) -> tuple[Capt
     if strata == "collapse" and table.has_strata:
         names = ", ".join(table.strata.columns)
         message = f'{estimator} added up {names}; strata="model" models them'
-        remarks.append(warned("collapsed_strata", message, CollapsedStrataWarning, 5))
+        remarks.append(warned("collapsed_strata", message, CollapsedStrataWarning, 6))
         table = table.collapse()
-    table, dropped, empty = without_empty_lists(table, 5)
+    table, dropped, empty = without_empty_lists(table, 6)
     return table, _Prepared(dropped, (*remarks, *empty))
 
 

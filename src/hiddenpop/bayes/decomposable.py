@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._details import Deferred
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.graph_details import (
     diagnostics_of,
     graph_frame,
@@ -31,8 +33,9 @@ from hiddenpop.bayes.priors import (
     size_prior,
 )
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_level, check_whole, spec_of
+from hiddenpop.estimators.protocol import as_number, check_level, check_whole, spec_of
 from hiddenpop.kernels.count_posterior import Mode, modes
 from hiddenpop.kernels.decomposable import GraphPosterior, posterior_of
 from hiddenpop.kernels.graph_density import GraphDensity, SizePrior, graph_density
@@ -44,6 +47,7 @@ from hiddenpop.kernels.graphs import (
 )
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval, Status
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["DecomposableAveraging", "sweep_delta"]
@@ -57,9 +61,20 @@ TOP_GRAPHS = 10
 PROTECTED = ("graphs", "links", "mean", "modes", "p_saturated", "posterior", "tail", "top_graphs")
 """Details that give small counts away: exact probabilities can be solved for the cells behind them."""
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (("delta", "2^-K"),),
+    (("delta", 0.01),),
+    (("delta", 0.1),),
+    (("delta", 0.5),),
+    (("delta", 1.0),),
+    (("link_weight", 0.5),),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecomposableAveraging:
+class DecomposableAveraging(BaseEstimator):
     """Size of a closed population, averaged over every decomposable graph of dependence between the lists.
 
     A graph links lists that depend on each other; on 2 to 6 lists there are 2, 8, 61, 822 or 18,154 decomposable ones.
@@ -166,9 +181,9 @@ class DecomposableAveraging:
         -------
         Estimate
             ``details`` holds ``posterior`` (of N), ``graphs`` and ``top_graphs``, ``links`` (the probability of each
-            pair), ``modes``, ``mean``, ``p_saturated``, ``tail``, ``prior`` and ``idata``. The status is
-            ``"boundary"`` when more than half of the posterior lies on nobody hidden, and ``"unbounded"`` when more
-            than half lies beyond every number that a computer holds.
+            pair), ``modes``, ``mean``, ``p_saturated``, ``tail``, ``prior`` and ``idata``; the tables among them are
+            made when they are first read. The status is ``"boundary"`` when more than half of the posterior lies on
+            nobody hidden, and ``"unbounded"`` when more than half lies beyond every number that a computer holds.
 
         Raises
         ------
@@ -178,9 +193,9 @@ class DecomposableAveraging:
         SettingError
             If the priors leave no proper posterior, or `graph_prior` does not fit the lists.
         """
+        prior = self.prepare(table)
         provenance = make_provenance(table.summary, rng)
-        data = list_counts(table, estimator=self.name)
-        found = _posterior(self, data, table.name)
+        data, found = prior.data, _posterior(prior)
         n, missing = data.n_observed, found.posterior.missing
         tail = (1.0 - self.level) / 2.0
         low, median, high = (n + missing.quantile([tail, 0.5, 1.0 - tail])).tolist()
@@ -202,6 +217,27 @@ class DecomposableAveraging:
             protected=PROTECTED if data.has_small else (),
         )
 
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("homogeneous", "decomposable_graph", "no_highest_order", "priors"),
+            model_is="averaged",
+            other_priors=STANDARD_PRIORS,
+            needs_draws=False,
+            adds_up_strata=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> "_Prior":
+        """Count, and weigh the graphs; refuse lists that are too many, and priors without a proper posterior."""
+        check_table(table)
+        data = list_counts(table, estimator=self.name)
+        _refuse(self, data, table.name)
+        return _weighed(self, data)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(scenario, POSTERIOR)
+
     def _draws(self, found: "_Found", n_observed: int, rng: RNGLike) -> Floats | None:
         if not self.n_draws:
             return None
@@ -211,18 +247,18 @@ class DecomposableAveraging:
     def _details(self, found: "_Found", draws: Floats | None) -> dict[str, Any]:
         data, posterior = found.data, found.posterior
         mean = data.n_observed + posterior.missing.mean()
-        graphs = graph_frame(posterior, found.graphs, found.kept, data)
+        graphs = Deferred(lambda: graph_frame(posterior, found.graphs, found.kept, data))
         details = {
             "dropped_lists": list(data.dropped),
             "mean": mean,
             "mean_note": "" if math.isfinite(mean) else "the tail of the posterior is too heavy for a mean",
-            "modes": modes_frame(found.modes, data.n_observed),
+            "modes": Deferred(lambda: modes_frame(found.modes, data.n_observed)),
             "p_saturated": found.p_saturated,
             "tail": tail_details(posterior, data.n_observed),
             "prior": self._prior_in_words(found),
-            "posterior": posterior_frame(posterior.missing, data.n_observed, found.modes),
-            "links": link_frame(posterior, found.graphs, found.kept, data.lists),
-            "top_graphs": graphs.head(TOP_GRAPHS),
+            "posterior": Deferred(lambda: posterior_frame(posterior.missing, data.n_observed, found.modes)),
+            "links": Deferred(lambda: link_frame(posterior, found.graphs, found.kept, data.lists)),
+            "top_graphs": Deferred(lambda: graphs.value().head(TOP_GRAPHS)),
             "graphs": graphs,
         }
         return details if draws is None else {**details, "idata": inference_data({"N": draws[None]})}
@@ -274,9 +310,8 @@ def sweep_delta(
     """
     base = base or DecomposableAveraging()
     settings = [replace(base, delta=delta) for delta in deltas]
-    data = list_counts(table, estimator=base.name)
     return pd.DataFrame(
-        [_sweep_row(_posterior(setting, data, table.name), base.level) for setting in settings],
+        [_sweep_row(_posterior(setting.prepare(table)), base.level) for setting in settings],
         columns=["delta", "median", "low", "high", "p_saturated", "n_modes"],
     )
 
@@ -305,7 +340,6 @@ class _Found:
     kept: Ints
     posterior: GraphPosterior
     modes: tuple[Mode, ...]
-    outside: float
 
     @property
     def p_saturated(self) -> float:
@@ -313,47 +347,53 @@ class _Found:
         return float(self.posterior.probabilities[-1]) if self.kept[-1] == last else 0.0
 
     def diagnostics(self) -> list[Any]:
-        return diagnostics_of(self.data, self.delta, self.p_saturated, self.modes, self.outside)
+        return diagnostics_of(self.data, self.delta, self.p_saturated, self.modes, self.posterior.outside)
 
 
-def _posterior(setting: DecomposableAveraging, data: ListCounts, table: str) -> _Found:
-    """Sum the posterior of a table."""
-    _refuse(setting, data, table)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prior:
+    """Counts and graphs under the priors of a setting."""
+
+    data: ListCounts
+    delta: float
+    graphs: DecomposableGraphs
+    kept: Ints
+    density: GraphDensity
+    limits: tuple[int, int] | None
+    log_weights: Floats | None
+
+
+def _weighed(setting: DecomposableAveraging, data: ListCounts) -> _Prior:
+    """Give the density of the dark figure under every graph."""
     graphs = decomposable_graphs(data.n_lists)
     delta = 2.0**-data.n_lists if isinstance(setting.delta, str) else setting.delta
     by_graph = log_graph_prior(setting.graph_prior, setting.link_weight, graphs, data.lists)
     kept = np.flatnonzero(by_graph > -math.inf)
     limits = check_range(setting.n_missing, setting.max_missing)
-    first, last = limits or (0, None)
     if setting.log_prior is None:
         size, weights = size_prior(setting.prior), None
     else:
         size = SizePrior(power=0.0)
         weights = np.array([-math.inf if x is None else x for x in setting.log_prior])
     density = graph_density(data.counts, graphs, delta, size, np.where(by_graph > -math.inf, by_graph, 0.0))
-    density = density.select(kept)
+    density = density if len(kept) == len(by_graph) else density.select(kept)
     _refuse_improper(density, delta, data.n_lists, limits)
-    posterior = posterior_of(density, first, last, weights)
-    outside = 0.0 if limits is None or weights is not None else _outside(density, limits)
-    return _Found(data, delta, graphs, kept, posterior, modes(posterior.missing, SMALLEST_MODE), outside)
+    return _Prior(data, delta, graphs, kept, density, limits, weights)
 
 
-def _outside(density: GraphDensity, limits: tuple[int, int]) -> float:
-    """Share of the posterior without a limit that lies outside the range, 0 where there is no such posterior."""
-    if not _is_proper(density):
-        return 0.0
-    below, up_to = posterior_of(density).missing.below([limits[0] - 1, limits[1]]).tolist()
-    return float(1.0 - (up_to - below))
-
-
-def _is_proper(density: GraphDensity) -> bool:
-    return density.prior.rate > 0.0 or bool(density.exponents.min() > 0.0)
+def _posterior(prior: _Prior) -> _Found:
+    """Sum the posterior of a table."""
+    first, last = prior.limits or (0, None)
+    posterior = posterior_of(prior.density, first, last, prior.log_weights)
+    return _Found(
+        prior.data, prior.delta, prior.graphs, prior.kept, posterior, modes(posterior.missing, SMALLEST_MODE)
+    )
 
 
 def _refuse_improper(
     density: GraphDensity, delta: float, n_lists: int, limits: tuple[int, int] | None
 ) -> None:
-    if limits is not None or _is_proper(density):
+    if limits is not None or density.is_proper:
         return
     needed = 1.0 / (2.0**n_lists - 1.0)
     raise SettingError(
@@ -389,6 +429,5 @@ def _status(median: float, n_observed: int, nobody_hidden: float) -> tuple[Statu
 
 
 def _check_link_weight(link_weight: Any) -> None:
-    number = math.nan if isinstance(link_weight, bool | str) or link_weight is None else float(link_weight)
-    if not 0.0 < number < math.inf:
+    if not 0.0 < as_number(link_weight) < math.inf:
         raise SettingError(f"link_weight={link_weight!r} must be a number above 0; 1 makes all graphs alike")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop.estimators.prepare import ListCounts
@@ -57,8 +56,9 @@ def posterior_frame(missing: CountPosterior, n_observed: int, summits: tuple[Mod
     if missing.tail is None and len(missing.grid.starts) <= WHOLE_RANGE and missing.grid.is_single.all():
         numbers = missing.grid.starts
     else:
-        far = missing.quantile(np.linspace(0.0005, 0.9995, SHOWN_QUANTILES))
-        centre = _evenly(*missing.quantile(CENTRE).tolist()) if np.isfinite(far).all() else far
+        found = missing.quantile([*np.linspace(0.0005, 0.9995, SHOWN_QUANTILES), *CENTRE])
+        far, ends = found[:SHOWN_QUANTILES], found[SHOWN_QUANTILES:]
+        centre = np.linspace(float(ends[0]), float(ends[1]), SHOWN_STEPS) if np.isfinite(far).all() else far
         numbers = np.unique(np.round(np.concatenate([far, centre, [mode.position for mode in summits]])))
         numbers = numbers[np.isfinite(numbers)]
     return pd.DataFrame(
@@ -69,10 +69,6 @@ def posterior_frame(missing: CountPosterior, n_observed: int, summits: tuple[Mod
             "below": np.minimum(missing.below(numbers), 1.0),
         }
     )
-
-
-def _evenly(low: float, high: float) -> npt.NDArray[np.float64]:
-    return np.linspace(low, high, SHOWN_STEPS)
 
 
 def graph_frame(
@@ -98,19 +94,16 @@ def graph_frame(
     probability[kept] = found.probabilities
     mean[kept] = data.n_observed + found.means
     order = np.argsort(-probability, kind="stable")
+    named = ["*".join(data.lists[i] for i in bit_positions(mask)) for mask in range(len(data.counts))]
     return pd.DataFrame(
         {
-            "graph": [graphs.notation(g) for g in order],
-            "cliques": [_by_names(graphs.cliques(g), data.lists) for g in order],
+            "graph": [graphs.notation(g) for g in order.tolist()],
+            "cliques": [" + ".join(named[clique] for clique in graphs.cliques(g)) for g in order.tolist()],
             "links": graphs.n_links[order],
             "probability": probability[order],
             "mean": mean[order],
         }
     )
-
-
-def _by_names(cliques: tuple[int, ...], lists: tuple[str, ...]) -> str:
-    return " + ".join("*".join(lists[i] for i in bit_positions(clique)) for clique in cliques)
 
 
 def link_frame(

@@ -7,11 +7,29 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.cell_draws import fit_cells
 from hiddenpop.bayes.identifying_details import PROTECTED, details_of, diagnostics_of, method_of
-from hiddenpop.bayes.observed_cells import ObservedCells, Sizes, Xi, draw_cells, median_xi, modelled_cells
+from hiddenpop.bayes.observed_cells import (
+    ObservedCells,
+    Sizes,
+    Xi,
+    counts_of,
+    draw_cells,
+    median_xi,
+    modelled_cells,
+)
 from hiddenpop.bayes.priors import check_count
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.base import (
+    POSTERIOR,
+    BaseEstimator,
+    Change,
+    Facts,
+    Scenario,
+    contract,
+    held_to_no_level,
+)
 from hiddenpop.estimators.protocol import (
     Estimator,
     as_number,
@@ -22,6 +40,7 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = [
@@ -45,9 +64,18 @@ SMALLEST, LARGEST = 1e-100, 1e100
 FEWEST_DRAWS = 100
 COLUMNS = ["multiplier", "median", "low", "high", "status", "contradicted"]
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (("prior_count", "1/cells"),),
+    (("prior_count", 0.25),),
+    (("prior_count", 0.5),),
+    (("prior_count", 1.0),),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentifiedPosterior:
+class IdentifiedPosterior(BaseEstimator):
     """Size of a population from a model of the observed cells and one stated assumption about the unobserved one.
 
     Any figure for the hidden rests on two parts. The shares of the observed cells are a matter of data. The step from
@@ -179,8 +207,38 @@ class IdentifiedPosterior:
         UnknownNameError
             For a list that is not there.
         """
+        check_table(table)
         provenance = make_provenance(table.summary, rng)
         return identified_estimate(self, table, identified_cells(self, table, rng=rng), provenance)
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        own = ("stated_assumption", "priors")
+        cells = None if self.cells is None else contract(self.cells).facts
+        return Facts(
+            assumes=own if cells is None else cells.assumed_with(*own),
+            model_is="given",
+            is_bound=cells is not None and cells.is_bound,
+            other_priors=STANDARD_PRIORS if cells is None else cells.other_priors,
+            keeps_number_observed=cells is not None and cells.keeps_number_observed,
+            adds_up_strata=True,
+            from_cells=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> Any:
+        """Count over all lists and over those of the assumption.
+
+        Whether the draws of `cells` hold what is needed, these alone can tell.
+        """
+        check_table(table)
+        _refuse_unnamed(self, table)
+        if self.cells is not None:
+            contract(self.cells).prepare(table)
+        return counts_of(table, self.lists, self.name)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(scenario, POSTERIOR)
 
 
 def identified_estimate(

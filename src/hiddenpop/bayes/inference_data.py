@@ -1,4 +1,4 @@
-"""Draws as ArviZ holds them, and ArviZ itself without its notice."""
+"""Draws as ArviZ holds them, and ArviZ and PyMC themselves without a notice."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["inference_data", "load_arviz"]
+__all__ = ["inference_data", "load_arviz", "load_pymc"]
 
 REFACTOR_NOTICE = r"\s*ArviZ is undergoing a major refactor"
 
@@ -14,7 +14,7 @@ Draws = Mapping[str, npt.NDArray[Any]]
 
 
 def load_arviz() -> Any:
-    """Import ArviZ, which is slow to load and announces its next version each time.
+    """Import ArviZ, which is slow to load and announces its next version once a day.
 
     Returns
     -------
@@ -29,6 +29,24 @@ def load_arviz() -> Any:
         warnings.filterwarnings("ignore", message=REFACTOR_NOTICE, category=FutureWarning)
         import arviz
     return arviz
+
+
+def load_pymc() -> Any:
+    """Import PyMC, which imports ArviZ.
+
+    Returns
+    -------
+    module
+
+    Examples
+    --------
+    >>> load_pymc().__name__
+    'pymc'
+    """
+    load_arviz()
+    import pymc
+
+    return pymc
 
 
 def inference_data(
@@ -67,7 +85,10 @@ def inference_data(
     arviz, labels = load_arviz(), {"dims": _plain(dims), "coords": _plain(coords)}
     others = {group: dict(held) for group, held in (groups or {}).items()}
     log_prior = others.pop("log_prior", None)  # from_dict passes over this group in silence
-    data = arviz.from_dict(posterior=dict(draws), **others, **labels)
+    if others:
+        data = arviz.from_dict(posterior=dict(draws), **others, **labels)
+    else:  # the same in half the time
+        data = arviz.InferenceData(posterior=arviz.dict_to_dataset(dict(draws), **labels))
     if log_prior is not None:
         data.add_groups({"log_prior": arviz.dict_to_dataset(log_prior, **labels)})
     for group in data.groups():

@@ -8,18 +8,21 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.latent_class_details import PROTECTED, Posterior, details_of, diagnostics_of, measured
 from hiddenpop.bayes.latent_class_model import draw_by_nuts
 from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_prior, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
+from hiddenpop.estimators.prepare import ListCells, list_cells
 from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
 from hiddenpop.kernels.hamiltonian import Tempered, tempered, tuned_ladder
-from hiddenpop.kernels.latent_class import LatentClassData, draw_sizes, latent_class_data, starts
+from hiddenpop.kernels.latent_class import LatentClassData, draw_sizes, latent_class_of_cells, starts
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["LatentClass"]
@@ -38,9 +41,19 @@ SWEEPS = (1, 8)
 TEMPERING_ACCEPT, NUTS_ACCEPT = 0.8, 0.98
 """Below .98 the divergences of NUTS come and go with the seed."""
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (("concentration_prior", (0.25, 0.25)),),
+    (("concentration_prior", (1.0, 1.0)),),
+    (("concentration_prior", (0.05, 0.05)),),
+    (("n_classes", 5),),
+    (("n_classes", 20),),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatentClass:
+class LatentClass(BaseEstimator):
     r"""Size of a population whose persons fall into a few unknown classes, each with its own chance to be on each list.
 
     Within a class the lists are independent. With class weights ``nu_k`` and the chance ``lambda_jk`` of a person of
@@ -186,15 +199,9 @@ class LatentClass:
         -----
         EmptyListWarning, CollapsedStrataWarning
         """
+        counts, data = self.prepare(table)
         provenance = make_provenance(table.summary, rng, SAMPLER_PACKAGES)
         generator = np.random.default_rng(rng)
-        counts = list_counts(table, estimator=self.name, minimum_lists=3)
-        data = latent_class_data(
-            counts.counts,
-            n_classes=self.n_classes,
-            size_prior=size_gamma(self.prior),
-            concentration=self.concentration_prior,
-        )
         draw = _by_tempering if self.sampler == "tempering" else _by_nuts
         found = draw(self, counts, data, generator)
         if isinstance(found, str):
@@ -209,9 +216,35 @@ class LatentClass:
             )
         return _estimate(self, table, found, provenance, generator)
 
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("classes", "independent_in_class", "priors", "chains"),
+            model_is="given",
+            other_priors=STANDARD_PRIORS,
+            adds_up_strata=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> tuple[ListCells, LatentClassData]:
+        """Count, and put counts and priors together."""
+        check_table(table)
+        counts = list_cells(table, estimator=self.name, minimum_lists=3)
+        return counts, latent_class_of_cells(
+            counts.histories,
+            counts.counts,
+            counts.n_lists,
+            n_classes=self.n_classes,
+            size_prior=size_gamma(self.prior),
+            concentration=self.concentration_prior,
+        )
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(scenario, POSTERIOR)
+
 
 def _by_tempering(
-    setting: LatentClass, counts: ListCounts, data: LatentClassData, rng: np.random.Generator
+    setting: LatentClass, counts: ListCells, data: LatentClassData, rng: np.random.Generator
 ) -> Posterior:
     temps = int(setting.n_temperatures)
     pilot = starts(data, (PILOT_CHAINS, temps), rng)
@@ -250,7 +283,7 @@ def _climb(
 
 
 def _by_nuts(
-    setting: LatentClass, counts: ListCounts, data: LatentClassData, rng: np.random.Generator
+    setting: LatentClass, counts: ListCells, data: LatentClassData, rng: np.random.Generator
 ) -> Posterior | str:
     """Draw by NUTS; a text in place of a posterior says why there is none."""
     chains = draw_by_nuts(

@@ -10,7 +10,7 @@ from hiddenpop.bayes.cell_groups import CELL_SHARES, MOST_VALUES, cell_groups, s
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import median_and_limits
-from hiddenpop.estimators.prepare import ListCounts
+from hiddenpop.estimators.prepare import ListCells
 from hiddenpop.kernels.hamiltonian import Tempered
 from hiddenpop.kernels.latent_class import (
     LatentClassData,
@@ -37,7 +37,7 @@ class Posterior:
 
     Attributes
     ----------
-    counts : ListCounts
+    counts : ListCells
     data : LatentClassData
     parameters : ndarray, shape (chains, draws, p)
     drawn : SizeDraws
@@ -51,7 +51,7 @@ class Posterior:
     climb : Tempered or None
     """
 
-    counts: ListCounts
+    counts: ListCells
     data: LatentClassData
     parameters: Floats
     drawn: SizeDraws
@@ -132,9 +132,11 @@ def details_of(found: Posterior, level: float, rng: np.random.Generator) -> dict
 
 
 def _idata(found: Posterior, hidden: Floats, rng: np.random.Generator) -> Any:
-    seen = found.counts.counts[1:]
     held, groups = {"N": found.sizes, "hidden_share": hidden}, {}
-    if found.sizes.size * len(seen) <= MOST_VALUES:
+    n_cells = 2**found.counts.n_lists - 1
+    if found.sizes.size * n_cells <= MOST_VALUES:
+        seen = np.zeros(n_cells)
+        seen[found.counts.histories - 1] = found.counts.counts
         by_chain = [cell_probabilities(chain, found.data.n_classes)[..., 1:] for chain in found.parameters]
         cells = np.stack(by_chain)
         groups = cell_groups(found.drawn.expected[..., None] * cells, seen, rng)

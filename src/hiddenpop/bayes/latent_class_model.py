@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.sampling import Backend, Chains, sample
 from hiddenpop.kernels.latent_class import LatentClassData
 
@@ -81,8 +82,9 @@ def build(data: Arrays, *, n_classes: int) -> Any:
     -------
     pymc.Model
     """
-    import pymc as pm
     from pytensor import tensor
+
+    pm = load_pymc()
 
     pt: Any = tensor  # a part of its functions has no types
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.cells_design import CellsDesign, Strata, cells_design, check_structural_zeros
 from hiddenpop.bayes.convergence import convergence
 from hiddenpop.bayes.loglinear_details import (
@@ -25,12 +26,14 @@ from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_between, check_prior, sd_of_odds_ratio, size_gamma
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["BayesianLogLinear", "prior_tables", "replicated_tables"]
+__all__ = ["STANDARD_PRIORS", "BayesianLogLinear", "prior_tables", "replicated_tables"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,9 +43,34 @@ FEWEST_DRAWS, FEWEST_TUNE = 100, 100
 LARGEST_SD = 100.0
 LARGEST_ODDS = 1e6
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (
+        ("prior_family", "normal"),
+        ("odds_ratio", 3.0),
+    ),
+    (
+        ("prior_family", "normal"),
+        ("odds_ratio", 10.0),
+    ),
+    (
+        ("prior_family", "normal"),
+        ("odds_ratio", 100.0),
+    ),
+    (
+        ("prior_family", "horseshoe"),
+        ("odds_ratio", 10.0),
+    ),
+    (
+        ("prior_family", "horseshoe"),
+        ("odds_ratio", 100.0),
+    ),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BayesianLogLinear:
+class BayesianLogLinear(BaseEstimator):
     r"""Size of a population from a log-linear model with all interactions up to an order, each pulled towards none.
 
     With ``x`` a history, the expected number in its cell is
@@ -204,10 +232,9 @@ class BayesianLogLinear:
         -----
         EmptyListWarning, CollapsedStrataWarning
         """
+        design, prior = self.prepare(table)
         provenance = make_provenance(table.summary, rng, SAMPLER_PACKAGES)
-        generator = np.random.default_rng(rng)
-        design = _design(self, table)
-        prior, size = _coefficient_prior(self, design), _size_gamma(self.prior)
+        generator, size = np.random.default_rng(rng), _size_gamma(self.prior)
         chains = _chains(self, design, prior, size, generator)
         if chains.failure:
             return estimate_without_draws(
@@ -222,6 +249,29 @@ class BayesianLogLinear:
         drawn = draw_sizes(design, size, chains.draws["theta"], chains.draws.get("log_certain"), generator)
         posterior = Posterior(design=design, prior=prior, size=size, chains=chains, drawn=drawn)
         return _estimate(self, table, posterior, provenance, generator)
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("homogeneous", "interactions_small", "no_highest_order", "priors", "chains"),
+            model_is="given",
+            other_priors=STANDARD_PRIORS,
+            adds_up_strata=self.strata == "collapse",
+        )
+
+    def prepare(self, table: CaptureTable) -> tuple[CellsDesign, CoefficientPrior]:
+        """Lay out the cells, and turn odds ratios into priors of their coefficients."""
+        check_table(table)
+        design = _design(self, table)
+        return design, _coefficient_prior(self, design)
+
+    def strata_of(self, table: CaptureTable) -> tuple[str, ...]:
+        """Name all covariates of the table where they are factors of the model."""
+        return tuple(map(str, table.strata.columns)) if self.strata == "model" else ()
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(scenario, POSTERIOR)
 
 
 def replicated_tables(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.bayes.cells_design import CellsDesign
+from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.loglinear_start import Whitening
 from hiddenpop.bayes.sampling import Backend, Chains, sample
 
@@ -174,8 +175,9 @@ def _coefficients(draws: Mapping[str, Floats], data: Arrays, prior: CoefficientP
 
 def _build(data: Arrays, *, shrunk: int) -> Any:
     """Make the PyMC model."""
-    import pymc as pm
     from pytensor import tensor
+
+    pm = load_pymc()
 
     pt: Any = tensor  # ships no types
     with pm.Model() as model:
@@ -195,8 +197,9 @@ def _build(data: Arrays, *, shrunk: int) -> Any:
 
 def _horseshoe_scale(d: Mapping[str, Any], shrunk: int) -> Any:
     """Scale of every coefficient: the regularised horseshoe for interactions, fixed for main effects."""
-    import pymc as pm
     from pytensor import tensor
+
+    pm = load_pymc()
 
     pt: Any = tensor
     tau = d["scales"][0] * pm.HalfCauchy("raw_tau", 1.0)
@@ -220,8 +223,9 @@ def _log_likelihood(d: Mapping[str, Any], theta: Any) -> Any:
     With q the sum over all rows, A over those with a count, and a, b the shape and rate of the prior of the expected
     size, it is ``sum y log(row) + a log q - (n + a) log(b q + A)`` without bounds.
     """
-    import pymc as pm
     from pytensor import tensor
+
+    pm = load_pymc()
 
     pt: Any = tensor
     certain, n = _log_rows(d, "seen", theta), d["counts"].sum()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hiddenpop.bayes.loglinear import STANDARD_PRIORS as OTHER_PRIORS
 from hiddenpop.bayes.loglinear import BayesianLogLinear
 from hiddenpop.bayes.outcome import quantiles
 from hiddenpop.errors import SettingError
@@ -15,13 +16,7 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["STANDARD_PRIORS", "sweep_priors"]
 
-STANDARD_PRIORS: tuple[Mapping[str, Any], ...] = (
-    {"prior_family": "normal", "odds_ratio": 3.0},
-    {"prior_family": "normal", "odds_ratio": 10.0},
-    {"prior_family": "normal", "odds_ratio": 100.0},
-    {"prior_family": "horseshoe", "odds_ratio": 10.0},
-    {"prior_family": "horseshoe", "odds_ratio": 100.0},
-)
+STANDARD_PRIORS: tuple[Mapping[str, Any], ...] = tuple(map(dict, OTHER_PRIORS))
 """What `sweep_priors` compares when it is not told otherwise."""
 
 

@@ -16,7 +16,16 @@ from hiddenpop.kernels.odds import CellShapes, RatioDraws, cell_shapes, empty_sh
 from hiddenpop.result import Estimate, Status
 from hiddenpop.table import CaptureTable
 
-__all__ = ["MOST_LISTS", "ObservedCells", "Sizes", "Xi", "draw_cells", "median_xi", "modelled_cells"]
+__all__ = [
+    "MOST_LISTS",
+    "ObservedCells",
+    "Sizes",
+    "Xi",
+    "counts_of",
+    "draw_cells",
+    "median_xi",
+    "modelled_cells",
+]
 
 Floats = npt.NDArray[np.float64]
 Xi = float | tuple[str, float, float]
@@ -204,7 +213,7 @@ def draw_cells(
     -------
     ObservedCells
     """
-    data, lists, _, counts = _counts_of(table, lists, estimator)
+    data, lists, _, counts = counts_of(table, lists, estimator)
     prior = 1.0 / (len(counts) - 1) if prior_count is None else prior_count
     shapes = cell_shapes(counts, prior, others=len(lists) < data.n_lists)
     draws = ratio_draws(shapes, data.n_observed, n_draws, rng)
@@ -237,7 +246,7 @@ def modelled_cells(
     -------
     ObservedCells
     """
-    data, lists, at, counts = _counts_of(table, lists, estimator)
+    data, lists, at, counts = counts_of(table, lists, estimator)
     fitted = fitted_cells(estimate, data, at, estimator=estimator)
     size = fitted.log_ratio.size
     draws = RatioDraws(
@@ -250,7 +259,7 @@ def modelled_cells(
     return ObservedCells(data, lists, counts, draws, fitted=fitted)
 
 
-def _counts_of(
+def counts_of(
     table: CaptureTable, lists: tuple[str, ...] | None, estimator: str
 ) -> tuple[ListCounts, tuple[str, ...], list[int], Floats]:
     """Count over all lists; also give the lists of the assumption, their positions, and the counts over these."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._cells import level_text
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.convergence import convergence
 from hiddenpop.bayes.loglinear_model import Steps
 from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
@@ -24,13 +25,15 @@ from hiddenpop.bayes.pooled_details import (
     strata_frame,
 )
 from hiddenpop.bayes.pooled_draws import draw_sizes
-from hiddenpop.bayes.pooled_model import PooledPrior, draw_chains
+from hiddenpop.bayes.pooled_model import PooledPrior, draw_chains, refuse_memory
 from hiddenpop.bayes.priors import check_between, sd_of_odds_ratio
 from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["PooledLogLinear"]
@@ -40,9 +43,19 @@ LARGEST_SD = 100.0
 LARGEST_ODDS = 1e6
 SPREADS = ("odds_ratio", "spread", "interaction_spread", "size_spread", "year_step")
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (("odds_ratio", 3.0),),
+    (("odds_ratio", 100.0),),
+    (("spread", 2.0),),
+    (("interaction_spread", 4.0),),
+    (("size_spread", 10.0),),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PooledLogLinear:
+class PooledLogLinear(BaseEstimator):
     r"""Sizes of many small strata from one log-linear model whose list effects vary between them around a common mean.
 
     In stratum s there are ``N_s ~ Poisson(L_s)`` persons with
@@ -71,7 +84,8 @@ class PooledLogLinear:
         All places there are, also those where nobody was observed; with `region`, a mapping from place to region. They
         are crossed with what else occurs. By default the strata of the table.
     residents : mapping of str to float, optional
-        Residents by place. Then it is victims per resident that vary around a mean.
+        Residents by place; where several covariates make a place, by the tuple of their levels in the order of the
+        table. Then it is victims per resident that vary around a mean.
     order : int
         Most lists in an interaction; those of three and more have the same value everywhere.
     odds_ratio : float
@@ -150,7 +164,7 @@ class PooledLogLinear:
     year: str | None = None
     region: str | None = None
     places: tuple[tuple[str, str], ...] | None = None
-    residents: tuple[tuple[str, float], ...] | None = None
+    residents: tuple[tuple[str | tuple[str, ...], float], ...] | None = None
     order: int = 2
     odds_ratio: float = 10.0
     spread: float = 5.0
@@ -212,10 +226,9 @@ class PooledLogLinear:
         -----
         EmptyListWarning
         """
+        design = self.prepare(table)
         provenance = make_provenance(table.summary, rng, SAMPLER_PACKAGES)
-        generator = np.random.default_rng(rng)
-        design = pooled_design(table, _plan(self), estimator=self.name)
-        prior = prior_of(self)
+        generator, prior = np.random.default_rng(rng), prior_of(self)
         chains = draw_chains(design, prior, _steps(self), generator)
         if chains.failure:
             return estimate_without_draws(
@@ -229,6 +242,25 @@ class PooledLogLinear:
             )
         posterior = posterior_of(design, prior, chains, draw_sizes(design, chains, generator))
         return _estimate(self, table, posterior, provenance)
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("places_alike", "no_highest_order", "priors", "chains"),
+            model_is="given",
+            other_priors=STANDARD_PRIORS,
+        )
+
+    def prepare(self, table: CaptureTable) -> PooledDesign:
+        """Lay out strata and cells, and refuse what would not fit into memory."""
+        check_table(table)
+        design = design_of(self, table)
+        refuse_memory(design, prior_of(self), _steps(self))
+        return design
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(scenario, POSTERIOR)
 
 
 def prior_of(setting: PooledLogLinear) -> PooledPrior:
@@ -281,7 +313,9 @@ def _plan(setting: PooledLogLinear) -> Plan:
         year=setting.year,
         region=setting.region,
         places=setting.places,
-        residents=setting.residents,
+        residents=None
+        if setting.residents is None
+        else tuple(((level,) if isinstance(level, str) else level, n) for level, n in setting.residents),
         order=int(setting.order),
     )
 
@@ -376,10 +410,18 @@ def _checked_residents(residents: Any) -> Any:
     rows = tuple(residents) if isinstance(residents, Iterable) and not isinstance(residents, str) else ()
     if not rows or not all(isinstance(row, tuple | list) and len(row) == 2 for row in rows):
         raise SettingError("residents must be a mapping from places to numbers, e.g. {'0363': 872757}")
-    pairs = tuple((level_text(level), _residents_of(level, value)) for level, value in rows)
+    pairs = tuple((_place_named(level), _residents_of(level, value)) for level, value in rows)
     if len(dict(pairs)) < len(pairs):
         raise SettingError("residents names a place twice")
     return pairs
+
+
+def _place_named(level: Any) -> str | tuple[str, ...]:
+    """Read the name of a place, or the levels of the covariates that make it."""
+    if not isinstance(level, tuple | list):
+        return level_text(level)
+    levels = tuple(map(level_text, level))
+    return levels[0] if len(levels) == 1 else levels
 
 
 def _residents_of(level: Any, value: Any) -> float:

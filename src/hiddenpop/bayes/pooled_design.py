@@ -1,6 +1,6 @@
 """Strata, lists and factors of a pooled model: what is counted where, and what varies by what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop._cells import operating, unknown_name
+from hiddenpop._cells import distinct_texts, operating, unknown_name
 from hiddenpop.disclosure import is_small
-from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.errors import CapabilityError, SettingError, UnknownNameError
 from hiddenpop.estimators.prepare import without_empty_lists
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
@@ -41,8 +41,8 @@ class Plan:
     place, year, region : str or None
     places : tuple of (str, str), or None
         Every place there is, with its region, which is empty without one.
-    residents : tuple of (str, float), or None
-        Residents by place.
+    residents : tuple of (tuple of str, float), or None
+        Residents by the levels that make a place.
     order : int
         Most lists in an interaction.
     """
@@ -51,7 +51,7 @@ class Plan:
     year: str | None
     region: str | None
     places: tuple[tuple[str, str], ...] | None
-    residents: tuple[tuple[str, float], ...] | None
+    residents: tuple[tuple[tuple[str, ...], float], ...] | None
     order: int
 
 
@@ -64,7 +64,8 @@ class Factor:
     name : str
     kind : {"place", "levels", "walk"}
         One effect a level, the levels of a covariate around their mean, or a random walk around its mean.
-    levels : tuple of str
+    levels : tuple of tuple of str
+        A level is the levels of one covariate or, of places, of all the covariates that make a place.
     index : ndarray of int, shape (s,)
         Level of each stratum.
     contrasts : ndarray, shape (levels, z)
@@ -73,7 +74,7 @@ class Factor:
 
     name: str
     kind: Kind
-    levels: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
     index: Ints
     contrasts: Floats
 
@@ -188,7 +189,7 @@ def pooled_design(table: CaptureTable, plan: Plan, *, estimator: str) -> PooledD
     EmptyListWarning
     """
     _refuse(table, estimator)
-    table, dropped, diagnostics = without_empty_lists(table, 3)
+    table, dropped, diagnostics = without_empty_lists(table, 4)
     lists = table.lists
     strata, stratum_of = _strata(table, plan)
     _refuse_size(table, lists, len(strata), estimator)
@@ -314,7 +315,7 @@ def _factors(strata: pd.DataFrame, plan: Plan) -> tuple[Factor, ...]:
     others = [column for column in strata.columns if column not in (*own, *above)]
     if plan.region and plan.place:
         _check_regions(strata, plan.place, plan.region)
-    factors = [_place(strata, own)]
+    factors = [_place(strata, own, above)]
     factors += [_levels(strata, name) for name in others]
     if plan.region:
         factors.append(_levels(strata, plan.region))
@@ -323,15 +324,18 @@ def _factors(strata: pd.DataFrame, plan: Plan) -> tuple[Factor, ...]:
     return (factors[0], *(factor for factor in factors[1:] if factor.n_free))
 
 
-def _place(strata: pd.DataFrame, own: Sequence[str]) -> Factor:
-    texts = strata[list(own)].agg(" / ".join, axis=1) if own else pd.Series([""] * len(strata))
-    index, levels = pd.factorize(texts, sort=True)
+def _place(strata: pd.DataFrame, own: Sequence[str], above: Sequence[str]) -> Factor:
+    """Take every combination of levels for a place; the levels are its identity, and not a text made of them."""
+    rows = list(strata[list(own)].itertuples(index=False, name=None))
+    levels = sorted(set(rows))
+    place_of = {level: at for at, level in enumerate(levels)}
     size = len(levels)
+    name, *_ = distinct_texts([tuple(own), *((other,) for other in above)], " / ")
     return Factor(
-        name=" / ".join(own) or "stratum",
+        name=name or "stratum",
         kind="place",
         levels=tuple(levels),
-        index=index.astype(np.int64),
+        index=np.array([place_of[row] for row in rows], dtype=np.int64),
         contrasts=np.zeros((0, size if size > 1 else 0)),
     )
 
@@ -346,7 +350,7 @@ def _levels(strata: pd.DataFrame, name: str) -> Factor:
     return Factor(
         name=name,
         kind="levels",
-        levels=tuple(levels),
+        levels=tuple((str(level),) for level in levels),
         index=index.astype(np.int64),
         contrasts=_around_mean(np.eye(len(levels))),
     )
@@ -374,10 +378,21 @@ def _walk(strata: pd.DataFrame, name: str) -> Factor:
     return Factor(
         name=name,
         kind="walk",
-        levels=tuple(by_time),
+        levels=tuple((str(level),) for level in by_time),
         index=np.searchsorted(times, at.to_numpy(dtype=np.float64)).astype(np.int64),
         contrasts=steps - steps.mean(axis=0),
     )
+
+
+def _without_residents(
+    place: Factor, level: tuple[str, ...], known: Mapping[tuple[str, ...], float]
+) -> UnknownNameError:
+    """Name a place by its level or, where several covariates make it, as the tuple that residents must have."""
+    name, *names = (one[0] if len(one) == 1 else repr(one) for one in (level, *known))
+    error = unknown_name(f"level of {place.name!r} in residents", name, names)
+    if len(level) == 1:
+        return error
+    return type(error)(f"{error}; several covariates make a place here, so give their levels as a tuple")
 
 
 def _log_offset(place: Factor, plan: Plan) -> Floats:
@@ -386,6 +401,6 @@ def _log_offset(place: Factor, plan: Plan) -> Floats:
     known = dict(plan.residents)
     for level in place.levels:
         if level not in known:
-            raise unknown_name(f"level of {place.name!r} in residents", level, known)
+            raise _without_residents(place, level, known)
     logs = np.log([known[level] for level in place.levels])
     return np.asarray((logs - np.log(np.exp(logs - logs.max()).mean()) - logs.max())[place.index])

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._cells import distinct_texts
 from hiddenpop.bayes.convergence import HIGHEST_RHAT, effective_draws
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.loglinear_details import (
@@ -234,14 +235,14 @@ def _statuses(posterior: Posterior, median: Floats, status: Status) -> npt.NDArr
 
 
 def _stratum_names(design: PooledDesign) -> list[str]:
-    return [" / ".join(map(str, row)) for row in design.strata.itertuples(index=False)]
+    return distinct_texts(design.strata.itertuples(index=False, name=None), " / ")
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
 
 
 def _hyper_names(posterior: Posterior) -> list[str]:
-    return [f"{hyper.factor}: {hyper.effect}" for hyper in posterior.hypers]
+    return distinct_texts([(hyper.factor, hyper.effect) for hyper in posterior.hypers], ": ")
 
 
 def _term_names(design: PooledDesign) -> list[str]:

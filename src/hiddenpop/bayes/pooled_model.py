@@ -10,11 +10,11 @@ from hiddenpop.bayes.cells_design import CellsDesign, Term
 from hiddenpop.bayes.loglinear_model import Steps
 from hiddenpop.bayes.loglinear_start import posterior_mode, whitening
 from hiddenpop.bayes.pooled_design import Factor, PooledDesign
-from hiddenpop.bayes.pooled_sampling import KEPT, draw_kept
+from hiddenpop.bayes.pooled_sampling import KEPT, draw_kept, refuse_chain
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.kernels.pooled_data import PooledData, n_parameters, packed, unpacked
 
-__all__ = ["Hyper", "PooledPrior", "data_of", "draw_chains", "hypers_of"]
+__all__ = ["Hyper", "PooledPrior", "data_of", "draw_chains", "hypers_of", "refuse_memory"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -126,6 +126,16 @@ def draw_chains(design: PooledDesign, prior: PooledPrior, steps: Steps, rng: np.
     size, n_kept = n_parameters(data), design.n_strata + len(data.scales) + 1 + len(data.masks)
     chains = draw_kept(packed(data), size, n_kept, steps, rng)
     return chains if chains.failure else replace(chains, draws=unpacked(chains.draws[KEPT], data))
+
+
+def refuse_memory(design: PooledDesign, prior: PooledPrior, steps: Steps) -> None:
+    """Refuse a chain of so many effects that it would fill more memory than there may be.
+
+    Raises
+    ------
+    CapabilityError
+    """
+    refuse_chain(n_parameters(data_of(design, prior)), steps)
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------

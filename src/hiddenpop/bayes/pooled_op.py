@@ -9,6 +9,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
+from hiddenpop.kernels.compiled import source_digest
 from hiddenpop.kernels.pooled_density import packed_density
 
 __all__ = ["PooledDensity"]
@@ -53,10 +54,12 @@ class PooledDensity(Op):
 
 @register_funcify_default_op_cache_key(PooledDensity)  # type: ignore[untyped-decorator, no-untyped-call]
 def _funcified(op: Any, **kwargs: Any) -> Any:
+    """Give the compiled operation, and a number for the state of its source, by which PyTensor keeps it."""
+
     @numba_njit
     def pooled_density(x, data):  # type: ignore[no-untyped-def]
         found = packed_density(x, data)
         n = x.size
         return np.asarray(found[0]), found[1 : 1 + n], found[1 + n :]
 
-    return pooled_density
+    return pooled_density, int(source_digest(packed_density.__module__), base=16)

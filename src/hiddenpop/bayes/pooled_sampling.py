@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.loglinear_model import Steps
 from hiddenpop.bayes.sampling import NO_START, Chains, quietly, sample
 from hiddenpop.errors import CapabilityError
 from hiddenpop.parallel import threads
 
-__all__ = ["draw_kept", "pymc_model"]
+__all__ = ["draw_kept", "pymc_model", "refuse_chain"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def draw_kept(data: Floats, n_parameters: int, n_kept: int, steps: Steps, rng: n
     While a chain is drawn, nutpie holds its parameters and its gradient at every step. Where those of all chains would
     fill more than two gigabytes, they are drawn one after the other.
     """
-    _refuse_memory(n_parameters, steps)
+    refuse_chain(n_parameters, steps)
     if steps.backend == "nutpie":
         return _by_nutpie(data, n_parameters, n_kept, steps, int(rng.integers(2**31)))
     return sample(
@@ -84,7 +85,7 @@ def pymc_model(data: Floats, n_parameters: int, n_kept: int) -> Any:
     pymc.Model
         With the parameters ``x``, flat before the density is added, and what is kept.
     """
-    import pymc as pm
+    pm = load_pymc()
 
     from hiddenpop.bayes.pooled_op import PooledDensity
 
@@ -100,7 +101,13 @@ def _bytes_of_chain(n_parameters: int, steps: Steps) -> int:
     return BYTES_A_STEP * n_parameters * (steps.n_draws + steps.n_tune)
 
 
-def _refuse_memory(n_parameters: int, steps: Steps) -> None:
+def refuse_chain(n_parameters: int, steps: Steps) -> None:
+    """Refuse a chain that would fill more memory than there may be.
+
+    Raises
+    ------
+    CapabilityError
+    """
     needed = _bytes_of_chain(n_parameters, steps)
     if needed > LARGEST_CHAIN:
         raise CapabilityError(

@@ -39,6 +39,13 @@ DEFAULT_DELTA = "2^-K"
 SMALLEST_DELTA, LARGEST_DELTA = 1e-9, 1e6
 """Outside, the posterior is the prior: no upper limit that a computer can hold, or every cell alike."""
 
+SMALLEST_MEAN, LARGEST_MEAN = 1e-9, 1e15
+SMALLEST_SHAPE, LARGEST_SHAPE = 1e-9, 1e9
+"""Outside, the prior of N is no distribution that a computer can sum: all of it on 0, a Poisson law, or no limit."""
+
+LARGEST_MISSING = 2**53 - 1
+"""A larger whole number and the next one are not both floating numbers."""
+
 NAMED = {"reciprocal": SizePrior(1.0, 1.0, 0.0), "uniform": SizePrior(0.0, 1.0, 0.0)}
 NEGATIVE_BINOMIAL = "negative_binomial"
 NORMAL_95 = 1.959963984540054
@@ -79,8 +86,17 @@ def check_prior(prior: Any) -> Prior:
     if isinstance(prior, tuple | list) and len(prior) == 3 and prior[0] == NEGATIVE_BINOMIAL:
         mean, shape = as_number(prior[1]), as_number(prior[2])
         if 0.0 < mean < math.inf and 0.0 < shape < math.inf:
+            _check_negative_binomial(mean, shape)
             return NEGATIVE_BINOMIAL, mean, shape
     raise SettingError(f"prior={prior!r} is not one of {PRIOR_HELP}")
+
+
+def _check_negative_binomial(mean: float, shape: float) -> None:
+    if not (SMALLEST_MEAN <= mean <= LARGEST_MEAN and SMALLEST_SHAPE <= shape <= LARGEST_SHAPE):
+        raise SettingError(
+            f"prior=({NEGATIVE_BINOMIAL!r}, {mean:g}, {shape:g}) must have a mean from {SMALLEST_MEAN:g} to "
+            f"{LARGEST_MEAN:g} and a shape from {SMALLEST_SHAPE:g} to {LARGEST_SHAPE:g}"
+        )
 
 
 def size_prior(prior: Prior) -> SizePrior:
@@ -154,6 +170,7 @@ def check_range(n_missing: Any, max_missing: Any) -> tuple[int, int] | None:
     if max_missing is not None:
         if not _is_whole(max_missing):
             raise SettingError(f"max_missing={max_missing!r} must be a whole number of at least 0")
+        _check_largest("max_missing", int(max_missing))
         return 0, int(max_missing)
     if n_missing is None:
         return None
@@ -163,7 +180,16 @@ def check_range(n_missing: Any, max_missing: Any) -> tuple[int, int] | None:
             f"n_missing={n_missing!r} must be a range of step 1, e.g. range(0, 5001), or its first and last number, "
             f"e.g. (0, 5000)"
         )
+    _check_largest("n_missing", ends[1])
     return ends
+
+
+def _check_largest(setting: str, last: int) -> None:
+    if last > LARGEST_MISSING:
+        raise SettingError(
+            f"{setting} goes to {float(last):.3g}, and a computer counts to {LARGEST_MISSING:.3g} only; leave it out "
+            f"for a sum to infinity"
+        )
 
 
 def _ends(n_missing: Any) -> tuple[int, int] | None:

@@ -27,6 +27,10 @@ MOST_MODELS = 32
 
 NO_START = "no chain could start"
 
+NOT_CONTIGUOUS = r".*is faster on contiguous arrays"
+NOT_CACHED = r".*Cannot cache compiled function .* as it uses dynamic globals"
+"""What numba says of functions that PyTensor makes; bold on some screens, so that signs stand in front."""
+
 _MODELS: dict[Hashable, Any] = {}
 
 
@@ -123,10 +127,19 @@ def sample(
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Leave two notices out: that ArviZ changes, and that PyTensor finds no BLAS of C (numba has that of scipy)."""
+    """Leave notices out that say nothing of the draws.
+
+    They are that ArviZ changes, that PyTensor finds no BLAS of C (numba has that of scipy), and what numba remarks on
+    the functions that PyTensor makes. PyTensor filters these remarks too, but only once, where it is imported; whoever
+    imports it between two states of the filters, as pytest does in a test, takes that back.
+    """
+    from numba import NumbaPerformanceWarning, NumbaWarning
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=REFACTOR_NOTICE, category=FutureWarning)
         warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS", category=UserWarning)
+        warnings.filterwarnings("ignore", message=NOT_CONTIGUOUS, category=NumbaPerformanceWarning)
+        warnings.filterwarnings("ignore", message=NOT_CACHED, category=NumbaWarning)
         yield
 
 

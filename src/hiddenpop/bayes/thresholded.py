@@ -6,16 +6,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.bayes.outcome import sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_prior, size_gamma
 from hiddenpop.bayes.thresholded_details import PROTECTED, details_of, diagnostics_of, no_posterior
 from hiddenpop.bayes.thresholded_draws import PriorTables, prior_tables, sampled
 from hiddenpop.bayes.thresholding import Problem, choose
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.base import BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import as_number, check_level, check_whole, spec_of
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, Interval
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["PriorTables", "ThresholdedLogLinear", "draw_from_prior", "problem_of"]
@@ -25,9 +28,19 @@ FEWEST_DRAWS = 100
 SMALLEST, LARGEST = 1e-6, 1e6
 METHOD = "equal-tailed posterior, chosen interactions taken as known"
 
+STANDARD_PRIORS: tuple[Change, ...] = (
+    (("prior_variance", 0.25),),
+    (("prior_variance", 1.0),),
+    (("prior_variance", 4.0),),
+    (("threshold", 1.5),),
+    (("threshold", 2.5),),
+)
+"""Priors worth trying beside the one that is set."""
 
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThresholdedLogLinear:
+class ThresholdedLogLinear(BaseEstimator):
     """Size of a population from the log-linear model of those interactions that stand out in the posterior of all.
 
     The model with every two-list interaction is fitted first. An interaction stays if its posterior mean is at least
@@ -139,8 +152,8 @@ class ThresholdedLogLinear:
         CapabilityError
             For fewer than three lists that caught somebody, more than twelve, gaps or censored cells.
         """
+        problem = self.prepare(table)
         provenance = make_provenance(table.summary, rng)
-        problem = problem_of(self, table)
         generator = np.random.default_rng(rng)
         found = choose(problem, float(self.threshold), int(self.order), generator)
         if isinstance(found, str):
@@ -160,6 +173,26 @@ class ThresholdedLogLinear:
             diagnostics=(*problem.data.diagnostics, *diagnostics_of(problem, found)),
             protected=PROTECTED if problem.data.has_small else (),
             faults=found.faults,
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("homogeneous", "no_highest_order", "choice_as_known", "priors", "chains"),
+            model_is="chosen",
+            other_priors=STANDARD_PRIORS,
+            adds_up_strata=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> Problem:
+        """Put table and settings together for the stages."""
+        check_table(table)
+        return problem_of(self, table)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(
+            scenario, "the interval takes interactions that were chosen on the same data as known"
         )
 
 

@@ -1,35 +1,32 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import typer
 
 from hiddenpop._files import write_file
 from hiddenpop.cli.figures import save_forest, save_overlap
 from hiddenpop.cli.inputs import check_place
-from hiddenpop.cli.screen import columns, estimate_text, panel_text, wrapped
-from hiddenpop.datasets import catalogue
-from hiddenpop.description import TableDescription, describe
-from hiddenpop.errors import CapabilityError, SettingError, TableSizeError
-from hiddenpop.estimators.compare import Comparison
-from hiddenpop.estimators.protocol import Estimator, spec_of
-from hiddenpop.estimators.registry import ESTIMATORS, default_settings, estimator_class
-from hiddenpop.monitor import Subgroups, subgroups
+from hiddenpop.cli.screen import estimate_text, wrapped
+from hiddenpop.description import TableDescription, closing_sentence, describe
+from hiddenpop.errors import SettingError
+from hiddenpop.estimators.compare import Comparison, fit_panel
+from hiddenpop.estimators.protocol import Estimator
+from hiddenpop.parallel import parallel
 from hiddenpop.result import SCHEMA_VERSION, Estimate
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable
 
-__all__ = ["Wish", "answer_description", "answer_one", "answer_several", "list_datasets", "list_estimators"]
+if TYPE_CHECKING:
+    from hiddenpop.monitor import Subgroups
 
-TITLE_WIDTH = 38
+__all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
+
 PANEL_MODELS = 100
-REFUSALS = (CapabilityError, TableSizeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,102 +69,79 @@ class Wish:
         return not (table.public or self.show_small_counts)
 
 
-def list_datasets(*, as_json: bool) -> None:
-    """Print the published tables."""
-    found = catalogue().to_dict(orient="records")
-    if as_json:
-        _print_json({"schema_version": SCHEMA_VERSION, "datasets": found})
-        return
-    rows = [row for entry in found for row in _catalogue_rows(entry)]
-    typer.echo(columns([["name", "n", "lists", "title"], *rows], right=[1, 2]))
-
-
-def _catalogue_rows(entry: Mapping[Hashable, Any]) -> Iterator[list[str]]:
-    """Write a data set in as many rows as its title needs; one without lists holds repeat counts of one register."""
-    first, *rest = wrap(entry["title"], TITLE_WIDTH)
-    yield [entry["key"], f"{entry['n']:,}", str(entry["lists"] or "-"), first]
-    yield from (["", "", "", line] for line in rest)
-
-
-def list_estimators() -> None:
-    """Print the registered estimators, each with what it is and its settings."""
-    for name in ESTIMATORS:
-        kind = estimator_class(name)
-        about = (kind.__doc__ or "").strip().splitlines()[0]
-        settings = ", ".join(f"{key}={_default(value)}" for key, value in default_settings(name).items())
-        typer.echo(f"{name}\n{wrapped(f'  {about}', '  ')}\n{wrapped(f'  {settings}', '    ')}")
-
-
-def _default(value: Any) -> str:
-    return spec_of(value).label if isinstance(value, Estimator) else repr(value)
-
-
 def answer_description(table: CaptureTable, wish: Wish) -> None:
     """Print what a table holds and can carry."""
-    description = describe(table)
+    with parallel(progress=True):
+        description = describe(table)
     if wish.plot:
         save_overlap(table, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
     if wish.as_json:
-        _print_json(description.to_dict(show_small_counts=wish.show_small_counts))
+        _print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
     else:
-        typer.echo(description.text())
+        typer.echo("\n\n".join([*_about_the_file(table), description.text()]))
+
+
+def _about_the_file(table: CaptureTable) -> list[str]:
+    """Say how the file was understood, before anything is made of it."""
+    if table.reading is None:
+        return []
+    return ["\n".join(wrapped(line, "  ") for line in table.reading.lines())]
+
+
+def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any]:
+    return content if table.reading is None else {**content, "reading": table.reading.to_dict()}
 
 
 def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     """Print the estimate of one method."""
-    found = method.fit(table, rng=wish.seed)
+    with parallel(progress=True):
+        found = method.fit(table, rng=wish.seed)
     if wish.draws:
         _write_draws(found, wish.draws)
     if wish.plot:
         save_forest([found], None, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
-    parts = subgroups(found, wish.by) if wish.by else None
+    parts = _by_strata(found, wish.by) if wish.by else None
     if wish.as_json:
         shown = found.to_dict(show_small_counts=wish.show_small_counts)
-        _print_json(shown if parts is None else {**shown, "subgroups": _rows(parts, wish.protects(table))})
+        grouped = {} if parts is None else {"subgroups": _rows(parts, wish.protects(table))}
+        _print_json(_with_reading(table, {**shown, **grouped}))
         return
     by_group = [] if parts is None else [parts.text()]
-    typer.echo("\n\n".join([estimate_text(found), *by_group, wrapped(describe(table).sentence, "")]))
+    about = _about_the_file(table)
+    typer.echo("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
 
 
-def _rows(parts: Subgroups, protect: bool) -> Any:
+def _by_strata(found: Estimate, by: tuple[str, ...]) -> "Subgroups":
+    from hiddenpop.monitor import subgroups
+
+    return subgroups(found, by)
+
+
+def _rows(parts: "Subgroups", protect: bool) -> Any:
     return to_jsonable(parts.protected_frame() if protect else parts.frame)
 
 
 def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: Wish) -> None:
     """Print the estimates of several methods side by side."""
-    description = describe(table)
-    comparison, refused = _fit_all(table, methods, wish.seed)
+    with parallel(progress=True):
+        description = describe(table)
+        comparison = fit_panel(table, methods, rng=wish.seed)
     if wish.plot:
         save_forest(comparison.estimates, comparison.labels, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
     if wish.as_json:
-        for label, reason in refused.items():
+        for label, reason in comparison.left_out.items():
             typer.echo(f"hiddenpop: note: {label} is left out: {reason}", err=True)
-        _print_json(_panel_object(comparison, description, wish.show_small_counts))
+        content = _panel_object(comparison, description, wish.show_small_counts)
+        _print_json(_with_reading(table, content))
         return
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"
     notes = (f"Note: {note.message}" for note in description.notes)
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
-    parts = ["\n".join(about), panel_text(comparison, refused), wrapped(description.sentence, "")]
+    parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
     typer.echo("\n\n".join(parts))
-
-
-def _fit_all(
-    table: CaptureTable, methods: Mapping[str, Estimator], seed: int | None
-) -> tuple[Comparison, dict[str, str]]:
-    """Fit every method that can treat the table, and keep the reasons of the others."""
-    fitted: dict[str, Estimate] = {}
-    refused: dict[str, Exception] = {}
-    for label, method in methods.items():
-        try:
-            fitted[label] = method.fit(table, rng=seed)
-        except REFUSALS as error:
-            refused[label] = error
-    if not fitted:
-        raise next(iter(refused.values()))
-    return Comparison(tuple(fitted), tuple(fitted.values())), {label: str(e) for label, e in refused.items()}
 
 
 def _panel_object(
@@ -179,6 +153,8 @@ def _panel_object(
         "table": to_jsonable(description.table),
         "description": description.to_dict(show_small_counts=show_small_counts),
         "sentence": comparison.sentence(),
+        "disagreements": comparison.disagreements(),
+        "seed": comparison.seed,
         "estimates": [
             {"label": label, **_shortened(e.to_dict(show_small_counts=show_small_counts))}
             for label, e in pairs
@@ -197,6 +173,8 @@ def _shortened(estimate: dict[str, Any]) -> dict[str, Any]:
 def _write_draws(found: Estimate, path: Path) -> None:
     if found.draws is None:
         raise SettingError(f"{found.estimator.name} has no draws to write; leave out --draws")
+    import pandas as pd
+
     write_file(pd.DataFrame({"n": found.draws}), path)
     _say_written("draws", path)
 

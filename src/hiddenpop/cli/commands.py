@@ -5,37 +5,37 @@ from typing import Annotated
 
 import typer
 
-from hiddenpop.cli.run import reproduce, run
+from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_columns
+from hiddenpop.cli.initial import init
+from hiddenpop.cli.run import TRUST, reproduce, run
 from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
 from hiddenpop.cli.validate import validate
+from hiddenpop.cli.warm import warm
 
 __all__ = ["app"]
 
 app = typer.Typer(
     name="hiddenpop",
     help="Estimate how many people are on none of the registers, from how the registers overlap.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-Table = Annotated[
-    str, typer.Argument(metavar="TABLE", help="A published data set, or a .csv or .parquet file.")
-]
-Lists = Annotated[
-    str | None, typer.Option("--lists", metavar="A,B,C", help="Columns of the file that are lists.")
-]
-Strata = Annotated[
-    str | None, typer.Option("--strata", metavar="X,Y", help="Columns of the file that are strata.")
-]
-Count = Annotated[str | None, typer.Option("--count", metavar="NAME", help="Column of counts, else 'count'.")]
+Table = Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Plot = Annotated[
     Path | None, typer.Option("--plot", metavar="FILE", help="Draw a figure (.png, .svg or .pdf).")
 ]
 Level = Annotated[float | None, typer.Option("--level", help="Level of the intervals, e.g. 0.9.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed for methods that draw random numbers.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        min=0,
+        help="Seed for methods that draw random numbers; without it one is drawn for methods side by side, and told.",
+    ),
+]
 ShowSmall = Annotated[
     bool,
     typer.Option(
@@ -43,6 +43,7 @@ ShowSmall = Annotated[
         help="Show counts below 10 of a table that is not public in JSON and figures; the output says so.",
     ),
 ]
+Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 
 
 @app.callback(invoke_without_command=True)
@@ -62,18 +63,17 @@ def start(
 @app.command()
 def datasets(*, as_json: Json = False) -> None:
     """List the published tables that come along."""
-    from hiddenpop.cli.answers import list_datasets
+    from hiddenpop.cli.listing import list_datasets
 
     list_datasets(as_json=as_json)
 
 
 @app.command()
+@reads_columns
 def describe(
     table: Table,
     *,
-    lists: Lists = None,
-    count: Count = None,
-    strata: Strata = None,
+    columns: Columns,
     as_json: Json = False,
     plot: Plot = None,
     show_small_counts: ShowSmall = False,
@@ -86,10 +86,11 @@ def describe(
     from hiddenpop.cli.inputs import read_table
 
     wish = Wish(as_json, plot, show_small_counts)
-    answer_description(read_table(table, lists=lists, count=count, strata=strata), wish)
+    answer_description(read_table(table, columns), wish)
 
 
 @app.command()
+@reads_columns
 def estimate(
     table: Table,
     *,
@@ -101,9 +102,7 @@ def estimate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the estimator; repeatable."),
     ] = None,
-    lists: Lists = None,
-    count: Count = None,
-    strata: Strata = None,
+    columns: Columns,
     level: Level = None,
     seed: Seed = None,
     as_json: Json = False,
@@ -116,6 +115,7 @@ def estimate(
         typer.Option("--by", metavar="X,Y", help="Also by the levels of these strata, for one estimator."),
     ] = None,
     show_small_counts: ShowSmall = False,
+    trust: Trust = False,
 ) -> None:
     """Estimate the population behind a table.
 
@@ -126,47 +126,50 @@ def estimate(
 
     wish = Wish(as_json, plot, show_small_counts, seed, draws, tuple(split_names(by or "")))
     chosen = read_settings(settings or [])
-    if estimator is None:
-        panel = make_panel(level, {"--set": chosen, "--draws": draws, "--by": by})
-        answer_several(read_table(table, lists=lists, count=count, strata=strata), panel, wish)
+    method = None if estimator is None else make_method(estimator, chosen, level, trust=trust)
+    counted = read_table(table, columns)
+    if method is None:
+        panel = make_panel(counted, level, {"--set": chosen, "--draws": draws, "--by": by})
+        answer_several(counted, panel, wish)
     else:
-        method = make_method(estimator, chosen, level)
-        answer_one(read_table(table, lists=lists, count=count, strata=strata), method, wish)
+        answer_one(counted, method, wish)
 
 
 @app.command()
+@reads_columns
 def compare(
     table: Table,
     names: Annotated[list[str], typer.Argument(metavar="NAME NAME...", help="Two or more estimators.")],
     *,
-    lists: Lists = None,
-    count: Count = None,
-    strata: Strata = None,
+    columns: Columns,
     level: Level = None,
     seed: Seed = None,
     as_json: Json = False,
     plot: Plot = None,
     show_small_counts: ShowSmall = False,
+    trust: Trust = False,
 ) -> None:
     """Put estimates of several methods together."""
     from hiddenpop.cli.answers import Wish, answer_several
     from hiddenpop.cli.inputs import make_methods, read_table
 
     wish = Wish(as_json, plot, show_small_counts, seed)
-    methods = make_methods(names, level)
-    answer_several(read_table(table, lists=lists, count=count, strata=strata), methods, wish)
+    methods = make_methods(names, level, trust=trust)
+    answer_several(read_table(table, columns), methods, wish)
 
 
 @app.command()
 def estimators() -> None:
     """List the estimators with their settings."""
-    from hiddenpop.cli.answers import list_estimators
+    from hiddenpop.cli.listing import list_estimators
 
     list_estimators()
 
 
+app.command()(init)
 app.command()(run)
 app.command()(reproduce)
 app.command()(sensitivity)
 app.command()(validate)
 app.command()(simulate)
+app.command()(warm)

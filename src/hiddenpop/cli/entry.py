@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from hiddenpop._screen import notes
 from hiddenpop.cli.commands import app
 from hiddenpop.errors import CollapsedStrataWarning, HiddenpopError, HiddenpopWarning
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     try:
-        with _notes_on_stderr():
+        with _notes_on_stderr(), notes(shown=True):
             code = _run(arguments)
             sys.stdout.flush()
             return code

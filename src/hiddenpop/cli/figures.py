@@ -9,7 +9,7 @@ from hiddenpop.table import CaptureTable
 __all__ = ["save_forest", "save_overlap"]
 
 WIDTH = 8.0
-ROW, HEAD = 0.45, 1.6
+ROW, ROW_OF_SEVERAL, HEAD = 0.45, 0.55, 1.6
 LANDSCAPE = 4.5
 OVERLAP = 5.0
 
@@ -33,12 +33,13 @@ def save_forest(
 
     from hiddenpop.plotting import forest_plot, landscape_plot, save_figure
 
-    forest_height = HEAD + ROW * len(estimates)
-    landscape = len(estimates) == 1 and "selection" in estimates[0].details
+    several = len(estimates) > 1
+    forest_height = HEAD + (ROW_OF_SEVERAL if several else ROW) * len(estimates)
+    landscape = not several and "selection" in estimates[0].details
     heights = [forest_height, LANDSCAPE] if landscape else [forest_height]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
-    forest_plot(estimates, labels=labels, ax=axes[0], protect=protect)
+    forest_plot(estimates, labels=labels, ax=axes[0], protect=protect, holds=several)
     if landscape:
         landscape_plot(estimates[0], ax=axes[1], protect=protect)
     save_figure(figure, path)

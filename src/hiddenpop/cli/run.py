@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["reproduce", "run"]
+__all__ = ["TRUST", "reproduce", "run"]
 
 DIFFERENT = 1
+TRUST = "Import an estimator that is not registered, mymodule:Mine. To import it is to run it: read it first."
 
 Workers = Annotated[int, typer.Option("--workers", help="Processes, -1 for every core.")]
+Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 
 
 def run(
@@ -23,6 +25,7 @@ def run(
         ),
     ] = None,
     workers: Workers = -1,
+    trust: Trust = False,
 ) -> None:
     """Carry out an analysis that is written in a file.
 
@@ -32,7 +35,7 @@ def run(
     from hiddenpop.cli.screen import wrapped
     from hiddenpop.runs import run as carry_out
 
-    done = carry_out(plan, out, workers=workers, progress=True)
+    done = carry_out(plan, out, workers=workers, progress=True, trust=trust)
     typer.echo("\n".join(wrapped(line, "    ") for line in done.summary().splitlines()))
 
 
@@ -47,6 +50,7 @@ def reproduce(
     ] = None,
     workers: Workers = -1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Do a run again and compare it, number by number, with what it left.
 
@@ -55,7 +59,7 @@ def reproduce(
     from hiddenpop.cli.screen import wrapped
     from hiddenpop.runs import reproduce as do_again
 
-    found = do_again(folder, data=data, workers=workers, progress=True)
+    found = do_again(folder, data=data, workers=workers, progress=True, trust=trust)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
     else:

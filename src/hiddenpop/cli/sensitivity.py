@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_columns
+from hiddenpop.cli.run import TRUST
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
@@ -19,11 +21,11 @@ MOST_MODELS = 100
 FILES = ("page.png", "results.json", "table.csv")
 
 
+@reads_columns
 def sensitivity(
-    table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="A published data set, or a .csv or .parquet file.")
-    ],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)],
     *,
+    columns: Columns,
     estimator: Annotated[
         str, typer.Option("--estimator", metavar="NAME", help="The estimator that is put to the test.")
     ] = "selected",
@@ -34,15 +36,6 @@ def sensitivity(
     claim: Annotated[
         str | None,
         typer.Option("--claim", metavar="TEXT", help='What is claimed, such as "more than 10,000".'),
-    ] = None,
-    lists: Annotated[
-        str | None, typer.Option("--lists", metavar="A,B,C", help="Columns of the file that are lists.")
-    ] = None,
-    count: Annotated[
-        str | None, typer.Option("--count", metavar="NAME", help="Column of counts, else 'count'.")
-    ] = None,
-    strata: Annotated[
-        str | None, typer.Option("--strata", metavar="X,Y", help="Columns of the file that are strata.")
     ] = None,
     level: Annotated[float | None, typer.Option("--level", help="Level of the intervals, e.g. 0.9.")] = None,
     seed: Annotated[
@@ -61,6 +54,7 @@ def sensitivity(
             help="Show counts below 10 of a table that is not public in JSON and files; the output says so.",
         ),
     ] = False,
+    trust: Annotated[bool, typer.Option("--trust", help=TRUST)] = False,
 ) -> None:
     """Say what would have to be true for an estimate to change.
 
@@ -70,10 +64,10 @@ def sensitivity(
     from hiddenpop.sensitivity.claims import as_claim
     from hiddenpop.sensitivity.standard_set import standard
 
-    method = make_method(estimator, read_settings(settings or []), level)
+    method = make_method(estimator, read_settings(settings or []), level, trust=trust)
     held = as_claim(claim)
     _make_folder(out)
-    counted = read_table(table, lists=lists, count=count, strata=strata)
+    counted = read_table(table, columns)
     report = standard(counted, method, claim=held, rng=seed, workers=workers, progress=True)
     if out is not None:
         _write(report, out, show_small_counts=show_small_counts)

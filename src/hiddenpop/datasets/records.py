@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
+from hiddenpop._front_door import front_door
+from hiddenpop.errors import TableError, UnknownNameError
 
-from hiddenpop.errors import UnknownNameError
+if TYPE_CHECKING:
+    import pandas as pd
 
-__all__ = ["DataSet", "Kind", "PublishedFigure", "Variable", "catalogue", "info"]
+__all__ = ["DataSet", "Kind", "PublishedFigure", "Variable", "catalogue", "catalogue_rows", "info"]
 
 Kind = Literal["captures", "repeat counts"]
 
@@ -121,6 +123,7 @@ class DataSet:
         return tuple(variable.name for variable in self.strata)
 
 
+@front_door
 def info(name: str) -> DataSet:
     """Look up what is known about a shipped table.
 
@@ -138,12 +141,16 @@ def info(name: str) -> DataSet:
     ------
     UnknownNameError
         If no table has this name, or if it stands for more than one version of a table.
+    TableError
+        If it is no text.
 
     Examples
     --------
     >>> info("kosovo").n
     4400
     """
+    if not isinstance(name, str):
+        raise TableError(f"{name!r:.60} is no name of a data set; give one name as text, such as 'kosovo'")
     records, ambiguous = _read_catalogue()
     if name in ambiguous:
         raise UnknownNameError(f"data set {name!r} is ambiguous: {ambiguous[name]}.")
@@ -152,7 +159,8 @@ def info(name: str) -> DataSet:
     return records[name]
 
 
-def catalogue() -> pd.DataFrame:
+@front_door
+def catalogue() -> "pd.DataFrame":
     """List every shipped table.
 
     Returns
@@ -168,8 +176,15 @@ def catalogue() -> pd.DataFrame:
       uk captures      6 2744
     uk_5 captures      5 2744
     """
+    import pandas as pd
+
+    return pd.DataFrame(catalogue_rows())
+
+
+def catalogue_rows() -> list[dict[str, str | int]]:
+    """Give the rows of `catalogue` as plain values, for those who do not want to wait for pandas."""
     records, _ = _read_catalogue()
-    return pd.DataFrame([_row(record) for record in records.values()])
+    return [_row(record) for record in records.values()]
 
 
 def _row(record: DataSet) -> dict[str, str | int]:

@@ -1,17 +1,22 @@
 """Reading the shipped tables."""
 
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from hiddenpop._front_door import front_door
 from hiddenpop.datasets.records import DataSet, info
 from hiddenpop.errors import TableError
-from hiddenpop.table import CaptureTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hiddenpop.table import CaptureTable
 
 __all__ = ["load", "load_counts"]
 
 
-def load(name: str) -> CaptureTable:
+@front_door
+def load(name: str) -> "CaptureTable":
     """Load a published capture table.
 
     Parameters
@@ -37,6 +42,8 @@ def load(name: str) -> CaptureTable:
     >>> table.lists, table.n_observed
     (('EXH', 'ABA', 'OSCE', 'HRW'), 4400)
     """
+    from hiddenpop.table import CaptureTable
+
     data = info(name)
     if data.kind != "captures":
         raise TableError(
@@ -54,7 +61,8 @@ def load(name: str) -> CaptureTable:
     )
 
 
-def load_counts(name: str) -> pd.DataFrame:
+@front_door
+def load_counts(name: str) -> "pd.DataFrame":
     """Load published repeat counts: how often each unit was seen in a single register.
 
     Parameters
@@ -88,7 +96,9 @@ def load_counts(name: str) -> pd.DataFrame:
     return _read(data)
 
 
-def _read(data: DataSet) -> pd.DataFrame:
+def _read(data: DataSet) -> "pd.DataFrame":
     """Read the csv of a data set; levels of a covariate stay text, also where they look like numbers."""
+    import pandas as pd
+
     with (files("hiddenpop.datasets") / f"{data.key}.csv").open(encoding="utf-8") as stream:
         return pd.read_csv(stream, dtype=dict.fromkeys(data.strata_names, "str"))

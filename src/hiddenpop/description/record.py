@@ -8,19 +8,52 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop.description.rules import Figures, Finding, Verdict, findings_of, sentence_of, verdict_of
-from hiddenpop.description.tally import FittedModels, Spread, count_by_order, fit_space, spread_of
+from hiddenpop._front_door import front_door
+from hiddenpop.description.rules import (
+    VERDICTS,
+    Figures,
+    Finding,
+    Verdict,
+    findings_of,
+    grade_of,
+    sentence_of,
+    sentence_of_counts,
+)
+from hiddenpop.description.tally import (
+    FittedModels,
+    Spread,
+    count_by_order,
+    fit_closed_forms,
+    fit_space,
+    spread_of,
+)
 from hiddenpop.description.text import text_of
-from hiddenpop.description.withhold import Key, withheld_figures
+from hiddenpop.description.withhold import Key, figures_but_observed, withheld_figures
 from hiddenpop.disclosure import THRESHOLD
-from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.histories import captures
+from hiddenpop.estimators.list_relations import list_relations
+from hiddenpop.estimators.many_lists import goodness_of_filled
+from hiddenpop.estimators.misfit import misfit_p_value
+from hiddenpop.estimators.outcome import model_details, model_interval, terms_of
+from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, dense_counts, list_cells
+from hiddenpop.histories import captures, decode
+from hiddenpop.kernels.list_groups import fit_groups
+from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import SCHEMA_VERSION, Diagnostic
+from hiddenpop.result import SCHEMA_VERSION, Diagnostic, protect_remark
 from hiddenpop.serial import to_jsonable
+from hiddenpop.sources import TableLike, as_table
 from hiddenpop.table import CaptureTable, TableSummary
 
-__all__ = ["TableDescription", "describe"]
+__all__ = ["TableDescription", "closing_sentence", "describe"]
+
+FEW_MODELS_LISTS = 4
+"""Four lists have 113 models, fitted in a hundredth of a second; five have 6,893."""
+
+LARGEST_JSON = 2**53
+"""Largest whole number that every reader of JSON takes as it is."""
+
+Z_95 = 1.96
 
 MARK = f"<{THRESHOLD}"
 
@@ -99,9 +132,14 @@ class TableDescription:
         return findings_of(self.figures)
 
     @property
+    def grade(self) -> int:
+        """From 1, which carries an estimate, to 5, which does not."""
+        return grade_of(self.figures, self.findings)
+
+    @property
     def verdict(self) -> Verdict:
-        """Whether the table "carries", "barely carries" or "does not carry" an estimate."""
-        return verdict_of(self.findings)
+        """The grade in words: whether the table "carries" to "does not carry" an estimate."""
+        return VERDICTS[self.grade - 1]
 
     @property
     def sentence(self) -> str:
@@ -131,7 +169,9 @@ class TableDescription:
             found = next((spread for spread in self.spreads if spread.criterion == criterion), None)
             for field in ("low", "best", "high", "ratio"):
                 row[f"{criterion}_{field}"] = getattr(found, field, math.nan)
-        return pd.DataFrame([{**row, "verdict": self.verdict, "sentence": self.sentence}])
+        return pd.DataFrame(
+            [{**row, "grade": self.grade, "verdict": self.verdict, "sentence": self.sentence}]
+        )
 
     def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
         """Give the description as plain values for JSON.
@@ -157,11 +197,15 @@ class TableDescription:
             **_counts_for_json(self, keys),
             "models": to_jsonable(self.models),
             "model_space": self.model_space,
+            "models_judged": self.figures.judged,
+            "models_looked_at": self.figures.n_looked_at,
+            "models_in_space": self.figures.n_space if self.figures.n_space <= LARGEST_JSON else None,
             "spreads": [_spread_for_json(s, hide="spread_ratio" in _veiled(keys)) for s in self.spreads],
+            "grade": self.grade,
             "verdict": self.verdict,
             "sentence": sentence_of(self.table.name, self.figures, _veiled(keys)),
             "findings": to_jsonable(findings_of(self.figures, _veiled(keys))),
-            "notes": to_jsonable(self.notes),
+            "notes": to_jsonable([protect_remark(note) for note in self.notes] if hide else self.notes),
             "provenance": to_jsonable(provenance),
         }
 
@@ -176,13 +220,15 @@ class TableDescription:
         return f"<pre>{html.escape(self.text())}</pre>"
 
 
-def describe(table: CaptureTable) -> TableDescription:
+@front_door
+def describe(table: TableLike) -> TableDescription:
     """Answer a reviewer's first question: whether this table can carry an estimate at all.
 
     Parameters
     ----------
-    table : CaptureTable
-        Strata are added up and empty lists left out, each with a warning.
+    table : CaptureTable, str, path, DataFrame or mapping
+        Or what `hiddenpop.sources.as_table` makes one of. Strata are added up and empty lists left out, each with a
+        warning.
 
     Returns
     -------
@@ -191,8 +237,7 @@ def describe(table: CaptureTable) -> TableDescription:
     Raises
     ------
     CapabilityError
-        If a list does not operate in some stratum, a count is only an upper bound, or more than 16 lists caught
-        somebody.
+        If a list does not operate in some stratum, or a count is only an upper bound.
 
     Warns
     -----
@@ -201,8 +246,11 @@ def describe(table: CaptureTable) -> TableDescription:
     Notes
     -----
     Sample coverage is ``1 - mean(S_j / n_j)`` over the lists, with `S_j` of the `n_j` persons of list j on no other
-    list (Chao & Tsay 1998). Up to five lists every hierarchical model is tried, for six the 32,768 of two-list terms,
-    for more independence and the models with one two-list term. The rules of the verdict are `RULES`.
+    list (Chao & Tsay 1998). Up to five lists every hierarchical model is tried, for six the 32,768 of two-list terms.
+    For more lists an exact search over those of two-list terms finds all that are close to the best; where it does not
+    close within some thousand fits the models are not judged, which the sentence says. Nor are they with more than 16
+    lists, of which only independence and its models with one pair in an interaction are fitted: the verdict is then one
+    on the counts alone. The rules of the verdict are `RULES`.
 
     References
     ----------
@@ -217,8 +265,9 @@ def describe(table: CaptureTable) -> TableDescription:
     >>> description.verdict, description.n_twice, len(description.empty_overlaps)
     ('does not carry', 6, 2)
     """
-    data = list_counts(table, estimator="describe", minimum_lists=1)
-    models = fit_space(data) if data.n_lists > 1 else None
+    table = as_table(table)
+    data = list_cells(table, estimator="describe", minimum_lists=1)
+    models = _fitted(data) if data.n_lists > 1 else None
     spreads = _spreads(models, data.n_observed)
     lists, overlaps, frequencies = _what_lists_share(data)
     return TableDescription(
@@ -231,34 +280,76 @@ def describe(table: CaptureTable) -> TableDescription:
         models=count_by_order(models) if models else pd.DataFrame(),
         model_space=models.space if models else "none: one list alone says nothing of those it missed",
         spreads=spreads,
-        figures=_figures(lists, overlaps, frequencies, models, spreads),
+        figures=_figures(data, lists, overlaps, frequencies, models, spreads),
         notes=data.diagnostics,
-        withheld=frozenset() if table.public else withheld_figures(data.counts, data.lists),
+        withheld=frozenset() if table.public else _withheld(data),
     )
 
 
-def _what_lists_share(data: ListCounts) -> tuple[pd.DataFrame, pd.DataFrame, tuple[int, ...]]:
+def closing_sentence(table: CaptureTable) -> str:
+    """Judge a table in the sentence that closes an answer by one estimator, without fitting thousands of models for it.
+
+    Parameters
+    ----------
+    table : CaptureTable
+
+    Returns
+    -------
+    str
+        The sentence of `describe` up to four lists and beyond 16; between, one on the counts alone, which says so.
+
+    Raises
+    ------
+    CapabilityError
+        As `describe`.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> closing_sentence(hp.datasets.load("hares"))[:56]
+    'Judged by its counts alone, hares barely carries an esti'
+    """
+    data = list_cells(table, estimator="describe", minimum_lists=1)
+    if data.n_lists <= FEW_MODELS_LISTS or data.n_lists > MAX_DENSE_LISTS:
+        return describe(table).sentence
+    lists, overlaps, frequencies = _what_lists_share(data)
+    return sentence_of_counts(table.name, _figures(data, lists, overlaps, frequencies, None, ()))
+
+
+def _fitted(data: ListCells) -> FittedModels:
+    """Fit the models that so many lists allow to try."""
+    return fit_closed_forms(data) if data.n_lists > MAX_DENSE_LISTS else fit_space(dense_counts(data))
+
+
+def _withheld(data: ListCells) -> frozenset[Key]:
+    """Name the figures of a table that is not public that must not leave."""
+    if data.n_lists > MAX_DENSE_LISTS:
+        return figures_but_observed(data.n_observed, data.lists)
+    return withheld_figures(dense_counts(data).counts, data.lists)
+
+
+def _what_lists_share(data: ListCells) -> tuple[pd.DataFrame, pd.DataFrame, tuple[int, ...]]:
     """List sizes, overlaps, and how many persons are on exactly 1, 2, ... lists."""
     counts = data.counts.astype(np.int64)
-    histories = np.arange(len(counts))
-    on = ((histories[:, None] >> np.arange(data.n_lists)) & 1).astype(np.int64)
+    on, times = decode(data.histories, data.n_lists).astype(np.int64), captures(data.histories)
     shared = on.T @ (on * counts[:, None])
-    only = counts[1 << np.arange(data.n_lists)]
+    only = on[times == 1].T @ counts[times == 1]
     frequencies = np.zeros(data.n_lists + 1, dtype=np.int64)
-    np.add.at(frequencies, captures(histories), counts)
+    np.add.at(frequencies, times, counts)
     names = list(data.lists)
     lists = pd.DataFrame({"list": names, "persons": np.diag(shared), "only": only})
     return lists, pd.DataFrame(shared, index=names, columns=names), tuple(frequencies[1:].tolist())
 
 
 def _spreads(models: FittedModels | None, n_observed: int) -> tuple[Spread, ...]:
-    if models is None:
+    if models is None or not models.judged:
         return ()
     found = (spread_of(models, criterion, n_observed) for criterion in ("bic", "aic"))
     return tuple(spread for spread in found if spread is not None)
 
 
 def _figures(
+    data: ListCells,
     lists: pd.DataFrame,
     overlaps: pd.DataFrame,
     frequencies: tuple[int, ...],
@@ -266,6 +357,8 @@ def _figures(
     spreads: tuple[Spread, ...],
 ) -> Figures:
     pairs = [persons for _, persons in _pairs(overlaps)]
+    relations = list_relations(data.histories, data.counts, data.n_lists)
+    misfit, reach = _fit_of_best(data, spreads)
     status = models.status if models else np.array([], dtype="<U1")
     return Figures(
         n_lists=len(lists),
@@ -278,7 +371,44 @@ def _figures(
         spread_ratio=spreads[0].ratio if spreads else 1.0,
         criteria_ratio=_criteria_ratio(spreads, sum(frequencies)),
         n_better=max((spread.n_better_without_answer for spread in spreads), default=0),
+        own_coverage=relations.coverage_without,
+        n_superfluous=len(relations.inside) + len(relations.copies),
+        n_everybody=len(relations.everybody),
+        misfit=misfit,
+        reach=reach,
+        independence_misfit=1.0
+        if models is None or data.n_lists <= MAX_DENSE_LISTS
+        else _misfit_of_many(data),
+        judged=models is not None and models.judged,
+        n_looked_at=models.n_looked_at if models else 0,
+        n_space=models.n_space if models else 0,
     )
+
+
+def _fit_of_best(cells: ListCells, spreads: tuple[Spread, ...]) -> tuple[float, float]:
+    """Give the p-value of the fit of the best model by BIC, and how far the sizes reach that the data allow.
+
+    Without models that were judged nothing is tested, and the reach is that of the sampling error: with m persons seen
+    twice the dark figure has a relative standard error of about 1/sqrt(m).
+    """
+    if not spreads:
+        twice = float(cells.counts[captures(cells.histories) > 1].sum())
+        return 1.0, math.exp(2.0 * Z_95 / math.sqrt(twice)) if twice > 0.0 else math.inf
+    bic, aic = spreads
+    data = dense_counts(cells)
+    model = HierarchicalModel.parse(bic.best_model, n_lists=data.n_lists)
+    fit = fit_model(data.counts, terms_of(model), data.n_lists)
+    limits, _ = model_interval(data, model, fit, 0.95, "profile", "")
+    low, high = min(limits.low, bic.low, aic.best), max(limits.high, bic.high, aic.best)
+    return misfit_p_value(model_details(data, model, fit, {}, None)), high / low
+
+
+def _misfit_of_many(data: ListCells) -> float:
+    """Give the p-value of the fit of independence to more lists than a table of all cells can have."""
+    groups = tuple((i,) for i in range(data.n_lists))
+    fit = fit_groups(data.histories, data.counts, groups)
+    goodness = goodness_of_filled(data, fit.means, fit.deviance, fit.rank, fit.by_captures)
+    return misfit_p_value({"goodness_of_fit": goodness, "cells": None})
 
 
 def _criteria_ratio(spreads: tuple[Spread, ...], n_observed: int) -> float:
@@ -327,8 +457,10 @@ def _veiled(withheld: frozenset[Key]) -> frozenset[str]:
     """Fields of `Figures` that would give away what is withheld."""
     kinds = {key[0] for key in withheld}
     twice = {"n_twice"} if ("twice",) in withheld or ("seen", "1") in withheld else set()
-    coverage = {"coverage"} if kinds & {"total", "only"} else set()
-    return frozenset(twice | coverage | ({"spread_ratio", "criteria_ratio"} if twice else set()))
+    coverage = {"coverage", "own_coverage"} if kinds & {"total", "only"} else set()
+    ratios = {"spread_ratio", "criteria_ratio", "reach"} if twice else set()
+    misfit = {"misfit", "independence_misfit"} if kinds else set()
+    return frozenset(twice | coverage | ratios | misfit)
 
 
 def _spread_for_json(spread: Spread, *, hide: bool) -> dict[str, Any]:

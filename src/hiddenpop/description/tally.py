@@ -1,8 +1,10 @@
 """The models of a table, counted by what they say of the dark figure, and how far the good ones disagree."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,20 +12,38 @@ import pandas as pd
 
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.outcome import terms_of
-from hiddenpop.estimators.prepare import ListCounts
-from hiddenpop.histories import bit_positions
+from hiddenpop.estimators.prepare import ListCells, ListCounts
+from hiddenpop.histories import decode
 from hiddenpop.kernels.faces import face_of_model, faces_of_batch
-from hiddenpop.kernels.lattice import LatticeFit, fit_batch, fit_one, superset_sums
 from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.rank import full_rank_batch, independent_terms
+from hiddenpop.kernels.plain import BatchFit, LatticeFit, fit_one, superset_sums
+from hiddenpop.kernels.plain_batch import MOST_LISTS, fit_batch
+from hiddenpop.kernels.plain_rank import independent_terms, ranks_of_people
 from hiddenpop.model import MAX_ENUMERATED_LISTS, HierarchicalModel, enumerate_models, notations
 
-__all__ = ["STATUSES", "FittedModels", "Spread", "count_by_order", "fit_space", "spread_of"]
+if TYPE_CHECKING:
+    from hiddenpop.kernels.best_models import BestModels
+
+__all__ = [
+    "STATUSES",
+    "FittedModels",
+    "Spread",
+    "count_by_order",
+    "fit_closed_forms",
+    "fit_space",
+    "spread_of",
+]
 
 STATUSES = ("ok", "unbounded", "boundary", "not_identified", "not_converged")
 
 EVERY_ORDER_LISTS = 5
 """Five lists have 6,893 models, fitted in a tenth of a second; six have 7.8 million."""
+
+CELLS_FITTED, FEWEST_FITS, MOST_FITS = 40_000 << 8, 500, 60_000
+"""Budget of one exact search, as fits times cells: 40,000 for eight lists, seconds where persons are few."""
+
+WITHOUT_ANSWER = 20
+"""Models without a finite answer that are looked at closer; of sparse tables there are thousands."""
 
 CLOSE = 2.0
 """Units of a criterion within which a model is about as good as the best (Raftery 1995, doi:10.2307/271063)."""
@@ -46,9 +66,15 @@ class FittedModels:
     n0 : ndarray of float
         The dark figure; a number only where the status is ``"ok"``.
     criteria : dict of str to ndarray
-        BIC and AIC, over the observed persons.
+        BIC and AIC, over the observed persons; empty where models are not judged because lists are too many.
     notation : callable
         Writes the model at a position in brackets.
+    n_space : int
+        Models in the space.
+    n_looked_at : int
+        Those of them that were fitted.
+    judged : bool
+        Whether every model close to the best of the space is known to be here.
     """
 
     space: str
@@ -57,6 +83,9 @@ class FittedModels:
     n0: Floats
     criteria: dict[str, Floats]
     notation: Callable[[int], str]
+    n_space: int
+    n_looked_at: int
+    judged: bool
 
     def __len__(self) -> int:
         return len(self.order)
@@ -105,16 +134,54 @@ def fit_space(data: ListCounts) -> FittedModels:
     -------
     FittedModels
         Every hierarchical model up to five lists, those of two-list terms for six, and for more lists independence
-        and the models with one two-list term.
+        and the models of two-list terms that an exact search finds to be close to the best.
     """
-    return _fit_enumerated(data) if data.n_lists <= MAX_ENUMERATED_LISTS else _fit_one_pair(data)
+    return _fit_enumerated(data) if data.n_lists <= MAX_ENUMERATED_LISTS else _search(data)
+
+
+def fit_closed_forms(data: ListCells) -> FittedModels:
+    """Fit what has a closed form on any number of lists: independence, and one pair in an interaction.
+
+    Parameters
+    ----------
+    data : ListCells
+
+    Returns
+    -------
+    FittedModels
+        Not judged: nothing says that a model close to the best is among them.
+    """
+    from hiddenpop.kernels.list_groups import dark_figure
+
+    on = decode(data.histories, data.n_lists).astype(np.float64)
+    held = (on.T * data.counts) @ on
+    sizes = held.diagonal()
+    pairs = list(itertools.combinations(range(data.n_lists), 2))
+    pair_bits = [1 << i | 1 << j for i, j in pairs]
+    groups = [sizes]
+    for i, j in pairs:
+        groups.append(np.append(np.delete(sizes, [i, j]), sizes[i] + sizes[j] - held[i, j]))
+    found = [dark_figure(float(data.n_observed), group) for group in groups]
+    independence = HierarchicalModel.independence(data.n_lists).generators
+    return FittedModels(
+        space="independence, and independence with one pair in an interaction; so many lists have too many models to "
+        "compare",
+        order=np.array([1] + [2] * len(pairs)),
+        status=np.array([status for status, _, _ in found]),
+        n0=np.array([n0 for _, n0, _ in found]),
+        criteria={},
+        notation=lambda i: str(HierarchicalModel(data.n_lists, (*independence, *pair_bits[:i][-1:]))),
+        n_space=1 << len(pairs),
+        n_looked_at=len(groups),
+        judged=False,
+    )
 
 
 def _fit_enumerated(data: ListCounts) -> FittedModels:
     whole = data.n_lists <= EVERY_ORDER_LISTS
     blocks = enumerate_models(data.n_lists, max_order=None if whole else 2)
     term_sets = np.concatenate(list(blocks))
-    fit = fit_batch(data.counts, term_sets, data.n_lists)
+    fit = _fit_all(data.counts, term_sets, data.n_lists)
     status = _statuses(data.counts, term_sets, data.n_lists)
     return FittedModels(
         space="every hierarchical model" if whole else "every model of two-list terms",
@@ -123,36 +190,65 @@ def _fit_enumerated(data: ListCounts) -> FittedModels:
         n0=fit.n0,
         criteria=_criteria(data, fit.deviance, fit.n_parameters),
         notation=lambda i: notations(term_sets[i : i + 1], data.n_lists)[0],
+        n_space=len(term_sets),
+        n_looked_at=len(term_sets),
+        judged=True,
     )
+
+
+def _fit_all(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: int) -> BatchFit:
+    """Fit the models in numpy where that takes less time than to get a compiler going."""
+    if n_lists <= MOST_LISTS:
+        return fit_batch(counts, term_sets, n_lists)
+    from hiddenpop.kernels import lattice
+
+    return lattice.fit_batch(counts, term_sets, n_lists)
 
 
 def _statuses(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: int) -> npt.NDArray[np.str_]:
     """Judge many models; the costly search for a face is only made where the cells with people leave N open."""
-    settled = full_rank_batch(counts, superset_sums(counts, n_lists), term_sets)
-    positive = np.flatnonzero(counts > 0)
-    for m in np.flatnonzero(~settled):
-        terms = np.array([*bit_positions(int(term_sets[m]))[1:], 0], dtype=np.int64)
-        settled[m] = independent_terms(positive, terms)[-1]
+    _, settled = ranks_of_people(counts, superset_sums(counts, n_lists), term_sets)
     status = np.full(len(term_sets), "ok", dtype="<U14")
     status[~settled] = faces_of_batch(counts, term_sets[~settled], n_lists).status
     return status
 
 
-def _fit_one_pair(data: ListCounts) -> FittedModels:
-    t = data.n_lists
-    mains = HierarchicalModel.independence(t).generators
-    pairs = [1 << i | 1 << j for i in range(t) for j in range(i + 1, t)]
-    models = [HierarchicalModel(t, mains), *(HierarchicalModel(t, (*mains, pair)) for pair in pairs)]
-    fits = [_fit(data.counts, terms_of(model), t) for model in models]
+def _search(data: ListCounts) -> FittedModels:
+    """Search the models of two-list terms by branch and bound, which fits some thousand of millions."""
+    from hiddenpop.kernels.best_models import best_models
+
+    budget = min(max(FEWEST_FITS, CELLS_FITTED >> data.n_lists), MOST_FITS)
+    searches = [
+        best_models(
+            data.counts, data.n_lists, criterion=criterion, max_order=2, window=CLOSE, max_fits=budget
+        )
+        for criterion in ("bic", "aic")
+    ]
+    independence = HierarchicalModel.independence(data.n_lists).term_set
+    models = [
+        HierarchicalModel.from_term_set(term_set, data.n_lists)
+        for term_set in dict.fromkeys((independence, *_listed(searches[0]), *_listed(searches[1])))
+    ]
+    fits = [_fit(data.counts, terms_of(model), data.n_lists) for model in models]
     n_parameters = np.array([model.n_parameters for model in models])
     return FittedModels(
-        space="independence and the models with one two-list term; more are out of reach with so many lists",
+        space="models of two-list terms, those within 2 units of the best by BIC or AIC",
         order=np.array([model.order for model in models]),
         status=np.array([status for status, _ in fits]),
         n0=np.array([fit.means[0] for _, fit in fits]),
         criteria=_criteria(data, np.array([fit.deviance for _, fit in fits]), n_parameters),
         notation=lambda i: str(models[i]),
+        n_space=1 << math.comb(data.n_lists, 2),
+        n_looked_at=max(found.n_fits for found in searches),
+        judged=all(found.finished for found in searches),
     )
+
+
+def _listed(found: "BestModels") -> list[int]:
+    """Give the models close to the best, and of those without an answer the first, because to judge one takes long."""
+    allowed = found.admissible
+    wanted = allowed | (np.cumsum(~allowed) <= WITHOUT_ANSWER)
+    return [found.term_sets[row] for row in np.flatnonzero(wanted)]
 
 
 def _fit(counts: Floats, terms: npt.NDArray[np.int64], n_lists: int) -> tuple[str, LatticeFit]:

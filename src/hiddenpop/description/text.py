@@ -110,7 +110,9 @@ def _people(d: "TableDescription") -> str:
 
 
 def _models(d: "TableDescription") -> str:
-    head = fill(f"Models tried: {d.model_space}", WIDTH)
+    looked_at, space = d.figures.n_looked_at, d.figures.n_space
+    proven = f"; {looked_at:,} of {space:,} fitted, the others proven worse" if looked_at < space else ""
+    head = fill(f"Models tried: {d.model_space}{proven if d.figures.judged else ''}", WIDTH)
     if d.models.empty:
         return head
     shown = {

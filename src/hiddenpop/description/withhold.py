@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hiddenpop.disclosure import is_small, protect_counts
 from hiddenpop.histories import captures, decode
 
-__all__ = ["Key", "withheld_figures"]
+__all__ = ["Key", "figures_but_observed", "withheld_figures"]
 
 ROUNDING = 1e-7
 """Weights of such combinations are ratios of small integers; what is smaller is rounding."""
@@ -50,7 +50,7 @@ def withheld_figures(counts: Floats, lists: tuple[str, ...]) -> frozenset[Key]:
     [('overlap', 'a', 'b'), ('overlap', 'a', 'c'), ('overlap', 'b', 'c')]
     """
     cells = counts[1:].astype(np.int64)
-    sums = _sums_of_cells(len(cells), lists)
+    sums = _sums_of_cells(np.arange(1, len(counts)), lists)
     values = np.array([cells[cells_in].sum() for cells_in in sums.values()])
     small = np.array([is_small(value) for value in values])
     hidden = np.array([isinstance(shown, str) for shown in protect_counts(cells)])
@@ -63,9 +63,18 @@ def withheld_figures(counts: Floats, lists: tuple[str, ...]) -> frozenset[Key]:
     return frozenset(key for key, show in zip(sums, shown, strict=True) if not show)
 
 
-def _sums_of_cells(n_cells: int, lists: tuple[str, ...]) -> dict[Key, Bools]:
+def figures_but_observed(n_observed: int, lists: tuple[str, ...]) -> frozenset[Key]:
+    """Name every figure but the number observed, and that too where it is small.
+
+    Of more lists than a table of all cells can have nearly every cell is small, and which figures give one away would
+    take hours to find out: so none of them leaves.
+    """
+    figures = frozenset(_sums_of_cells(np.arange(0), lists))
+    return figures if is_small(n_observed) else figures - {("observed",)}
+
+
+def _sums_of_cells(histories: npt.NDArray[np.int64], lists: tuple[str, ...]) -> dict[Key, Bools]:
     """Give the cells that each figure adds up, the number observed first."""
-    histories = np.arange(1, n_cells + 1)
     on = decode(histories, len(lists)).astype(bool)
     times = captures(histories)
     sums: dict[Key, Bools] = {("observed",): times > 0, ("twice",): times > 1}

@@ -1,19 +1,24 @@
 """`AveragedLogLinear`: a mixture over log-linear models, weighted by an information criterion."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+import pandas as pd
 from scipy.special import ndtr
 
+from hiddenpop._details import Deferred
+from hiddenpop._front_door import front_doors
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive
-from hiddenpop.estimators.exact import weighty
+from hiddenpop.estimators.exact import refuse_proof, refuse_uncounted, weighty
 from hiddenpop.estimators.loglinear import PROTECTED, counts_under
+from hiddenpop.estimators.outcome import terms_of
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import (
     check_choice,
@@ -24,17 +29,37 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
-from hiddenpop.estimators.search import Rule, Tried, exhaustive
+from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, fit_one
+from hiddenpop.estimators.search import (
+    Listed,
+    Rule,
+    Tried,
+    canonical_order,
+    default_order,
+    exhaustive,
+    judge,
+    list_models,
+    refuse_space,
+    space_in_words,
+)
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
+from hiddenpop.kernels.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.scalar import bracketed_root
+from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["AveragedLogLinear", "Mixture"]
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 NEGLIGIBLE_WEIGHT = 1e-8
+UNSEEN_WEIGHT = 1e-17
+"""Models that together have less than this share of the weight do not change a digit of it."""
+
 INADMISSIBLE_WARNING = 0.05
 MODE_GRID = 2001
 DENSITY_NUMBERS = 1 << 22
@@ -42,23 +67,80 @@ SMALLEST_MODE_SHARE = 0.01
 MODE_WEIGHT = 1e-4
 """Lighter components than this share of the heaviest make no mode."""
 
+BOUNDARY_WARNING = 0.05
+SMALLEST_SUPPOSED, SUPPOSED = 1e-3, 60
+"""Smallest dark figure at which the likelihood of a model at the boundary is taken, and at how many at most."""
+
+EXCLUDED_RISE = 80.0
+"""Where the deviance of a dark figure lies so far above that of nobody hidden, 1e-18 of the component lies beyond."""
+
+OWN_CURVE = 1e-3
+"""Models at the boundary with a smaller share of the weight have the curve of the heaviest of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtBoundary:
+    """What a model that is most likely with nobody hidden leaves possible.
+
+    Attributes
+    ----------
+    weight : float
+    log_n0 : ndarray, shape (s,)
+        Logarithms of dark figures, ascending; from the last on the likelihood stays the same, or nothing is left.
+    rises : ndarray, shape (s,)
+        How far the deviance of each lies above that of nobody hidden.
+
+    Notes
+    -----
+    The share of the component above a dark figure is ``exp(-rise / 2) / 2``, the mid-P tail of a count of 0 in which
+    the deviance rises as much; half of it lies at 0. Its quantiles are the limits of
+    `hiddenpop.kernels.profile.profile_limits`.
+    """
+
+    weight: float
+    log_n0: Floats
+    rises: Floats
+
+    def above(self, log_n0: float) -> float:
+        """Share of the component above a dark figure.
+
+        Examples
+        --------
+        >>> count_of_none = AtBoundary(1.0, np.log([0.001, 1.0, 1e6]), np.array([0.002, 2.0, 2e6]))
+        >>> round(count_of_none.above(math.log(2.996)), 3)  # a Poisson count of 0 has so high an upper mid-P limit
+        0.025
+        """
+        if log_n0 < self.log_n0[0]:
+            rise = self.rises[0] * math.exp(log_n0 - self.log_n0[0])
+        else:
+            rise = math.exp(np.interp(log_n0, self.log_n0, np.log(np.maximum(self.rises, 1e-300))))
+        return 0.5 * math.exp(-0.5 * rise)
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Normal mixture for the logarithm of the dark figure.
+    """Mixture for the logarithm of the dark figure: normal components, and models at the boundary.
 
     Attributes
     ----------
     weights, centres, spreads : ndarray, shape (m,)
-        Weights that add up to 1; mean and standard deviation of each component on the log scale.
+        Weights; mean and standard deviation of each component on the log scale.
+    boundary : tuple of AtBoundary
+        With their weights all add up to 1.
     """
 
     weights: Floats
     centres: Floats
     spreads: Floats
+    boundary: tuple[AtBoundary, ...] = ()
+
+    @property
+    def boundary_weight(self) -> float:
+        """Share of the models at the boundary."""
+        return math.fsum(component.weight for component in self.boundary)
 
     def quantile(self, q: float) -> float:
-        """Dark figure below which a share `q` of the mixture lies.
+        """Dark figure below which a share `q` of the mixture lies; 0 or inf where an end holds as much.
 
         Examples
         --------
@@ -66,16 +148,30 @@ class Mixture:
         >>> round(one.quantile(0.5), 6)
         60.0
         """
+        if q <= 0.5 * self.boundary_weight:
+            return 0.0
         reach = 10.0 + abs(math.log(min(q, 1.0 - q)))
-        low = float(np.min(self.centres - reach * self.spreads))
-        high = float(np.max(self.centres + reach * self.spreads))
-        return math.exp(float(brentq(lambda x: self._below(x) - q, low, high, xtol=1e-12)))
+        low = float(np.min(self.centres - reach * self.spreads, initial=math.inf))
+        high = float(np.max(self.centres + reach * self.spreads, initial=-math.inf))
+        for component in self.boundary:
+            low, high = min(low, float(component.log_n0[0]) - reach), max(high, float(component.log_n0[-1]))
+        if self._below(high) < q:
+            return math.inf
+        if self._below(low) > q:
+            return 0.0
+        return math.exp(bracketed_root(lambda x: self._below(x) - q, low, high, 1e-12))
 
     def _below(self, log_n0: float) -> float:
-        return float(self.weights @ ndtr((log_n0 - self.centres) / self.spreads))
+        normal = float(self.weights @ ndtr((log_n0 - self.centres) / self.spreads))
+        return normal + sum(part.weight * (1.0 - part.above(log_n0)) for part in self.boundary)
 
     def modes(self) -> list[tuple[float, float]]:
-        """Local maxima of the density of log n0, as (dark figure, share of the mixture around it), largest first."""
+        """Local maxima of the density of log n0, as (dark figure, share of the mixture around it), largest first.
+
+        The density is that of the normal components.
+        """
+        if not len(self.weights):
+            return []
         heavy = self.weights > MODE_WEIGHT * self.weights.max()
         centres, spreads = self.centres[heavy], self.spreads[heavy]
         low, high = np.min(centres - 4 * spreads), np.max(centres + 4 * spreads)
@@ -101,20 +197,24 @@ def _density(grid: Floats, weights: Floats, centres: Floats, spreads: Floats) ->
     return found
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AveragedLogLinear:
+class AveragedLogLinear(BaseEstimator):
     """Size of a closed population, averaged over log-linear models.
 
     Weights are proportional to ``exp(-criterion / 2)`` over the admissible models. The log dark figure is a mixture of
     ``Normal(log n0_m, tau_m^2)`` with ``tau_m^2 = var(log n0_m) + 1 / max(n0_m, 1)``; the estimate is the mixture's
     median and the limits its quantiles (Turek & Fletcher 2012), so that an interval spans modes instead of standing
-    between them.
+    between them. A model that is most likely with nobody hidden has no such law; it enters by the likelihood of how
+    many may be hidden.
 
     Parameters
     ----------
     criterion : {"bic", "aic", "aicc"}
+        AIC by default. BIC gives narrower intervals, which hold the size less often where models disagree.
     max_order : int, optional
-        Size of the largest term. By default every order up to five lists, 2 for six.
+        Size of the largest term. By default every order up to five lists, 2 for six; an order that leaves models out is
+        named by the interval.
     admissible : {"finite", "exists"}
         As for `SelectedLogLinear`.
     count : {"all", "rank"}
@@ -142,7 +242,11 @@ class AveragedLogLinear:
     Notes
     -----
     Models without an admissible answer get no weight; `details` tells how much they would have had, and a diagnostic
-    warns above 5 %. With several modes the median can fall between them: read `details["modes"]`.
+    warns above 5 %. Models at the boundary are admissible here, unless `admissible` is ``"exists"``: they put half of
+    their weight on nobody hidden, and ``exp(-rise / 2) / 2`` of it above each dark figure, by the rise of the deviance
+    there. Without them, a model that does not say how many are hidden would leave the interval to models that are too
+    small. `details` and a diagnostic tell their share. With several modes the median can fall between them: read
+    `details["modes"]`.
 
     References
     ----------
@@ -161,7 +265,7 @@ class AveragedLogLinear:
 
     name: ClassVar[str] = "averaged"
 
-    criterion: Criterion = "bic"
+    criterion: Criterion = "aic"
     max_order: int | None = None
     admissible: Literal["finite", "exists"] = "finite"
     count: Literal["all", "rank"] = "all"
@@ -204,35 +308,101 @@ class AveragedLogLinear:
         CapabilityError
             For more than six lists, and as for `LogLinear`.
         """
-        data = counts_under(self, table)
+        data = self.prepare(table)
         rule = Rule(self.criterion, self.count, self.admissible)
-        tried, found = self._search(data, rule)
-        tried = tried.ranked(data, rule)
-        weights, lost = _weights(tried, data, rule)
-        frame = selection_frame(tried, data, rule).assign(weight=weights)
-        extra: dict[str, Any] = {"criterion": self.criterion, **found, "selection": frame}
-        if not weights.any():
+        models, found = self._search(data, rule)
+        weights, boundary, lost = _weights(models)
+        extra: dict[str, Any] = {
+            "criterion": self.criterion,
+            **found,
+            "selection": Deferred(lambda: _frame_with_weights(models, data, rule)),
+        }
+        if not weights[~boundary].any():
+            tried = models.everything()
             return estimate_without_model(spec_of(self), table, data, tried, self.level, rng, extra)
         if found.get("outside") == math.inf:
             return self._unfinished(table, data, rng, extra)
-        mixture = _mixture(tried, weights)
-        return self._estimate(table, data, mixture, lost, rng, extra)
+        return self._estimate(table, data, _mixture(models, weights, boundary, data), lost, rng, extra)
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("homogeneous", "one_of_models", "no_highest_order", "criterion_weights", "large_sample"),
+            model_is="averaged",
+            other_priors=(),
+            needs_draws=False,
+            adds_up_strata=True,
+            loglinear=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> ListCounts:
+        """Count the lists that caught somebody, and refuse more of them than the average can be over."""
+        check_table(table)
+        data = counts_under(self, table)
+        if self.search == "exhaustive":
+            refuse_space(data.n_lists, self.max_order)
+        else:
+            refuse_proof(data, self.max_order)
+            refuse_uncounted(data.n_lists, self._order(data.n_lists))
+        return data
+
+    def without_highest_order(self, table: CaptureTable) -> bool:
+        """Tell that its dark figure is that without an interaction of all lists, but for ``xi``."""
+        return True
+
+    def canonical(self, n_lists: int) -> "AveragedLogLinear":
+        """Set the order to the one that is averaged over, and fits that are not counted to their default."""
+        max_fits = self.max_fits if self.search == "exact" else type(self)().max_fits
+        return replace(
+            self, max_fits=max_fits, max_order=canonical_order(self.search, n_lists, self.max_order)
+        )
+
+    def quick_refits(self, block: RefitBlock) -> Resamples | None:
+        """Average over the models of the original lists in every resample, without the tables of a full estimate."""
+        if block.is_large:
+            return None
+        data = counts_under(self, block.table)
+        tables = block.dense(data)
+        n_hat = np.array(
+            [self.median(replace(data, counts=row, n_observed=int(row.sum()))) for row in tables]
+        )
+        for row in np.flatnonzero(np.isnan(n_hat)):
+            n_hat[row] = fit_one(block, int(row))[0]
+        return Resamples(n_hat, (NO_MODEL,) * len(tables))
+
+    @property
+    def for_real_counts(self) -> "AveragedLogLinear":
+        """Itself: its median takes counts that are not whole."""
+        return self
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(
+            scenario, "weights of models are no probabilities that could be held to a level"
+        )
 
     def median(self, data: ListCounts) -> float:
         """Give the median of the mixture alone, nan where there is none: what a resample needs."""
-        rule = Rule(self.criterion, self.count, self.admissible)
-        tried, found = self._search(data, rule)
-        weights, _ = _weights(tried, data, rule)
-        if not weights.any() or found.get("outside") == math.inf:
+        models, found = self._search(data, Rule(self.criterion, self.count, self.admissible))
+        weights, boundary, _ = _weights(models)
+        if not weights[~boundary].any() or found.get("outside") == math.inf:
             return math.nan
-        return data.n_observed + _mixture(tried, weights).quantile(0.5)
+        return data.n_observed + _mixture(models, weights, boundary, data).quantile(0.5)
 
-    def _search(self, data: ListCounts, rule: Rule) -> tuple[Tried, dict[str, Any]]:
+    def _search(self, data: ListCounts, rule: Rule) -> tuple["_Models", dict[str, Any]]:
         if self.search == "exhaustive":
-            tried, n_models = exhaustive(data, rule, self.max_order)
-            return tried, {"n_models": n_models}
-        tried, proof, outside = weighty(data, rule, self.max_order, self.outside, self.max_fits)
-        return tried, {"n_models": proof.n_fits, "proof": proof, "outside": outside}
+            fits, n_models = exhaustive(data, rule, self.max_order)
+            found: dict[str, Any] = {"n_models": n_models}
+        else:
+            fits, proof, outside = weighty(data, rule, self.max_order, self.outside, self.max_fits)
+            found = {"n_models": proof.n_fits, "proof": proof, "outside": outside}
+        if rule.count == "rank":
+            return _of_judged(judge(data, fits).ranked(data, rule), data, rule), found
+        return _of_listed(list_models(data, rule, fits)), found
+
+    def _order(self, n_lists: int) -> int:
+        """Size of the largest term of the models averaged."""
+        return default_order(n_lists, self.max_order)
 
     def _unfinished(
         self, table: CaptureTable, data: ListCounts, rng: RNGLike, extra: dict[str, Any]
@@ -271,55 +441,177 @@ class AveragedLogLinear:
             "weighted_mean": mean,
             "modes": modes,
             "inadmissible_weight": lost,
+            "boundary_weight": mixture.boundary_weight,
         }
-        return Estimate(
-            n_hat=n + mixture.quantile(0.5),
+        median = mixture.quantile(0.5)
+        estimate = Estimate(
+            n_hat=n + median,
             n_observed=n,
             interval=Interval(
                 n + mixture.quantile(tail),
                 n + mixture.quantile(1.0 - tail),
                 self.level,
-                "mixture over models",
+                f"mixture over models{space_in_words(self._order(data.n_lists), data.n_lists)}",
             ),
-            status="ok",
+            status="ok" if median > 0.0 else "boundary",
+            reason="" if median > 0.0 else "half of the mixture lies where nobody is hidden",
             estimator=spec_of(self),
             table=table.summary,
-            diagnostics=(*data.diagnostics, *_diagnostics(lost, modes)),
             provenance=make_provenance(table.summary, rng),
             details={**details, **extra},
             protected=PROTECTED if data.has_small else (),
         )
+        remarks = _diagnostics(lost, mixture.boundary_weight, modes, estimate.persons_in_words)
+        return replace(estimate, diagnostics=(*data.diagnostics, *remarks))
 
 
-def _weights(tried: Tried, data: ListCounts, rule: Rule) -> tuple[Floats, float]:
-    """Weight of each model, 0 where it is not admissible, and the share that those would have had."""
-    values = tried.criteria(data, rule.count)[rule.criterion]
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """The models of an average, best first, one element of every array a model.
+
+    Attributes
+    ----------
+    values : ndarray of float
+        Their criterion.
+    n0, log_n0_variance : ndarray of float
+    term_sets : ndarray
+        Bit ``theta`` of an element is set when the model holds term ``theta``.
+    allowed : callable
+        Says of models by position whether they may have weight, and which of these are at the boundary.
+    everything : callable
+        Judges all of them.
+    """
+
+    values: Floats
+    n0: Floats
+    log_n0_variance: Floats
+    term_sets: npt.NDArray[Any]
+    allowed: Callable[[npt.NDArray[np.intp]], tuple[Bools, Bools]]
+    everything: Callable[[], Tried]
+
+
+def _of_listed(listed: Listed) -> _Models:
+    fits = listed.fits
+    finite_value = np.isfinite(listed.values)
+
+    def allowed(rows: npt.NDArray[np.intp]) -> tuple[Bools, Bools]:
+        status, finite = listed.allowed(rows)
+        boundary = _at_boundary(status, finite_value[rows], listed.rule)
+        return finite | boundary, boundary
+
+    return _Models(listed.values, fits.n0, fits.log_n0_variance, fits.term_sets, allowed, listed.everything)
+
+
+def _of_judged(tried: Tried, data: ListCounts, rule: Rule) -> _Models:
+    values, finite = tried.criteria(data, rule.count)[rule.criterion], tried.eligible(data, rule)
+    boundary = _at_boundary(tried.status, np.isfinite(values), rule)
+    return _Models(
+        values,
+        tried.n0,
+        tried.log_n0_variance,
+        tried.term_sets,
+        lambda rows: ((finite | boundary)[rows], boundary[rows]),
+        lambda: tried,
+    )
+
+
+def _at_boundary(status: npt.NDArray[np.str_], finite_value: Bools, rule: Rule) -> Bools:
+    """Say which models have weight though their dark figure is 0; the existence test admits none."""
+    if rule.admissible == "exists":
+        return np.zeros(len(status), dtype=bool)
+    found: Bools = (status == "boundary") & finite_value
+    return found
+
+
+def _raw_weights(values: Floats) -> Floats:
+    raw: Floats = np.zeros(len(values))
     finite = np.isfinite(values)
-    raw = np.zeros(len(values))
     if finite.any():
         raw[finite] = np.exp(-(values[finite] - values[finite].min()) / 2.0)
-    allowed = np.where(tried.eligible(data, rule), raw, 0.0)
-    if not allowed.any():
-        return allowed, 1.0
-    return allowed / allowed.sum(), 1.0 - float(allowed.sum() / raw.sum())
+    return raw
 
 
-def _mixture(tried: Tried, weights: Floats) -> Mixture:
+def _weights(models: _Models) -> tuple[Floats, Bools, float]:
+    """Weight of each model, 0 where it is not admissible; which are at the boundary; the share that was lost.
+
+    The models at the end, which together would have less weight than rounding, are not judged and get none.
+    """
+    raw = _raw_weights(models.values)
+    behind = np.cumsum(raw[::-1])[::-1]
+    rows = np.flatnonzero(behind > UNSEEN_WEIGHT * raw.sum())
+    kept, boundary = np.zeros(len(raw)), np.zeros(len(raw), dtype=bool)
+    allowed, boundary[rows] = models.allowed(rows)
+    kept[rows] = np.where(allowed, raw[rows], 0.0)
+    if not kept[~boundary].any():
+        allowed, boundary = models.allowed(np.arange(len(raw)))
+        kept = np.where(allowed, raw, 0.0)
+    if not kept.any():
+        return kept, boundary, 1.0
+    return kept / kept.sum(), boundary, 1.0 - float(kept.sum() / raw.sum())
+
+
+def _frame_with_weights(models: _Models, data: ListCounts, rule: Rule) -> pd.DataFrame:
+    """Table every model with its weight."""
+    tried = models.everything()
+    values = tried.criteria(data, rule.count)[rule.criterion]
+    finite = tried.eligible(data, rule)
+    has_weight = finite | _at_boundary(tried.status, np.isfinite(values), rule) if finite.any() else finite
+    allowed = np.where(has_weight, _raw_weights(values), 0.0)
+    total = allowed.sum()
+    return selection_frame(tried, data, rule).assign(weight=allowed / total if total > 0.0 else allowed)
+
+
+def _mixture(models: _Models, weights: Floats, boundary: Bools, data: ListCounts) -> Mixture:
     """Components of the models that carry weight."""
-    rows = np.flatnonzero(weights > NEGLIGIBLE_WEIGHT * weights.max())
-    n0, variance = tried.n0[rows], tried.log_n0_variance[rows]
+    heavy = weights > NEGLIGIBLE_WEIGHT * weights.max()
+    rows, silent = np.flatnonzero(heavy & ~boundary), np.flatnonzero(heavy & boundary)
+    n0, variance = models.n0[rows], models.log_n0_variance[rows]
     # Below one person a normal law for the logarithm describes Poisson variation no longer; it is held at one.
     spreads = np.sqrt(variance + 1.0 / np.maximum(n0, 1.0))
-    return Mixture(weights[rows] / weights[rows].sum(), np.log(n0), spreads)
+    total = weights[rows].sum() + weights[silent].sum()
+    parts = _boundary_parts(models.term_sets[silent], weights[silent] / total, data)
+    return Mixture(weights[rows] / total, np.log(n0), spreads, parts)
 
 
-def _diagnostics(lost: float, modes: list[dict[str, float]]) -> list[Diagnostic]:
+def _boundary_parts(term_sets: npt.NDArray[Any], weights: Floats, data: ListCounts) -> tuple[AtBoundary, ...]:
+    """Find how the deviance of each model rises with the dark figure; light ones borrow the curve of the heaviest."""
+    if not len(weights):
+        return ()
+    own = np.union1d(np.flatnonzero(weights >= OWN_CURVE), [np.argmax(weights)])
+    shares = weights[own].copy()
+    shares[np.argmax(shares)] += weights.sum() - shares.sum()
+    pairs = zip(term_sets[own].tolist(), shares.tolist(), strict=True)
+    return tuple(_boundary_part(term_set, weight, data) for term_set, weight in pairs)
+
+
+def _boundary_part(term_set: int, weight: float, data: ListCounts) -> AtBoundary:
+    terms = terms_of(HierarchicalModel.from_term_set(term_set, data.n_lists))
+    fit = fit_model(data.counts, terms, data.n_lists, data.offset)
+    profile = hidden_profile(data.counts, terms, data.n_lists, fit, data.offset)
+    supposed = np.geomspace(SMALLEST_SUPPOSED, profile.largest, SUPPOSED)
+    nobody, rises = profile.deviance_at(0.0), [0.0]
+    for n0 in supposed:
+        rises.append(max(profile.deviance_at(float(n0)) - nobody, rises[-1]))
+        if rises[-1] > EXCLUDED_RISE:
+            break
+    return AtBoundary(weight, np.log(supposed[: len(rises) - 1]), np.array(rises[1:]))
+
+
+def _diagnostics(
+    lost: float, boundary: float, modes: list[dict[str, float]], persons: Callable[[float], str]
+) -> list[Diagnostic]:
     found = []
+    if boundary > BOUNDARY_WARNING:
+        message = (
+            f"models that are most likely with nobody hidden have {boundary:.0%} of the weight; they enter by how many "
+            f"they leave possible"
+        )
+        found.append(Diagnostic("boundary_weight", "warning", message, boundary))
     if lost > INADMISSIBLE_WARNING:
         message = f"models without an admissible answer would have had {lost:.0%} of the weight"
         found.append(Diagnostic("inadmissible_weight", "warning", message, lost))
     if len(modes) > 1:
-        listed = ", ".join(f"{mode['n']:,.0f} ({mode['share']:.0%})" for mode in modes)
+        listed = ", ".join(f"{persons(mode['n'])} ({mode['share']:.0%})" for mode in modes)
         message = f"the mixture has {len(modes)} modes: {listed}; read them beside the median"
         found.append(Diagnostic("several_modes", "warning", message, len(modes)))
     return found

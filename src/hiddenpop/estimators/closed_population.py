@@ -1,43 +1,73 @@
 """`ClosedPopulation`: the closed-population family of Otis and colleagues as log-linear models."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
 from hiddenpop.estimators.criteria import criteria_of
+from hiddenpop.estimators.loglinear import PROTECTED as OF_THE_FIT
+from hiddenpop.estimators.many_lists import GroupedLists, filled_cells, goodness_of_filled, grouped_lists
+from hiddenpop.estimators.misfit import misfit_remarks
 from hiddenpop.estimators.outcome import (
     INTERVALS,
     REASONS,
     IntervalMethod,
     cell_frame,
+    for_few_persons,
     goodness_of_fit,
     limits_from_variance,
 )
-from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.prepare import (
+    ListCells,
+    ListCounts,
+    has_many_lists,
+    list_cells,
+    list_counts,
+    refuse_many_lists,
+)
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
+from hiddenpop.histories import added_by, captures
+from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.heterogeneity import (
     ClosedDesign,
     ClosedFit,
+    behaviour_design,
     bias_corrected_counts,
+    bias_corrected_variance,
     closed_design,
     fit_closed,
     fit_lower_bound,
+    frequency_design,
+    lists_before_the_first,
     profile_of_design,
-    without_unreached,
+)
+from hiddenpop.kernels.list_effects import (
+    ListEffects,
+    fit_list_effects,
+    list_effects,
+    profile_of_list_effects,
 )
 from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.profile import ProfileLimits
+from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile, ProfileLimits, profile_limits
 from hiddenpop.kernels.removal import first_captures, fit_removal, profile_of_removal
+from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["ClosedPopulation", "estimate_of_fit", "fit_with_steps"]
+__all__ = ["ClosedPopulation", "estimate_of_fit", "fit_effects", "fit_frequencies", "fit_with_steps"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Design = ClosedDesign | ListEffects
 
 ModelName = Literal["M0", "Mt", "Mh", "Mth", "Mb", "Mbh"]
 Heterogeneity = Literal["chao", "poisson", "darroch", "gamma"]
@@ -54,6 +84,8 @@ LARGEST_SPREAD = 1e6
 LARGEST_DEVIANCE, LARGEST_PROFILED = 1e10, 1e25
 """A profile looks for a fall of about 2 in the likelihood; rounding comes near that beyond these."""
 
+PROTECTED = (*OF_THE_FIT, "etas")
+
 NO_INTERVAL = "none: from the number observed to infinity"
 FEWEST_LISTS = {"Mbh": 3}
 BEHAVIOUR_REASONS = {
@@ -63,8 +95,9 @@ BEHAVIOUR_REASONS = {
 }
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedPopulation:
+class ClosedPopulation(BaseEstimator):
     """Size of a closed population when capture varies by list, by person, or after a first capture.
 
     The estimand is ``N = n + n0`` where ``n0`` is the mean of the unobserved cell under the model named.
@@ -81,7 +114,8 @@ class ClosedPopulation:
         Parameter of ``"poisson"`` (2 by default) or ``"gamma"`` (3.5 by default).
     bias_corrected : bool
         Take out the first-order bias (Rivest & Levesque 2001), for ``"Mt"`` and ``"Mth"`` with ``"chao"``; the interval
-        is then ``"lognormal"`` or ``"wald"``.
+        is then ``"lognormal"`` or ``"wald"``, and that of the likelihood where few persons carry the estimate. On two
+        lists it is `Chapman`, with the variance of Seber (1970).
     interval : {"profile", "lognormal", "wald"}
     level : float
         Confidence level.
@@ -156,24 +190,63 @@ class ClosedPopulation:
         ------
         CapabilityError
             If the table has gaps in coverage, censored cells, fewer lists that caught somebody than the model needs,
-            or so many that the heterogeneity column cannot be computed with.
+            or so many that the heterogeneity column cannot be computed with; and with ``bias_corrected`` for more than
+            16.
         """
+        check_table(table)
+        if self._in_groups(table):
+            return self._grouped(table).estimate(
+                spec_of(self), table, label={"model": self._label(), "etas": {}}, level=self.level,
+                interval=self.interval, rng=rng, protected=PROTECTED,
+            )  # fmt: skip
+        data, design, fit, profile = self._fitted(table)
+        diagnostics = [_order_diagnostic(data)] if self.model in ("Mb", "Mbh") else []
+        too_few = self.bias_corrected and profile.information < FEW_PERSONS
+        if self.bias_corrected and isinstance(data, ListCounts):
+            fit, note = _corrected(self, data, fit)
+            diagnostics.append(note)
+        estimate = estimate_of_fit(
+            spec_of(self), table, data, design, fit, profile,
+            label=self._label(), level=self.level, interval="profile" if too_few else self.interval, rng=rng,
+            diagnostics=tuple(diagnostics),
+        )  # fmt: skip
+        if not too_few or estimate.status != "ok":
+            return estimate
+        return replace(estimate, interval=for_few_persons(estimate.interval, estimate.n_hat, self.interval))
+
+    def hidden_profile(self, table: CaptureTable) -> HiddenProfile | None:
+        """Say what the data tell of every dark figure; None where the interval is not from the likelihood."""
+        if self._in_groups(table):
+            return self._grouped(table).profile if self.interval == "profile" else None
+        _, _, fit, profile = self._fitted(table)
+        return profile if self.interval == "profile" and fit.converged else None
+
+    def _in_groups(self, table: CaptureTable) -> bool:
+        """Tell whether lists that differ are more than a dense table can have."""
+        return self.model == "Mt" and not self.bias_corrected and has_many_lists(table)
+
+    def _grouped(self, table: CaptureTable) -> GroupedLists:
+        return grouped_lists(table, self.name, HierarchicalModel.independence(table.n_lists))
+
+    def _fitted(self, table: CaptureTable) -> tuple[ListCounts | ListCells, Design, ClosedFit, HiddenProfile]:
+        if not self.bias_corrected and has_many_lists(table):
+            cells = list_cells(table, estimator=self.name)
+            self._check_spread(cells.n_lists)
+            return cells, *self._fit_cells(cells)
+        refuse_many_lists(table, f"{self.name} with bias_corrected=True", "take bias_corrected=False, or ")
         data = list_counts(table, estimator=self.name, minimum_lists=FEWEST_LISTS.get(self.model, 2))
         self._check_spread(data.n_lists)
         design = closed_design(self.model, data.lists, self.column, self.parameter)
-        diagnostics: list[Diagnostic] = []
+        fit = _fit_with_behaviour if self.model in ("Mb", "Mbh") else fit_with_steps
+        return data, *fit(design, data)
+
+    def _fit_cells(self, cells: ListCells) -> tuple[Design, ClosedFit, HiddenProfile]:
+        """Fit to the non-empty cells of any number of lists."""
         if self.model in ("Mb", "Mbh"):
-            design, fit, profile = _fit_with_behaviour(design, data, self.model, self.level)
-            diagnostics.append(_order_diagnostic(data))
-        else:
-            design, fit, profile = fit_with_steps(design, data, self.level)
-        if self.bias_corrected:
-            fit, note = _corrected(self, data, fit)
-            diagnostics.append(note)
-        return estimate_of_fit(
-            spec_of(self), table, data, design, fit, profile,
-            label=self._label(), level=self.level, interval=self.interval, rng=rng, diagnostics=tuple(diagnostics),
-        )  # fmt: skip
+            return _fit_behaviour(cells, self.model)
+        if self.column is not None and self.model == "Mth":
+            return fit_effects(cells, self.column, self.parameter)
+        return fit_frequencies(cells, self.column, self.parameter)
 
     def _label(self) -> str:
         parameter = "" if math.isnan(self.parameter) else f" {self.parameter:g}"
@@ -185,6 +258,30 @@ class ClosedPopulation:
                 f"theta={self.parameter:g} gives on {n_lists} lists a column from theta^2 to theta^{n_lists}, too wide "
                 f"to compute with; take theta at most {LARGEST_SPREAD ** (1 / (n_lists - 2)):.3g}"
             )
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("capture_law", "no_dependence", "large_sample"),
+            model_is="given",
+            is_bound=self.column == "chao",
+            other_priors=(),
+            needs_draws=False,
+            adds_up_strata=True,
+        )
+
+    def prepare(self, table: CaptureTable) -> Any:
+        """Count and fit, which takes no longer than to count; the interval is left."""
+        check_table(table)
+        return self._grouped(table) if self._in_groups(table) else self._fitted(table)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        """Each model of the family holds for independent lists, its further terms then being 0."""
+        if self.column in ("poisson", "darroch", "gamma") and len(scenario.lists) < 3:
+            return (f"two lists cannot show the heterogeneity that model {self.model} estimates",)
+        equal = () if self.model in ("Mt", "Mth") else ("equal_lists",)
+        return scenario.unmet("independent", *equal)
 
 
 def _check_heterogeneity(model: str, heterogeneity: str | None) -> None:
@@ -225,48 +322,116 @@ def _check_correction(settings: ClosedPopulation) -> None:
         )
 
 
-def fit_with_steps(
-    design: ClosedDesign, data: ListCounts, level: float
-) -> tuple[ClosedDesign, ClosedFit, Callable[[float], ProfileLimits]]:
+def fit_with_steps(design: ClosedDesign, data: ListCounts) -> tuple[ClosedDesign, ClosedFit, HiddenProfile]:
     """Fit a design whose unobserved cell has the intercept alone, Chao's steps kept at 0 or above.
 
     Parameters
     ----------
     design : ClosedDesign
     data : ListCounts
-    level : float
 
     Returns
     -------
     design : ClosedDesign
-        Without the steps set to 0.
+        Without the steps that are 0.
     fit : ClosedFit
-    profile : callable
-        From the estimated dark figure to the profile likelihood limits.
+    profile : HiddenProfile
     """
     counts = data.counts[1:]
     kept, fit = fit_lower_bound(design, counts)
-    reached = without_unreached(design, counts)
-    return kept, fit, lambda n0: profile_of_design(reached, counts, n0, level)
+    return kept, fit, profile_of_design(design, counts, fit)
+
+
+def fit_frequencies(
+    data: ListCells, heterogeneity: str | None = None, parameter: float = math.nan
+) -> tuple[ClosedDesign, ClosedFit, HiddenProfile]:
+    """Fit a model whose lists are alike to the numbers of persons caught 1, ..., t times, for any number of lists.
+
+    Parameters
+    ----------
+    data : ListCells
+    heterogeneity, parameter
+        As for `frequency_design`.
+
+    Returns
+    -------
+    design : ClosedDesign
+        Without the steps that are 0.
+    fit : ClosedFit
+        Its deviance is that of all cells, its means are of the numbers of persons.
+    profile : HiddenProfile
+    """
+    design = frequency_design(data.n_lists, heterogeneity, parameter)
+    row = captures(data.histories) - 1
+    counts = added_by(row, data.counts, data.n_lists)
+    kept, fit = fit_lower_bound(design, counts)
+    times = np.arange(data.n_lists)
+    return kept, _of_cells(data, kept, fit, row, times), profile_of_design(design, counts, fit)
+
+
+def fit_effects(
+    data: ListCells, heterogeneity: str, parameter: float = math.nan
+) -> tuple[ListEffects, ClosedFit, HiddenProfile]:
+    """Fit a model whose lists differ beside what heterogeneity does, for any number of lists.
+
+    Parameters
+    ----------
+    data : ListCells
+    heterogeneity, parameter
+        As for `list_effects`.
+
+    Returns
+    -------
+    design : ListEffects
+        Without the steps that are 0.
+    fit : ClosedFit
+    profile : HiddenProfile
+    """
+    design = list_effects(data.lists, heterogeneity, parameter)
+    kept, fit = fit_list_effects(design, data.histories, data.counts)
+    return kept, fit, profile_of_list_effects(design, data.histories, data.counts, fit)
+
+
+def _of_cells(data: ListCells, design: ClosedDesign, fit: ClosedFit, row: Ints, times: Ints) -> ClosedFit:
+    """Turn a fit to groups of histories that are alike into one to histories: means of those with people, deviance.
+
+    `row` is the group of each history, `times` the number of captures of each group, less one.
+    """
+    n_histories = 1.0 if design.offset is None else np.exp(design.offset)
+    means = (fit.means / n_histories)[row]
+    deviance = poisson_deviance(data.counts, means) + 2.0 * (data.n_observed - float(means.sum()))
+    by_captures = added_by(times, fit.means, data.n_lists)
+    return replace(fit, means=means, deviance=deviance, by_captures=by_captures)
 
 
 def _fit_with_behaviour(
-    design: ClosedDesign, data: ListCounts, model: str, level: float
-) -> tuple[ClosedDesign, ClosedFit, Callable[[float], ProfileLimits]]:
+    design: ClosedDesign, data: ListCounts
+) -> tuple[ClosedDesign, ClosedFit, HiddenProfile]:
     counts = data.counts[1:]
-    caught = first_captures(counts, data.n_lists)
-    apart, first = (float(caught[0]), caught[1:]) if model == "Mbh" else (0.0, caught)
-    fit = fit_removal(fit_closed(design, counts), first)
-
-    def profile(n0: float) -> ProfileLimits:
-        limits = profile_of_removal(first, n0, level)
-        low, high, top = (apart + value for value in (limits.low, limits.high, limits.maximiser))
-        return ProfileLimits(low, high, top, limits.reason)
-
-    return design, fit, profile
+    return _removed(design, fit_closed(design, counts), first_captures(counts, data.n_lists))
 
 
-def _order_diagnostic(data: ListCounts) -> Diagnostic:
+def _fit_behaviour(data: ListCells, model: str) -> tuple[ClosedDesign, ClosedFit, HiddenProfile]:
+    """Fit a model with behavioural response to the numbers of persons by first capture and captures."""
+    design, rows = behaviour_design(model, data.n_lists)
+    before = lists_before_the_first(data.histories).astype(np.int64)
+    row = rows[before, captures(data.histories)]
+    fit = fit_closed(design, added_by(row, data.counts, len(design.matrix)))
+    caught = added_by(before, data.counts, data.n_lists)
+    recaptures = design.matrix[:, design.names.index("recaptures")].astype(np.int64)
+    return _removed(design, _of_cells(data, design, fit, row, recaptures), caught)
+
+
+def _removed(
+    design: ClosedDesign, fit: ClosedFit, caught: Floats
+) -> tuple[ClosedDesign, ClosedFit, HiddenProfile]:
+    """Take the dark figure from first captures; under Mbh those on the first list stand apart."""
+    first = caught[1:] if "first capture on the first list" in design.names else caught
+    found = fit_removal(fit, first)
+    return design, found, profile_of_removal(first, found)
+
+
+def _order_diagnostic(data: ListCounts | ListCells) -> Diagnostic:
     order = ", ".join(data.lists)
     return Diagnostic(
         "order_of_lists", "warning", f"the model takes the lists as moments in time, in this order: {order}"
@@ -280,7 +445,7 @@ def _corrected(settings: ClosedPopulation, data: ListCounts, fit: ClosedFit) -> 
     before = f"from {fit.n0:,.1f}" if math.isfinite(fit.n0) else f"from none ({fit.status})"
     after = f"to {other.n0:,.1f}" if math.isfinite(other.n0) else f"to none ({other.status})"
     moved = replace(
-        fit, status=other.status, n0=other.n0, log_n0_variance=other.log_n0_variance,
+        fit, status=other.status, n0=other.n0, log_n0_variance=bias_corrected_variance(other, counts),
         converged=fit.converged and other.converged,
     )  # fmt: skip
     return moved, Diagnostic(
@@ -294,10 +459,10 @@ def _corrected(settings: ClosedPopulation, data: ListCounts, fit: ClosedFit) -> 
 def estimate_of_fit(
     spec: EstimatorSpec,
     table: CaptureTable,
-    data: ListCounts,
-    design: ClosedDesign,
+    data: ListCounts | ListCells,
+    design: Design,
     fit: ClosedFit,
-    profile: Callable[[float], ProfileLimits],
+    profile: HiddenProfile,
     *,
     label: str,
     level: float,
@@ -309,6 +474,7 @@ def estimate_of_fit(
     limits, found = _interval(data.n_observed, fit, profile, level, interval)
     reasons = {**REASONS, **BEHAVIOUR_REASONS} if label in ("Mb", "Mbh") else REASONS
     status = fit.status if fit.converged else "not_converged"
+    details = _details(data, design, fit, label)
     return Estimate(
         n_hat=data.n_observed + fit.n0 if fit.converged else math.nan,
         n_observed=data.n_observed,
@@ -317,43 +483,44 @@ def estimate_of_fit(
         reason=reasons.get(status, ""),
         estimator=spec,
         table=table.summary,
-        diagnostics=(*data.diagnostics, *_face_diagnostic(fit), *diagnostics),
+        diagnostics=(
+            *misfit_remarks(details),
+            *data.diagnostics,
+            *_face_diagnostic(design, fit),
+            *diagnostics,
+        ),
         provenance=make_provenance(table.summary, rng),
-        details={**_details(data, design, fit, label), **found},
-        protected=("cells", "coefficients", "etas") if data.has_small else (),
+        details={**details, **found},
+        protected=PROTECTED if data.has_small else (),
     )
 
 
 def _interval(
-    n: int, fit: ClosedFit, profile: Callable[[float], ProfileLimits], level: float, method: IntervalMethod
+    n: int, fit: ClosedFit, profile: HiddenProfile, level: float, method: IntervalMethod
 ) -> tuple[Interval, dict[str, Any]]:
     if fit.status == "not_identified" or not fit.converged:
         return Interval(n, math.inf, level, NO_INTERVAL), {}
     if fit.status == "ok" and method != "profile":
         return _interval_from_variance(n, fit, level, method), {}
-    limits = _profile_or_none(fit, profile)
+    limits = _profile_or_none(fit, profile, level)
     if limits is None:
         failed = " (the profile likelihood drowns in rounding)"
         if fit.status != "ok":
             return Interval(n, math.inf, level, NO_INTERVAL + failed), {}
         return _interval_from_variance(n, fit, level, "lognormal", failed), {}
-    extras = {"profile_maximum": limits.maximiser, "profile_reason": limits.reason}
-    if fit.status == "ok" and not limits.low <= n + fit.n0 <= limits.high:
-        away = f" (the profile, {limits.low:.6g} to {limits.high:.6g}, does not hold the estimate)"
-        return _interval_from_variance(n, fit, level, "lognormal", away), extras
+    apart = n - profile.n_observed  # persons whose history says nothing of those hidden
+    extras = {"profile_maximum": apart + limits.maximiser, "profile_reason": limits.reason}
     fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
-    # The multinomial profile may lean away from a conditional maximum at 0 or at infinity; the interval holds both.
-    low = n if fit.status == "boundary" else max(limits.low, n)
-    high = math.inf if fit.status == "unbounded" else limits.high
-    return Interval(low, high, level, f"profile, model taken as known{fallback}"), extras
+    low, high = max(apart + limits.low, n), max(apart + limits.high, n)
+    return Interval(low, high, level, f"{limits.method}, model taken as known{fallback}"), extras
 
 
-def _profile_or_none(fit: ClosedFit, profile: Callable[[float], ProfileLimits]) -> ProfileLimits | None:
+def _profile_or_none(fit: ClosedFit, profile: HiddenProfile, level: float) -> ProfileLimits | None:
     """Profile limits, unless the likelihood is too large for a fall of about 2 to be seen in it."""
     if fit.deviance > LARGEST_DEVIANCE or (fit.status == "ok" and fit.n0 > LARGEST_PROFILED):
         return None
     try:
-        return profile(fit.n0)
+        return profile_limits(profile, level)
     except ArithmeticError:
         return None
 
@@ -363,20 +530,27 @@ def _interval_from_variance(
 ) -> Interval:
     low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, method)
     name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[method]
-    return Interval(n + low, n + high, level, f"{name}, model taken as known{why}")
+    return Interval(n + math.floor(low), n + high, level, f"{name}, model taken as known{why}")
 
 
-def _face_diagnostic(fit: ClosedFit) -> list[Diagnostic]:
-    off = int((~fit.on_face).sum())
+def _face_diagnostic(design: Design, fit: ClosedFit) -> list[Diagnostic]:
+    cells = 1.0 if design.offset is None else np.rint(np.exp(design.offset))
+    off = int((~fit.on_face * cells).sum())
     if not off:
         return []
     message = f"the maximum lies on a face: {off} empty cells have fitted count 0 and some parameters are at infinity"
     return [Diagnostic("face", "info", message, off)]
 
 
-def _details(data: ListCounts, design: ClosedDesign, fit: ClosedFit, label: str) -> dict[str, Any]:
-    cells = cell_frame(data, fit.means, fit.on_face)
-    minus_twice = np.array([fit.deviance + saturated_constant(data.counts)])
+def _details(data: ListCounts | ListCells, design: Design, fit: ClosedFit, label: str) -> dict[str, Any]:
+    if isinstance(data, ListCells):
+        cells = filled_cells(data, fit.means)
+        goodness = goodness_of_filled(data, fit.means, fit.deviance, fit.rank, fit.by_captures)
+        counts = np.append(0.0, data.counts)
+    else:
+        cells = cell_frame(data, fit.means, fit.on_face)
+        goodness, counts = goodness_of_fit(cells, fit.deviance, fit.rank), data.counts
+    minus_twice = np.array([fit.deviance + saturated_constant(counts)])
     criteria = criteria_of(minus_twice, [len(design.names)], data.n_observed)
     return {
         "model": label,
@@ -386,12 +560,12 @@ def _details(data: ListCounts, design: ClosedDesign, fit: ClosedFit, label: str)
         "n0_standard_error": fit.n0_standard_error,
         "deviance": fit.deviance,
         "criteria": {name: float(value[0]) for name, value in criteria.items()},
-        "goodness_of_fit": goodness_of_fit(cells, fit.deviance, fit.rank),
+        "goodness_of_fit": goodness,
         "cells": cells,
     }
 
 
-def _coefficients(design: ClosedDesign, fit: ClosedFit) -> pd.DataFrame:
+def _coefficients(design: Design, fit: ClosedFit) -> pd.DataFrame:
     undetermined = np.isnan(fit.coefficients)
     return pd.DataFrame(
         {

@@ -150,6 +150,15 @@ class CovariateDesign:
         )
         return self.rows(terms, self.histories, self.stratum_of), self.columns_of_hidden(terms), term_of
 
+    def refuse_size(self, terms: Sequence[int]) -> None:
+        """Refuse a model whose columns would hold too many numbers.
+
+        Raises
+        ------
+        CapabilityError
+        """
+        self._refuse_size(len(self.histories), 1 + sum(self.width(term) for term in terms))
+
     def rows(self, terms: Sequence[int], histories: Ints, stratum_of: Ints) -> Floats:
         """Make the rows of any cells, shape (cells, p)."""
         ends = np.cumsum([1, *(self.width(term) for term in terms)])
@@ -351,9 +360,9 @@ def _prepared(
     others = [name for name in map(str, table.strata.columns) if name not in covariates]
     if others:
         message = f"{estimator} added up {', '.join(others)}, which the model leaves out"
-        remarks.append(warned("collapsed_strata", message, CollapsedStrataWarning, 4))
+        remarks.append(warned("collapsed_strata", message, CollapsedStrataWarning, 5))
         table = table.collapse(*others)
-    kept, dropped, empty = without_empty_lists(table, 4)
+    kept, dropped, empty = without_empty_lists(table, 5)
     if kept.n_lists < FEWEST_LISTS:
         raise CapabilityError(
             f"{estimator} needs at least {FEWEST_LISTS} lists that caught somebody; {table.name} has {kept.n_lists}"

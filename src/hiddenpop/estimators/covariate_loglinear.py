@@ -4,35 +4,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from hiddenpop.errors import CapabilityError, ModelError
+from hiddenpop._front_door import front_doors
+from hiddenpop.errors import CapabilityError, HiddenpopError, ModelError, SettingError
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
 from hiddenpop.estimators.cell_space import check_structural_zeros
 from hiddenpop.estimators.covariate_coding import check_coding, check_level_order
 from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
 from hiddenpop.estimators.covariate_formula import CovariateModel, joint_coding, model_of_table
 from hiddenpop.estimators.covariate_gaps import ModelCells, model_cells
-from hiddenpop.estimators.covariate_outcome import CovariateInterval, estimate_of_covariate_model
+from hiddenpop.estimators.covariate_outcome import CovariateInterval, LimitsOf, estimate_of_covariate_model
 from hiddenpop.estimators.dependence import (
     OddsRatios,
     as_odds_ratios,
     check_positive,
     pair_of,
     refuse_unknown_lists,
+    regroup_ratios,
     remarks,
     shifts_of,
 )
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
+from hiddenpop.histories import merged_term
 from hiddenpop.kernels.bootstrap_limits import check_boot_size
 from hiddenpop.result import Estimate
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["CovariateLogLinear", "check_covariate_settings"]
+__all__ = ["CovariateLogLinear", "check_covariate_settings", "covariates_of"]
 
 COMBINATIONS = ("crossed", "observed")
 COVARIATE_INTERVALS = ("bootstrap", "lognormal")
+LIMITS_OF = ("persons", "expected")
+NOT_WITHIN = "the lists are not independent within strata"
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CovariateLogLinear:
+class CovariateLogLinear(BaseEstimator):
     """Size of a closed population, in total and by subgroup, under one log-linear model of lists and covariates.
 
     The estimand is ``N = n + sum over strata s of exp(x_s b)``: the persons observed, and in each stratum the mean of
@@ -57,7 +65,11 @@ class CovariateLogLinear:
         Combinations of lists and levels that cannot be, such as ``"police*shelter"``, ``"sex=male*form=domestic"`` or
         ``"police*age=0-11"``.
     interval : {"bootstrap", "lognormal"}
-        Percentiles of a parametric bootstrap, or log-normal limits from the delta method.
+        Percentiles of a parametric bootstrap, or log-normal limits from the delta method. Log-normal limits are always
+        for persons.
+    limits_of : {"persons", "expected"}
+        What limits of a stratum from a bootstrap are for: the persons in it, or the number expected in it, as published
+        with the R package mse. The total is for persons in both.
     n_boot : int
         Number of replicates.
     level : float
@@ -86,11 +98,20 @@ class CovariateLogLinear:
     diagnostic ``numerical_maximum`` says so: when a term is missing that joins all that the list interacts with and
     all that its coverage depends on.
 
-    A replicate draws ``round(N)`` persons over all cells of the fitted model, leaves out those on no list, and fits the
-    same model again. Its size of a stratum is the number it drew and saw there, and the hidden persons fitted to them;
-    percentiles below the number observed are raised to it. Replicates without a number are counted in
-    `Estimate.n_failed`: unbounded ones lie at infinity, unknown ones at the number observed for the lower and at
-    infinity for the upper limit.
+    All limits are for persons: those in the population, and those in a stratum. A replicate draws a Poisson count for
+    each observable cell from its fitted mean, fits the same model again, and draws the hidden persons of each stratum
+    from a Poisson law with the mean that it fitted. Its size of a stratum is these and the persons observed, so no size
+    is below the number observed. The spread is that of the error of ``N_s``, whose variance is that of the fitted mean
+    plus this mean, in a stratum as in a sum of strata.
+
+    With ``limits_of="expected"`` a replicate draws ``round(N)`` persons over all cells, leaves out those on no list,
+    and its size of a stratum is the number it drew and saw there and the hidden persons fitted to them (van der Heijden
+    et al. 2012). A stratum then has other persons in every replicate, as if the population were made again: the limits
+    are for the size that is expected of it, wider than those for the persons who were there, and about twice as wide
+    where most are seen. Percentiles below the number observed are raised to it.
+
+    Replicates without a number are counted in `Estimate.n_failed`: unbounded ones lie at infinity, unknown ones at the
+    number observed for the lower and at infinity for the upper limit.
 
     Without an estimate there are no draws. Strata with a number of their own then keep it, with log-normal limits.
 
@@ -123,6 +144,7 @@ class CovariateLogLinear:
     combinations: Literal["crossed", "observed"] = "crossed"
     structural_zeros: str | Sequence[str] = ()
     interval: CovariateInterval = "bootstrap"
+    limits_of: LimitsOf = "persons"
     n_boot: int = 1000
     level: float = 0.95
     odds_ratios: OddsRatios = ()
@@ -167,6 +189,35 @@ class CovariateLogLinear:
         -----
         EmptyListWarning, CollapsedStrataWarning
         """
+        design, model, cells = self.prepare(table)
+        return estimate_of_covariate_model(
+            spec_of(self),
+            table,
+            design,
+            model,
+            cells,
+            cells.fit(design.counts),
+            level=self.level,
+            interval=self.interval,
+            limits_of=self.limits_of,
+            n_boot=self.n_boot,
+            rng=rng,
+            diagnostics=remarks(design.lists, self.odds_ratios, self.xi),
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("given_formula", "covariates_known", "no_highest_order", "large_sample"),
+            model_is="given",
+            other_priors=(),
+            needs_draws=self.interval == "bootstrap",
+        )
+
+    def prepare(self, table: CaptureTable) -> tuple[CovariateDesign, CovariateModel, ModelCells]:
+        """Lay out strata and cells, and the model on them."""
+        check_table(table)
         refuse_unknown_lists(table, self.odds_ratios)
         whole = model_of_table(self.model, table)
         design = covariate_design(
@@ -179,20 +230,33 @@ class CovariateLogLinear:
             estimator=self.name,
         )
         model = self._without_fixed(whole.onto(design.factors), design)
-        cells = self._assumed(model_cells(design, model.terms), design)
-        return estimate_of_covariate_model(
-            spec_of(self),
-            table,
-            design,
-            model,
-            cells,
-            cells.fit(design.counts),
-            level=self.level,
-            interval=self.interval,
-            n_boot=self.n_boot,
-            rng=rng,
-            diagnostics=remarks(design.lists, self.odds_ratios, self.xi),
-        )
+        return design, model, self._assumed(model_cells(design, model.terms), design)
+
+    def strata_of(self, table: CaptureTable) -> tuple[str, ...] | None:
+        """Name the covariates of the model; None where it cannot be read for the table."""
+        return covariates_of(self.model, table)
+
+    def on_groups(self, table: CaptureTable, groups: Mapping[str, str]) -> "CovariateLogLinear":
+        """Keep the interactions of the lists that remain, each one of the whole group."""
+        whole = model_of_table(self.model, table)
+        names = tuple(dict.fromkeys(groups[name] for name in table.lists if name in groups))
+        covariates = whole.factors[whole.n_lists :]
+        bits = [1 << names.index(groups[name]) if name in groups else 0 for name in whole.lists]
+        bits += [1 << len(names) + at for at in range(len(covariates))]
+        terms = {merged_term(term, bits) for term in whole.terms} - {0}
+        model = replace(whole, factors=(*names, *covariates), n_lists=len(names), terms=tuple(terms))
+        return replace(self, model=model.formula(), odds_ratios=regroup_ratios(self.odds_ratios, groups))
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        """Every list has to depend on all covariates together, where they are independent within strata."""
+        covariates = scenario.covariates
+        model = CovariateModel.parse(self.model, lists=scenario.lists, covariates=covariates)
+        whole = [name for name in model.factors if name in covariates]
+        needed = [sum(1 << model.factors.index(name) for name in (one, *whole)) for one in model.lists]
+        if len(whole) < len(covariates) or any(term not in model.terms for term in needed):
+            return ("lists that do not depend on all covariates together are not looked into",)
+        independent = all("independent" in part.assumptions for part in scenario.by_stratum())
+        return scenario.unmet("known_strata") + (() if independent else (NOT_WITHIN,))
 
     def _without_fixed(self, model: CovariateModel, design: CovariateDesign) -> CovariateModel:
         """Take the pairs with a fixed odds ratio out of the model, and every term that contains one."""
@@ -213,6 +277,14 @@ class CovariateLogLinear:
         return replace(cells, offset=shifts, multiplier=1.0 / self.xi)
 
 
+def covariates_of(model: str, table: CaptureTable) -> tuple[str, ...] | None:
+    """Name the covariates of a formula; None where it cannot be read for a table."""
+    try:
+        return tuple(model_of_table(model, table).covariates)
+    except HiddenpopError:
+        return None
+
+
 def check_covariate_settings(setting: Any) -> None:
     """Check the settings that estimators with covariates share, and bring them into one form."""
     object.__setattr__(setting, "coding", check_coding(setting.coding))
@@ -223,6 +295,12 @@ def check_covariate_settings(setting: Any) -> None:
     object.__setattr__(setting, "structural_zeros", zeros)
     check_choice("combinations", setting.combinations, COMBINATIONS)
     check_choice("interval", setting.interval, COVARIATE_INTERVALS)
+    check_choice("limits_of", setting.limits_of, LIMITS_OF)
+    if setting.limits_of == "expected" and setting.interval != "bootstrap":
+        raise SettingError(
+            f'limits_of="expected" is for limits from a bootstrap, and interval={setting.interval!r} gives limits for '
+            f'persons; take interval="bootstrap" or leave limits_of out'
+        )
     check_level(setting.level)
     check_whole("n_boot", setting.n_boot)
     check_boot_size(setting.n_boot, setting.level)

@@ -13,6 +13,7 @@ from hiddenpop.estimators.covariate_formula import CovariateModel
 from hiddenpop.estimators.covariate_gaps import ModelCells
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.loglinear import PROTECTED
+from hiddenpop.estimators.misfit import misfit_remarks
 from hiddenpop.estimators.outcome import (
     DEVIANCE_ROUNDING,
     IMPLAUSIBLE_RATIO,
@@ -24,26 +25,30 @@ from hiddenpop.estimators.outcome import (
 from hiddenpop.estimators.passive_covariates import passive_frame
 from hiddenpop.histories import decode
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.hidden_cells import HiddenFit
+from hiddenpop.kernels.hidden_cells import NO_TAIL, HiddenFit, SilentTail, silent_tail
 from hiddenpop.kernels.model_fit import saturated_constant
+from hiddenpop.kernels.poisson_draws import draw_poisson
+from hiddenpop.kernels.profile import mid_p_drop
 from hiddenpop.kernels.resampling import draw_parametric
 from hiddenpop.kernels.summed_cells import SummedFit
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval, Status
+from hiddenpop.result import OF_EXPECTED_SIZES, Diagnostic, Estimate, EstimatorSpec, Interval, Status
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = ["CovariateInterval", "estimate_of_covariate_model"]
+__all__ = ["CovariateInterval", "LimitsOf", "estimate_of_covariate_model"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 CovariateInterval = Literal["bootstrap", "lognormal"]
+LimitsOf = Literal["persons", "expected"]
 Fit: TypeAlias = HiddenFit | SummedFit
 
 BLOCK, BLOCK_NUMBERS = 100, 4_000_000
 """Replicates a block, fewer where tables are large; they depend on the table alone, and so do the random numbers."""
 
 NO_LIMITS = "none: from the number observed to infinity"
+OF_EXPECTED = "limits of strata are for the number expected there, and wider than those for the persons in it"
 SMALLEST_DARK_FIGURE = 1e-100
 """Below it the square of a relative error overflows."""
 
@@ -55,8 +60,7 @@ class Replicates:
     Attributes
     ----------
     sizes : ndarray, shape (b, h)
-        Persons drawn and seen, and hidden persons fitted to them, in each stratum: inf where unbounded, nan where
-        unknown.
+        Of each stratum: inf where unbounded, nan where unknown.
     deviances : ndarray, shape (b,)
     """
 
@@ -66,13 +70,15 @@ class Replicates:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A block of replicates: what to draw from, and the model to refit."""
+    """A block of replicates: what to draw from, the model to refit, and what the limits are for."""
 
     cells: ModelCells
     means: Floats
     hidden_persons: float
+    observed: Floats
     stratum_of: Ints
     start: Floats
+    limits_of: LimitsOf
     size: int
     rng: np.random.Generator
 
@@ -87,6 +93,7 @@ def estimate_of_covariate_model(
     *,
     level: float,
     interval: CovariateInterval,
+    limits_of: LimitsOf,
     n_boot: int,
     rng: RNGLike,
     known: str = "model taken as known",
@@ -109,6 +116,8 @@ def estimate_of_covariate_model(
         Of the cells.
     level : float
     interval : {"bootstrap", "lognormal"}
+    limits_of : {"persons", "expected"}
+        What limits of a stratum from a bootstrap are for.
     n_boot : int
     rng : int, Generator or None
     known : str
@@ -126,10 +135,11 @@ def estimate_of_covariate_model(
     status: Status = fit.status if fit.converged else "not_converged"
     replicates = None
     if interval == "bootstrap" and status == "ok":
-        replicates = _bootstrap(design, cells, fit, n_boot, rng, f"bootstrap of {table.name}")
-    limits, notes = _interval(design, cells, fit, status, replicates, level, known)
+        replicates = _bootstrap(design, cells, fit, limits_of, n_boot, rng, f"bootstrap of {table.name}")
+    limits, notes = _interval(design, cells, fit, status, replicates, limits_of, level, known)
     modelled = bool(design.strata.shape[1])
     draws = None if replicates is None else replicates.sizes.sum(axis=1)
+    details = _details(design, model, cells, fit, replicates)
     return Estimate(
         n_hat=_n_hat(design, fit, status),
         n_observed=design.n_observed,
@@ -139,13 +149,19 @@ def estimate_of_covariate_model(
         estimator=spec,
         table=table.summary,
         n_failed=0 if draws is None else int(np.sum(~np.isfinite(draws))),
-        diagnostics=(*design.diagnostics, *_remarks(design, fit, status), *notes, *diagnostics),
+        diagnostics=(
+            *misfit_remarks(details),
+            *design.diagnostics,
+            *_remarks(design, fit, status),
+            *notes,
+            *diagnostics,
+        ),
         draws=draws,
         draws_are="" if draws is None else "bootstrap",
         stratum_draws=replicates.sizes if replicates is not None and modelled else None,
         by_stratum=_strata_frame(design, cells, fit, replicates, level) if modelled else pd.DataFrame(),
         provenance=provenance,
-        details={**_details(design, model, cells, fit, replicates), **(extra or {})},
+        details={**details, **(extra or {})},
         protected=PROTECTED if design.has_small else (),
     )
 
@@ -171,31 +187,80 @@ def _reason(fit: Fit, status: Status) -> str:
 
 
 def _bootstrap(
-    design: CovariateDesign, cells: ModelCells, fit: Fit, n_boot: int, rng: RNGLike, label: str
+    design: CovariateDesign,
+    cells: ModelCells,
+    fit: Fit,
+    limits_of: LimitsOf,
+    n_boot: int,
+    rng: RNGLike,
+    label: str,
 ) -> Replicates:
-    """Draw whole populations from the fitted model, leave out the hidden, and fit the same model again."""
+    """Draw tables from the fitted model, and fit the same model again."""
     slices = block_slices(n_boot, max(1, min(BLOCK, BLOCK_NUMBERS // len(design.counts))))
     places = np.searchsorted(design.hidden_stratum, design.stratum_of).astype(np.int64)
+    children = spawn_seeds(rng, len(slices) + 1)
     tasks = [
         _Block(
             cells,
             fit.means,
             float(fit.hidden_means.sum()),
+            design.observed_by_stratum(),
             places,
             fit.coefficients,
+            limits_of,
             cut.stop - cut.start,
             child,
         )
-        for cut, child in zip(slices, spawn_seeds(rng, len(slices)), strict=True)
+        for cut, child in zip(slices, children, strict=False)
     ]
     done = run_blocks(replicates_of, tasks, label=label)
-    return Replicates(
-        np.concatenate([block.sizes for block in done]), np.concatenate([block.deviances for block in done])
-    )
+    sizes = np.concatenate([block.sizes for block in done])
+    if limits_of == "persons":
+        for place, tail in _silent_tails(design, cells, fit).items():
+            sizes[:, place] += tail.draw(n_boot, children[-1])
+    return Replicates(sizes, np.concatenate([block.deviances for block in done]))
+
+
+def _silent_tails(design: CovariateDesign, cells: ModelCells, fit: Fit) -> dict[int, SilentTail]:
+    """Say how many may be hidden in each stratum where the data push the dark figure to 0."""
+    silent = np.flatnonzero(fit.hidden_status == "boundary").tolist()
+    if cells.summed is not None:  # sums of cells leave it open
+        return dict.fromkeys(silent, NO_TAIL)
+    counts = design.counts.astype(np.float64)
+    return {
+        place: silent_tail(cells.design, cells.hidden, counts, place, cells.offset, cells.multiplier)
+        for place in silent
+    }
 
 
 def replicates_of(block: _Block) -> Replicates:
     """Draw and refit one block of replicates."""
+    return _of_persons(block) if block.limits_of == "persons" else _of_expected_sizes(block)
+
+
+def _of_persons(block: _Block) -> Replicates:
+    """Add to the persons observed as many hidden ones as a replicate says there may be.
+
+    The hidden persons of a stratum are a Poisson count, of a mean that is known as well as the replicates agree on it:
+    both go into the spread, so that it is that of the persons, in a stratum as in a sum of strata.
+    """
+    tables = block.rng.poisson(block.means, size=(block.size, len(block.means)))
+    refits = block.cells.refit(tables.astype(np.float64), block.start)
+    return Replicates(block.observed + _hidden_persons(refits.hidden_means, block.rng), refits.deviances)
+
+
+def _hidden_persons(means: Floats, rng: np.random.Generator) -> Floats:
+    """Draw Poisson counts; a mean that is unbounded or unknown stays so."""
+    finite = np.isfinite(means)
+    return np.where(finite, draw_poisson(np.where(finite, means, 0.0), rng), means)
+
+
+def _of_expected_sizes(block: _Block) -> Replicates:
+    """Draw whole populations of one size, leave out the hidden, and estimate each stratum again.
+
+    A stratum has other persons in every replicate, so that the spread of its size is that of an expected size. The
+    persons in all strata together are the same in every replicate.
+    """
     fitted = np.insert(block.means, 0, block.hidden_persons)
     tables = draw_parametric(fitted, float(fitted.sum()), block.size, block.rng)[:, 1:]
     refits = block.cells.refit(tables.astype(np.float64), block.start)
@@ -213,6 +278,7 @@ def _interval(
     fit: Fit,
     status: Status,
     replicates: Replicates | None,
+    limits_of: LimitsOf,
     level: float,
     known: str,
 ) -> tuple[Interval, list[Diagnostic]]:
@@ -223,13 +289,37 @@ def _interval(
     n_hat = _n_hat(design, fit, status)
     if replicates is None:
         low, high = _delta_limits(cells, fit, level)[0]
+        hidden = n_hat - n
+        high = hidden + _widened(high - hidden, _silent_limits(design, cells, fit, level))
         return Interval(n + low, n + high, level, f"log-normal, {known}"), []
     limits = bootstrap_limits(replicates.sizes.sum(axis=1), n_hat, n, level=level, method="percentile")
     notes = [Diagnostic("bootstrap_limits", "info", note) for note in limits.notes]
+    if limits_of == "expected" and design.strata.shape[1]:
+        notes.append(Diagnostic(OF_EXPECTED_SIZES, "info", OF_EXPECTED))
     if not limits.low <= n_hat <= limits.high:
         message = "the replicates lie nearly all on one side of the estimate, so neither is a good guide"
         notes.append(Diagnostic("estimate_outside_interval", "warning", message))
     return Interval(limits.low, limits.high, level, f"percentile parametric bootstrap, {known}"), notes
+
+
+def _silent_limits(design: CovariateDesign, cells: ModelCells, fit: Fit, level: float) -> dict[int, float]:
+    """Upper mid-P limit of the persons hidden in each stratum where the data push the dark figure to 0."""
+    rise = np.array([mid_p_drop(0.0, level)])
+    tails = _silent_tails(design, cells, fit)
+    return {place: float(tail.at(rise)[0]) for place, tail in tails.items()}
+
+
+def _widened(above: float, silent: dict[int, float]) -> float:
+    """Distance of an upper limit from the estimate, with what may be hidden in strata at the boundary.
+
+    The deviance of the total is ``(x / above)^2`` for the part with an estimate and rises in a straight line for a
+    stratum at the boundary; the largest sum at a given rise is the widest stratum and ``above^2 / 4`` of it, where that
+    is more than `above`.
+    """
+    widest = max(silent.values(), default=0.0)
+    if math.isinf(widest):
+        return math.inf
+    return widest + above**2 / (4.0 * widest) if widest > above / 2.0 else above
 
 
 def _delta_limits(
@@ -267,10 +357,11 @@ def _strata_frame(
     status = fit.hidden_status if fit.converged else np.full(len(observed), "not_converged")
     n_hat = observed + (fit.hidden_means if fit.converged else np.full(len(observed), math.nan))
     if replicates is None:
+        silent = _silent_limits(design, cells, fit, level)
         limits = [
-            (n + low, n + high) if word == "ok" else (n, math.inf)
-            for n, word, (low, high) in zip(
-                observed.tolist(), status, _delta_limits(cells, fit, level)[1], strict=True
+            (n + low, n + high) if word == "ok" else (n, n + silent.get(place, math.inf))
+            for place, (n, word, (low, high)) in enumerate(
+                zip(observed.tolist(), status, _delta_limits(cells, fit, level)[1], strict=True)
             )
         ]
     else:
@@ -315,8 +406,8 @@ def _remarks(design: CovariateDesign, fit: Fit, status: Status) -> list[Diagnost
     at_zero = int(np.sum(fit.hidden_status == "boundary"))
     if at_zero and status == "ok":
         message = (
-            f"in {at_zero} of {len(fit.hidden_status)} strata the data push the dark figure to 0, and their limits "
-            f"take that as known"
+            f"in {at_zero} of {len(fit.hidden_status)} strata the data push the dark figure to 0: their upper limits "
+            f"say how many may be hidden there all the same"
         )
         found.append(Diagnostic("boundary_strata", "warning", message, at_zero))
     return found

@@ -21,6 +21,7 @@ __all__ = [
     "offset_of",
     "pair_of",
     "refuse_unknown_lists",
+    "regroup_ratios",
     "remarks",
     "shifts_of",
     "without_terms",
@@ -79,6 +80,22 @@ def check_positive(what: str, value: Any) -> float:
     if not SMALLEST <= number <= LARGEST:
         raise SettingError(f"{what} is {value!r}; it must be a number above 0, and 1 stands for independence")
     return number
+
+
+def regroup_ratios(ratios: OddsRatios, groups: Mapping[str, str]) -> OddsRatios:
+    """Fix odds ratios between groups of lists; of two that come to stand between the same groups, the first.
+
+    Examples
+    --------
+    >>> regroup_ratios((("a", "b", 2.0), ("a", "c", 3.0)), {"a": "a", "b": "b or c", "c": "b or c"})
+    (('a', 'b or c', 2.0),)
+    """
+    kept: dict[frozenset[str], tuple[str, str, float]] = {}
+    for first, second, psi in ratios:
+        one, other = groups.get(first), groups.get(second)
+        if one is not None and other is not None and one != other:
+            kept.setdefault(frozenset((one, other)), (one, other, psi))
+    return tuple(kept.values())
 
 
 def offset_of(

@@ -1,20 +1,21 @@
 """From a fitted model to an `Estimate`: interval, diagnostics and details shared by the log-linear family."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import chdtrc
-from scipy.stats import norm
+from scipy.special import chdtrc, ndtri
 
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import decode
-from hiddenpop.kernels.lattice import refit_deviances
-from hiddenpop.kernels.model_fit import ModelFit, profile_of_model
+from hiddenpop.kernels.model_fit import ModelFit, hidden_profile
+from hiddenpop.kernels.plain_batch import refit_deviances
+from hiddenpop.kernels.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, term_label
 from hiddenpop.result import Diagnostic, Interval, Status
 from hiddenpop.table import RNGLike
@@ -25,10 +26,13 @@ __all__ = [
     "IntervalMethod",
     "cell_frame",
     "fit_diagnostics",
+    "for_few_persons",
     "goodness_of_fit",
     "limits_from_variance",
     "model_details",
     "model_interval",
+    "noted_coefficients",
+    "residuals_of",
     "status_of_fit",
     "terms_of",
 ]
@@ -38,6 +42,8 @@ Bools = npt.NDArray[np.bool_]
 
 IntervalMethod = Literal["profile", "lognormal", "wald"]
 INTERVALS: tuple[str, ...] = ("profile", "lognormal", "wald")
+
+METHOD_NAMES = {"lognormal": "log-normal limits", "wald": "Wald limits"}
 
 REASONS = {
     "unbounded": "the likelihood keeps rising as the dark figure grows: the empty cells leave it no upper limit",
@@ -83,6 +89,9 @@ def limits_from_variance(
     Returns
     -------
     low, high : float
+        The lower log-normal one is rounded down to whole persons: a limit between 0 and 1 would exclude that nobody is
+        hidden, and between two sizes of a population there is none. Of the Wald limits, whose digits are published,
+        only one below 1 is.
 
     References
     ----------
@@ -91,16 +100,17 @@ def limits_from_variance(
 
     Examples
     --------
-    >>> low, high = limits_from_variance(60.0, 20.0, 0.1, 0.95, "lognormal")
-    >>> round(low, 1), round(high, 1)
-    (31.8, 113.4)
+    >>> low, high = limits_from_variance(60.0, 20.0, 0.1, 0.95, "lognormal")  # 60 / C is 31.8
+    >>> low, round(high, 1)
+    (31.0, 113.4)
     """
-    z = float(norm.isf((1.0 - level) / 2.0))
+    z = -float(ndtri((1.0 - level) / 2.0))
     if method == "wald":
         spread = z * math.sqrt(log_n0_variance)
     else:
         spread = z * math.sqrt(math.log1p((n0_standard_error / n0) ** 2))
-    return n0 * math.exp(-spread), n0 * math.exp(spread)
+    low = n0 * math.exp(-spread)
+    return float(math.floor(low)) if method == "lognormal" or low < 1.0 else low, n0 * math.exp(spread)
 
 
 def model_interval(
@@ -136,12 +146,27 @@ def model_interval(
         low, high = limits_from_variance(fit.n0, fit.n0_standard_error, fit.log_n0_variance, level, method)
         name = {"lognormal": "log-normal", "wald": "Wald on the log dark figure"}[method]
         return Interval(n + low, n + high, level, f"{name}, {known}"), {}
-    profile = profile_of_model(data.counts, terms_of(model), data.n_lists, fit.n0, level, data.offset)
+    profile = profile_limits(
+        hidden_profile(data.counts, terms_of(model), data.n_lists, fit, data.offset), level
+    )
     fallback = "" if method == "profile" else f" ({method} needs a finite dark figure)"
     extras = {"profile_maximum": profile.maximiser, "profile_reason": profile.reason}
     # The profile runs on the persons of the fitted table, which for two of many lists are fewer than those observed.
     low, high = max(profile.low, n), max(profile.high, n)
-    return Interval(low, high, level, f"profile, {known}{fallback}"), extras
+    return Interval(low, high, level, f"{profile.method}, {known}{fallback}"), extras
+
+
+def for_few_persons(limits: Interval, n_hat: float, method: IntervalMethod) -> Interval:
+    """Put likelihood limits in the place of those from a variance, around a bias-corrected estimate.
+
+    The likelihood is largest a little above such an estimate, and its limits may leave it out.
+    """
+    return replace(
+        limits,
+        low=min(limits.low, n_hat),
+        high=max(limits.high, n_hat),
+        method=f"{limits.method} (too few persons for {METHOD_NAMES[method]})",
+    )
 
 
 def terms_of(model: HierarchicalModel) -> "np.ndarray[Any, np.dtype[np.int64]]":
@@ -173,13 +198,21 @@ def _coefficient_frame(data: ListCounts, model: HierarchicalModel, fit: ModelFit
     names = [
         "*".join(data.lists[i] for i in range(data.n_lists) if term >> i & 1) or "intercept" for term in terms
     ]
+    positions = [term_label(int(term), data.n_lists) for term in terms]
+    return noted_coefficients(names, positions, fit.coefficients, fit.standard_errors)
+
+
+def noted_coefficients(
+    names: Sequence[str], positions: Sequence[str], estimates: Floats, standard_errors: Floats
+) -> pd.DataFrame:
+    """Table coefficients with a note where one is no number."""
     return pd.DataFrame(
         {
             "term": names,
-            "positions": [term_label(int(term), data.n_lists) for term in terms],
-            "estimate": fit.coefficients,
-            "standard_error": fit.standard_errors,
-            "note": [_coefficient_note(value) for value in fit.coefficients],
+            "positions": positions,
+            "estimate": estimates,
+            "standard_error": standard_errors,
+            "note": [_coefficient_note(value) for value in estimates],
         }
     )
 
@@ -194,8 +227,7 @@ def cell_frame(data: ListCounts, fitted: Floats, on_face: Bools) -> pd.DataFrame
     """Table the observed and fitted counts of every observable cell, with Pearson residuals on the face."""
     counts = data.counts[1:]
     residual = np.zeros(len(counts))
-    residual[on_face] = (counts[on_face] - fitted[on_face]) / np.sqrt(fitted[on_face])
-    residual[np.abs(residual) < RESIDUAL_ROUNDING] = 0.0
+    residual[on_face] = residuals_of(counts[on_face], fitted[on_face])
     bits = decode(np.arange(1, len(data.counts)), data.n_lists)
     return pd.DataFrame(
         {
@@ -206,6 +238,13 @@ def cell_frame(data: ListCounts, fitted: Floats, on_face: Bools) -> pd.DataFrame
             "on_face": on_face,
         }
     )
+
+
+def residuals_of(counts: Floats, fitted: Floats) -> Floats:
+    """Give the Pearson residuals, 0 where there is nothing but rounding."""
+    residual = (counts - fitted) / np.sqrt(fitted)
+    residual[np.abs(residual) < RESIDUAL_ROUNDING] = 0.0
+    return residual
 
 
 def goodness_of_fit(

@@ -6,16 +6,65 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._views import most_shared
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning
 from hiddenpop.estimators.dependence import OddsRatios, offset_of, remarks
+from hiddenpop.estimators.list_relations import list_remarks
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
-__all__ = ["ListCounts", "list_counts", "warned", "without_empty_lists"]
+__all__ = [
+    "MAX_DENSE_LISTS",
+    "ListCells",
+    "ListCounts",
+    "dense_counts",
+    "has_many_lists",
+    "list_cells",
+    "list_counts",
+    "refuse_many_lists",
+    "warned",
+    "without_empty_lists",
+]
 
 MAX_DENSE_LISTS = 16
-"""A dense array over 16 lists has 65,536 cells; beyond that a log-linear model needs another kernel."""
+"""A dense array over 16 lists has 65,536 cells; beyond that there are estimators on the non-empty cells alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListCells:
+    """Non-empty cells over the lists that caught somebody, any number of lists.
+
+    Attributes
+    ----------
+    histories : ndarray of int64, shape (m,)
+        On the lists kept, in order.
+    counts : ndarray of float, shape (m,)
+    lists : tuple of str
+        The t lists kept.
+    kept : tuple of int
+        Their positions in the table.
+    dropped : tuple of str
+        Empty lists.
+    n_observed : int
+    diagnostics : tuple of Diagnostic
+    has_small : bool
+        Whether a cell holds so few people that a table that is not public must hide it.
+    """
+
+    histories: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.float64]
+    lists: tuple[str, ...]
+    kept: tuple[int, ...]
+    dropped: tuple[str, ...]
+    n_observed: int
+    diagnostics: tuple[Diagnostic, ...]
+    has_small: bool
+
+    @property
+    def n_lists(self) -> int:
+        """Number of lists kept."""
+        return len(self.lists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,35 +145,128 @@ def list_counts(
     -----
     EmptyListWarning, CollapsedStrataWarning
     """
+    cells, kept = _cells_of(table, estimator, minimum_lists)
+    refuse_many_lists(kept, estimator)
+    counts = kept.to_dense().astype(np.float64)
+    offset, without = offset_of(table, cells.lists, odds_ratios, xi)
+    told = (*cells.diagnostics, *remarks(cells.lists, odds_ratios, xi))
+    return ListCounts(
+        counts,
+        cells.lists,
+        cells.kept,
+        cells.dropped,
+        cells.n_observed,
+        told,
+        cells.has_small,
+        offset,
+        without,
+    )
+
+
+def list_cells(table: CaptureTable, *, estimator: str, minimum_lists: int = 2) -> ListCells:
+    """Add up strata and leave out empty lists, for an estimator that needs the non-empty cells alone.
+
+    Parameters
+    ----------
+    table : CaptureTable
+    estimator : str
+        Name for the messages.
+    minimum_lists : int
+        Fewest lists that the estimator needs.
+
+    Returns
+    -------
+    ListCells
+
+    Raises
+    ------
+    CapabilityError
+        If a list does not operate in some stratum, a count is only an upper bound, or too few lists caught somebody.
+
+    Warns
+    -----
+    EmptyListWarning, CollapsedStrataWarning
+    """
+    return _cells_of(table, estimator, minimum_lists)[0]
+
+
+def dense_counts(cells: ListCells) -> ListCounts:
+    """Spread the non-empty cells of at most 16 lists over all histories."""
+    counts = np.zeros(1 << cells.n_lists)
+    counts[cells.histories] = cells.counts
+    return ListCounts(
+        counts, cells.lists, cells.kept, cells.dropped, cells.n_observed, cells.diagnostics, cells.has_small
+    )
+
+
+def has_many_lists(table: CaptureTable) -> bool:
+    """Tell whether so many lists caught somebody that there is no dense table of them."""
+    return table.n_lists - len(table.empty_lists) > MAX_DENSE_LISTS
+
+
+def refuse_many_lists(table: CaptureTable, estimator: str, instead: str = "") -> None:
+    """Refuse a table with more lists than a dense table can have, and name the two to merge first.
+
+    Raises
+    ------
+    CapabilityError
+    """
+    if not has_many_lists(table):
+        return
+    first, second = most_shared(table.overlaps)
+    n_lists = table.n_lists - len(table.empty_lists)
+    raise CapabilityError(
+        f"{estimator} works on at most {MAX_DENSE_LISTS} lists and {table.name} has {n_lists}; {instead}merge lists of "
+        f"the same kind with merge_lists, first of all {first} and {second}, which share most persons, or drop some"
+    )
+
+
+def _cells_of(table: CaptureTable, estimator: str, minimum_lists: int) -> tuple[ListCells, CaptureTable]:
+    """Give the cells, and the table of the lists kept without strata; warnings point at who asked for the estimate."""
     _refuse_gaps(table, estimator)
     diagnostics: list[Diagnostic] = []
     if table.has_strata:
         columns = ", ".join(table.strata.columns)
         message = f"{estimator} does not model strata and added up {columns}"
-        diagnostics.append(warned("collapsed_strata", message, CollapsedStrataWarning, 3))
+        diagnostics.append(warned("collapsed_strata", message, CollapsedStrataWarning, 5))
         table = table.collapse()
-    table_kept, dropped, empty = without_empty_lists(table, 3)
-    diagnostics.extend(empty)
-    _refuse_size(table_kept, estimator, minimum_lists)
-    kept = tuple(table.lists.index(name) for name in table_kept.lists)
-    counts = table_kept.to_dense().astype(np.float64)
-    small = any(is_small(count) for count in table_kept.counts)
-    lists = table_kept.lists
-    offset, without = offset_of(table, lists, odds_ratios, xi)
-    told = (*diagnostics, *remarks(lists, odds_ratios, xi))
-    return ListCounts(counts, lists, kept, dropped, table.n_observed, told, small, offset, without)
+    kept, dropped, said = without_empty_lists(table, 5)
+    diagnostics.extend(said)
+    if kept.n_lists < minimum_lists:
+        raise CapabilityError(
+            f"{estimator} needs at least {minimum_lists} lists that caught somebody; {table.name} has {kept.n_lists}"
+        )
+    cells = ListCells(
+        kept.histories,
+        kept.counts.astype(np.float64),
+        kept.lists,
+        tuple(table.lists.index(name) for name in kept.lists),
+        dropped,
+        table.n_observed,
+        tuple(diagnostics),
+        any(is_small(count) for count in kept.counts),
+    )
+    return cells, kept
 
 
 def without_empty_lists(
     table: CaptureTable, stacklevel: int
 ) -> tuple[CaptureTable, tuple[str, ...], tuple[Diagnostic, ...]]:
-    """Leave out the lists that caught nobody, with a warning; also give their names and the remark."""
+    """Leave out the lists that caught nobody, with a warning; give their names, and what is to be said of all lists."""
     dropped = tuple(table.empty_lists)
     if not dropped:
-        return table, (), ()
+        return table, (), _relations_told(table)
     message = f"{', '.join(dropped)} caught nobody and {'is' if len(dropped) == 1 else 'are'} left out"
     remark = warned("empty_list", message, EmptyListWarning, stacklevel + 1)
-    return table.drop_list(*dropped), dropped, (remark,)
+    kept = table.drop_list(*dropped)
+    return kept, dropped, (remark, *_relations_told(kept))
+
+
+def _relations_told(table: CaptureTable) -> tuple[Diagnostic, ...]:
+    """Say which lists lie inside others; where a list could not see everybody, or counts are not known, nothing."""
+    if table.has_gaps or table.has_censored:
+        return ()
+    return list_remarks(table.histories, table.counts.astype(np.float64), table.lists)
 
 
 def warned(name: str, message: str, category: type[Warning], stacklevel: int) -> Diagnostic:
@@ -144,16 +286,4 @@ def _refuse_gaps(table: CaptureTable, estimator: str) -> None:
         raise CapabilityError(
             f"{table.name} has cells whose count is only an upper bound, and {estimator} would read it as a count; "
             f"drop the list concerned, or use an estimator for censored cells"
-        )
-
-
-def _refuse_size(table: CaptureTable, estimator: str, minimum_lists: int) -> None:
-    if table.n_lists < minimum_lists:
-        raise CapabilityError(
-            f"{estimator} needs at least {minimum_lists} lists that caught somebody; {table.name} has {table.n_lists}"
-        )
-    if table.n_lists > MAX_DENSE_LISTS:
-        raise CapabilityError(
-            f"{estimator} works on at most {MAX_DENSE_LISTS} lists and {table.name} has {table.n_lists}; "
-            f"merge lists of the same kind with merge_lists"
         )

@@ -102,7 +102,8 @@ def check_exact(search: str, count: str) -> None:
     """Refuse the exact and the stochastic search together with a penalty that counts only what the data determine."""
     if search in ("exact", "mc3") and count != "all":
         raise SettingError(
-            f'search="{search}" bounds the penalty by every nominal parameter; leave count="all"'
+            f'search="{search}" bounds the penalty by every nominal parameter; leave count="all", or take '
+            f'search="exhaustive"'
         )
 
 

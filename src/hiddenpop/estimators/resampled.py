@@ -1,33 +1,39 @@
-"""One estimator on many resamples of a table: by compiled loops where it is log-linear, by its own `fit` otherwise."""
+"""One estimator on many resamples of a table: what goes in, what comes out, and one fit after another."""
 
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, TableError
-from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.dependence import without_terms
-from hiddenpop.estimators.loglinear import LogLinear, counts_under, model_for
-from hiddenpop.estimators.prepare import ListCounts
+from hiddenpop.estimators.base import contract
+from hiddenpop.estimators.prepare import ListCounts, has_many_lists
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.search import default_order
-from hiddenpop.estimators.selected import NO_MODEL, SelectedLogLinear
 from hiddenpop.histories import project
-from hiddenpop.kernels.best_models import best_of_each
 from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT
-from hiddenpop.kernels.refit import best_among, same_model
-from hiddenpop.kernels.term_sets import from_words
+from hiddenpop.kernels.threads import one_thread
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.table import CaptureTable
 
-__all__ = ["RefitBlock", "Resamples", "refit"]
+__all__ = [
+    "NO_MODEL",
+    "RefitBlock",
+    "Resamples",
+    "fit_one",
+    "join_resamples",
+    "label_models",
+    "one_by_one",
+    "refit",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+NO_MODEL = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,19 @@ class RefitBlock:
     models: tuple[int, ...] = ()
     rngs: tuple[np.random.Generator, ...] = ()
 
+    @property
+    def is_large(self) -> bool:
+        """Whether there are more lists, or a larger count, than the compiled loops take."""
+        return has_many_lists(self.table) or bool(self.counts.max(initial=0) > LARGEST_QUICK_COUNT)
+
+    def dense(self, data: ListCounts) -> Floats:
+        """Spread the counts over the histories of the lists that caught somebody, one resample a row."""
+        at = project(self.table.histories, data.kept)
+        tables = np.zeros((len(self.counts), len(data.counts)))
+        np.add.at(tables.T, at, self.counts.T)
+        tables[:, 0] = 0.0
+        return tables
+
 
 @dataclass(frozen=True, slots=True)
 class Resamples:
@@ -65,84 +84,50 @@ class Resamples:
         Model chosen in each, empty text where there is none or the estimator chooses none.
     n_unfinished : int
         Resamples in which an exact search ran out of fits.
+    n_boundary : int
+        Resamples with nobody hidden: their estimate is the number of persons in them.
     """
 
     n_hat: Floats
     models: tuple[str, ...]
     n_unfinished: int = 0
+    n_boundary: int = 0
 
 
 def refit(block: RefitBlock) -> Resamples:
     """Estimate from every resample of a block, the choice of model included."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HiddenpopWarning)
-        return _quick(block) or _one_by_one(block)
+        found = contract(block.estimator).refit(block)
+    boundary = found.n_hat <= block.counts.sum(axis=1)
+    return dataclasses.replace(found, n_boundary=int(np.sum(boundary)))
 
 
-def _quick(block: RefitBlock) -> Resamples | None:
-    """Refit by a compiled loop, None for an estimator that has none."""
-    base = block.estimator
-    if not isinstance(base, LogLinear | SelectedLogLinear | AveragedLogLinear):
-        return None
-    if block.counts.max(initial=0) > LARGEST_QUICK_COUNT:
-        return None
-    data = counts_under(base, block.table)
-    if isinstance(base, AveragedLogLinear):
-        return _average_again(block, base, data)
-    if isinstance(base, LogLinear):
-        model = without_terms(model_for(base.model, block.table).restrict(data.kept), data.without)
-        if model.is_saturated:
-            return None
-        tables = _dense(block, data)
-        n0 = same_model(tables, model.term_set, data.n_lists, data.offset)
-        return Resamples(_add(tables, n0), (str(model),) * len(tables))
-    return _select_again(block, base, data)
+def join_resamples(blocks: Sequence[Resamples]) -> Resamples:
+    """Put the estimates of blocks one after another.
 
-
-def _select_again(block: RefitBlock, base: SelectedLogLinear, data: ListCounts) -> Resamples | None:
-    exists = base.admissible == "exists"
-    if base.search not in ("exact", "exhaustive") or base.count != "all":
-        return None
-    tables = _dense(block, data)
-    if block.models:
-        among = sorted(block.models, key=lambda term_set: (term_set.bit_count(), term_set))
-        found = best_among(
-            tables, among, data.n_lists, criterion=base.criterion, exists=exists, offset=data.offset
-        )
-        term_sets = [among[at] if at >= 0 else 0 for at in found.chosen]
-        return Resamples(_add(tables, found.n0), _labels(term_sets, data.n_lists))
-    order = default_order(data.n_lists, base.max_order) if base.search == "exhaustive" else base.max_order
-    best = best_of_each(
-        tables,
-        data.n_lists,
-        criterion=base.criterion,
-        max_order=order,
-        exists=exists,
-        max_fits=base.max_fits,
-        offset=data.offset,
-        without=data.without,
+    Examples
+    --------
+    >>> block = Resamples(np.array([60.0, 50.0]), ("[1,2]", "[1,2]"), n_boundary=1)
+    >>> join_resamples([block, block]).n_boundary
+    2
+    """
+    return Resamples(
+        np.concatenate([block.n_hat for block in blocks]) if blocks else np.zeros(0),
+        tuple(model for block in blocks for model in block.models),
+        sum(block.n_unfinished for block in blocks),
+        sum(block.n_boundary for block in blocks),
     )
-    n_hat = _add(tables, best.n0)
-    for row in np.flatnonzero(
-        np.isnan(n_hat)
-    ):  # no model may be chosen: the estimator itself says what that means
-        n_hat[row] = _fit_one(block, int(row))[0]
-    labels = _labels([from_words(words) for words in best.term_sets], data.n_lists)
-    return Resamples(n_hat, labels, int(np.sum(~best.finished)))
 
 
-def _average_again(block: RefitBlock, base: AveragedLogLinear, data: ListCounts) -> Resamples:
-    """Average over the models of the original lists in every resample, without the tables of a full estimate."""
-    tables = _dense(block, data)
-    n_hat = np.array(
-        [base.median(dataclasses.replace(data, counts=row, n_observed=int(row.sum()))) for row in tables]
-    )
-    for row in np.flatnonzero(np.isnan(n_hat)):
-        n_hat[row] = _fit_one(block, int(row))[0]
-    return Resamples(n_hat, (NO_MODEL,) * len(tables))
+def label_models(term_sets: Sequence[int], n_lists: int) -> tuple[str, ...]:
+    """Write models by their term sets; 0 stands for none.
 
-
-def _labels(term_sets: list[int], n_lists: int) -> tuple[str, ...]:
+    Examples
+    --------
+    >>> label_models([0b10110, 0], 3)
+    ('[1,2,3]', '')
+    """
     known = {
         term_set: str(HierarchicalModel.from_term_set(term_set, n_lists)) if term_set else NO_MODEL
         for term_set in set(term_sets)
@@ -150,27 +135,14 @@ def _labels(term_sets: list[int], n_lists: int) -> tuple[str, ...]:
     return tuple(known[term_set] for term_set in term_sets)
 
 
-def _add(tables: Floats, n0: Floats) -> Floats:
-    """Dark figures and the persons of each table together."""
-    n_hat: Floats = tables.sum(axis=1) + n0
-    return n_hat
-
-
-def _dense(block: RefitBlock, data: ListCounts) -> Floats:
-    """Spread the counts over the histories of the lists that caught somebody, one resample a row."""
-    at = project(block.table.histories, data.kept)
-    tables = np.zeros((len(block.counts), len(data.counts)))
-    np.add.at(tables.T, at, block.counts.T)
-    tables[:, 0] = 0.0
-    return tables
-
-
-def _one_by_one(block: RefitBlock) -> Resamples:
-    fitted = [_fit_one(block, row) for row in range(len(block.counts))]
+def one_by_one(block: RefitBlock) -> Resamples:
+    """Fit the estimator itself to one resample after another."""
+    with one_thread():
+        fitted = [fit_one(block, row) for row in range(len(block.counts))]
     return Resamples(np.array([n for n, _ in fitted]), tuple(model for _, model in fitted))
 
 
-def _fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
+def fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
     """Estimate from one resample by the estimator itself; a resample that the estimator cannot treat has no number.
 
     That goes for counts that are not whole, which a table cannot hold: only the compiled loops fit them.
@@ -180,8 +152,9 @@ def _fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
     rng = block.rngs[row] if block.rngs else None
     try:
         resample = dataclasses.replace(block.table, counts=block.counts[row])
-        if isinstance(block.estimator, LogLinear | SelectedLogLinear):
-            return block.estimator.number(resample, rng=rng)
+        number: Callable[..., tuple[float, str]] | None = getattr(block.estimator, "number", None)
+        if number is not None:
+            return number(resample, rng=rng)
         found = block.estimator.fit(resample, rng=rng)
     except (CapabilityError, TableError):
         return math.nan, NO_MODEL

@@ -1,21 +1,22 @@
 """Searches of the space of hierarchical models: everything, stepwise by p-value or AIC, and downhill."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
-from scipy.stats import poisson
+from scipy.special import pdtr, pdtrc, xlogy
 
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import bit_positions, subset_order
 from hiddenpop.kernels.faces import face_of_model, faces_of_batch
-from hiddenpop.kernels.lattice import BatchFit, LatticeFit, fit_batch, fit_one
+from hiddenpop.kernels.lattice import LatticeFit, fit_batch, fit_one, superset_sums
 from hiddenpop.kernels.model_fit import fit_model, saturated_constant
+from hiddenpop.kernels.rank import independent_terms, ranks_of_people
 from hiddenpop.model import (
     MAX_ENUMERATED_LISTS,
     HierarchicalModel,
@@ -26,18 +27,32 @@ from hiddenpop.model import (
 from hiddenpop.parallel import run_blocks
 
 __all__ = [
+    "Fits",
+    "Leading",
+    "Listed",
     "Rule",
     "Tried",
+    "canonical_order",
     "default_order",
     "downhill",
     "exhaustive",
     "forward_pairs",
+    "list_models",
+    "refuse_space",
+    "space_in_words",
     "stepwise_p",
 ]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Models = TypeVar("Models", "Fits", "Tried")
 
 MODELS_KEPT = 1 << 15
 """Of a larger space only the best this many models are judged; up to five lists, and order 2 of six, keep all."""
 
+
+ONE_BLOCK_LISTS = 5
+"""The 6,893 models of five lists are fitted in less time than it takes to share them out."""
 
 TIE = 1e-7
 """Criteria closer than this are equal but for rounding."""
@@ -63,8 +78,45 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Fits:
+    """Models fitted to one table and not judged, one element of every array a model.
+
+    Attributes
+    ----------
+    term_sets : ndarray
+        Bit ``theta`` of an element is set when the model holds term ``theta``: uint64 up to six lists, beyond that
+        Python integers.
+    deviance, n0, log_n0_variance : ndarray of float
+    converged : ndarray of bool
+    """
+
+    term_sets: npt.NDArray[Any]
+    deviance: Floats
+    n0: Floats
+    log_n0_variance: Floats
+    converged: Bools
+
+    def __len__(self) -> int:
+        return len(self.term_sets)
+
+    def take(self, rows: Any) -> "Fits":
+        """Pick models by position or mask."""
+        return Fits(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @property
+    def n_parameters(self) -> npt.NDArray[np.int64]:
+        """Nominal number of parameters, those at minus infinity included."""
+        return _sizes(self.term_sets)
+
+    @property
+    def hurried(self) -> Bools:
+        """Fits that ran out of steps, or of digits for the variance."""
+        return ~self.converged | ~np.isfinite(self.log_n0_variance)
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
-    """Models that were fitted to one table, one element of every array a model.
+    """Models that were fitted to one table and judged, one element of every array a model.
 
     Attributes
     ----------
@@ -77,13 +129,13 @@ class Tried:
     """
 
     term_sets: npt.NDArray[np.object_]
-    deviance: npt.NDArray[np.float64]
-    n0: npt.NDArray[np.float64]
-    log_n0_variance: npt.NDArray[np.float64]
+    deviance: Floats
+    n0: Floats
+    log_n0_variance: Floats
     n_parameters: npt.NDArray[np.int64]
     rank: npt.NDArray[np.int64]
     status: npt.NDArray[np.str_]
-    exists: npt.NDArray[np.bool_]
+    exists: Bools
 
     def __len__(self) -> int:
         return len(self.term_sets)
@@ -92,15 +144,15 @@ class Tried:
         """Pick models by position or mask."""
         return Tried(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    def admissible(self, rule: Rule) -> npt.NDArray[np.bool_]:
+    def admissible(self, rule: Rule) -> Bools:
         """Say which models may win."""
         return self.exists if rule.admissible == "exists" else self.status == "ok"
 
-    def eligible(self, data: ListCounts, rule: Rule) -> npt.NDArray[np.bool_]:
+    def eligible(self, data: ListCounts, rule: Rule) -> Bools:
         """Say which models may win and have a finite criterion, which AICc has not for too few persons."""
         return self.admissible(rule) & np.isfinite(self.criteria(data, rule.count)[rule.criterion])
 
-    def criteria(self, data: ListCounts, count: str) -> dict[str, npt.NDArray[np.float64]]:
+    def criteria(self, data: ListCounts, count: str) -> dict[str, Floats]:
         """Give BIC, AIC and AICc of every model."""
         parameters = self.n_parameters if count == "all" else self.rank
         return criteria_of(self.deviance + saturated_constant(data.counts), parameters, data.n_observed)
@@ -108,11 +160,7 @@ class Tried:
     def ranked(self, data: ListCounts, rule: Rule) -> "Tried":
         """Sort by the criterion; equals by size and then by their terms, so that the winner never hangs on rounding."""
         values = self.criteria(data, rule.count)[rule.criterion]
-        finite = np.isfinite(values)
-        lowest = values[finite].min() if finite.any() else 0.0
-        steps = np.where(finite, np.round((values - lowest) / TIE), np.inf)
-        by_terms = np.argsort(np.argsort(self.term_sets))
-        return self.take(np.lexsort((by_terms, self.n_parameters, steps)))
+        return self.take(_order(values, self.n_parameters, self.term_sets))
 
     def labels(self, n_lists: int) -> list[str]:
         """Write the models in bracket notation."""
@@ -120,21 +168,176 @@ class Tried:
             return notations(self.term_sets.astype(np.uint64), n_lists)
         return [str(HierarchicalModel.from_term_set(s, n_lists)) for s in self.term_sets]
 
+    def leading(self, data: ListCounts, rule: Rule) -> "Leading":
+        """Give all that decides a choice among them, in their order."""
+        values = self.criteria(data, rule.count)[rule.criterion]
+        return Leading(self.term_sets, values, self.n0, self.status, self.eligible(data, rule))
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The models that decide a choice, one element of every array a model.
+
+    Attributes
+    ----------
+    term_sets : ndarray of object
+    criterion : ndarray of float
+    n0 : ndarray of float
+    status : ndarray of str
+    allowed : ndarray of bool
+        Which of them may win.
+    """
+
+    term_sets: npt.NDArray[np.object_]
+    criterion: Floats
+    n0: Floats
+    status: npt.NDArray[np.str_]
+    allowed: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Fitted models in the order of a criterion, which are judged only as far as somebody asks.
+
+    To judge a model may take a linear programme, many times as long as its fit; most models cannot win.
+
+    Attributes
+    ----------
+    data : ListCounts
+    rule : Rule
+        Counts every nominal parameter.
+    fits : Fits
+        Best first.
+    rank : ndarray of int
+        Parameters that the cells with people determine: no model has a smaller rank on its face.
+    identified, full : ndarray of bool
+        Whether these cells determine the dark figure, and whether they determine every parameter with a margin.
+    """
+
+    data: ListCounts
+    rule: Rule
+    fits: Fits
+    rank: npt.NDArray[np.int64]
+    identified: Bools
+    full: Bools
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    @property
+    def values(self) -> Floats:
+        """The criterion of every model."""
+        return self._values(self.fits.n_parameters)
+
+    def _values(self, parameters: npt.NDArray[np.int64]) -> Floats:
+        twice = self.fits.deviance + saturated_constant(self.data.counts)
+        return criteria_of(twice, parameters, self.data.n_observed)[self.rule.criterion]
+
+    @property
+    def settled(self) -> Bools:
+        """Models that may win, as the cells with people alone tell."""
+        known = self.full if self.rule.admissible == "exists" else self.identified
+        return known & ~self.fits.hurried & np.isfinite(self.values)
+
+    def judged(self, rows: Any = slice(None)) -> Tried:
+        """Judge models by position or mask."""
+        return judge(self.data, self.fits.take(rows))
+
+    def allowed(self, rows: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.str_], Bools]:
+        """Give the status of models and whether they may win; a settled one is not looked at further."""
+        status, allowed = np.full(len(rows), "ok", dtype="<U14"), np.ones(len(rows), dtype=bool)
+        open_ = np.flatnonzero(~self.settled[rows])
+        tried = self.judged(rows[open_])
+        status[open_], allowed[open_] = tried.status, tried.eligible(self.data, self.rule)
+        return status, allowed
+
+    def leading(self, distance: float) -> Leading | None:
+        """Give the models up to a distance beyond the first that may win; None where none may."""
+        values, settled = self.values, self.settled
+        first = int(np.argmax(settled)) if settled.any() else len(self) - 1
+        _, allowed = self.allowed(np.arange(first + 1))
+        if not allowed.any():
+            return None
+        rows = np.flatnonzero(values <= values[int(np.argmax(allowed))] + distance)
+        status, allowed = self.allowed(rows)
+        return Leading(
+            self.fits.term_sets[rows].astype(object), values[rows], self.fits.n0[rows], status, allowed
+        )
+
+    def best_by_rank(self) -> list[int]:
+        """Find the model that would win if only those parameters were counted that the data determine.
+
+        Returns
+        -------
+        list of int
+            Its position, first among any with the same criterion; empty where no model may win.
+
+        Notes
+        -----
+        A model that cannot beat the best found, not even with the smallest rank it could have, is not judged.
+        """
+        least = np.where(np.isfinite(self.values), self._values(self.rank), np.inf)
+        known = self.full & self.settled
+        best = float(least[known].min(initial=np.inf))
+        ties = np.flatnonzero(known & (least == best)).tolist()
+        open_ = np.flatnonzero(~known & np.isfinite(least))
+        for row in open_[np.argsort(least[open_], kind="stable")].tolist():
+            if least[row] > best:
+                break
+            value = self._value_by_rank(row)
+            ties = [row] if value < best else [*ties, row] if value == best < np.inf else ties
+            best = min(best, value)
+        return sorted(ties)
+
+    def _value_by_rank(self, row: int) -> float:
+        tried = self.judged([row])
+        value = float(tried.criteria(self.data, "rank")[self.rule.criterion][0])
+        return value if tried.eligible(self.data, self.rule)[0] else np.inf
+
+    def everything(self) -> Tried:
+        """Judge all of them, best first."""
+        return self.judged().ranked(self.data, self.rule)
+
+
+def space_in_words(order: int, n_lists: int) -> str:
+    """Say to which order models were searched, where that leaves some out.
+
+    Examples
+    --------
+    >>> space_in_words(2, 4), space_in_words(3, 4)
+    (', on models to order 2', '')
+    """
+    return f", on models to order {order}" if order < n_lists - 1 else ""
+
 
 def default_order(n_lists: int, max_order: int | None) -> int:
-    """Largest term searched: every order up to five lists and two-list terms beyond, unless told otherwise."""
+    """Largest term where all models are fitted: every order up to five lists and 2 beyond, unless told otherwise."""
     limit = n_lists - 1
     if max_order is not None:
         return min(max_order, limit)
     return limit if n_lists <= 5 else 2
 
 
-def exhaustive(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Tried, int]:
+def canonical_order(search: str, n_lists: int, max_order: int | None) -> int:
+    """Give the largest term that a search looks at; the saturated model never has an answer.
+
+    Examples
+    --------
+    >>> canonical_order("exact", 4, None), canonical_order("exact", 4, 9), canonical_order("exhaustive", 6, None)
+    (3, 3, 2)
+    """
+    every = max(n_lists - 1, 1)
+    if search == "exact":
+        return min(max_order or every, every)
+    return max(default_order(n_lists, max_order), 1)
+
+
+def exhaustive(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Fits, int]:
     """Fit every hierarchical model up to an order.
 
     Returns
     -------
-    tried : Tried
+    fits : Fits
         All models, or of a very large space the best `MODELS_KEPT` by the criterion.
     n_models : int
         How many were fitted.
@@ -145,86 +348,175 @@ def exhaustive(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Tri
         For more than six lists.
     """
     t = data.n_lists
-    if t > MAX_ENUMERATED_LISTS:
-        raise CapabilityError(_refusal(t, max_order))
-    blocks = enumerate_models(t, max_order=default_order(t, max_order))
+    refuse_space(t, max_order)
+    order = default_order(t, max_order)
+    blocks = enumerate_models(t, max_order=order) if t > ONE_BLOCK_LISTS else [_small_space(t, order)]
     fixed = np.uint64(data.without)
     fitted = run_blocks(
         _best_of_block,
-        [
-            _Block(data.counts, block[block & fixed == 0], t, rule.criterion, data.n_observed, data.offset)
-            for block in blocks
-        ],
+        [_Block(data, block[block & fixed == 0], rule.criterion) for block in blocks],
         label=f"models of {t} lists",
     )
-    values = np.concatenate([value for _, value, _ in fitted])
-    kept, _ = _best(np.concatenate([term_sets for term_sets, _, _ in fitted]), values)
-    n_models = sum(size for _, _, size in fitted)
-    return evaluate(data, kept), n_models
+    n_models = sum(size for _, size in fitted)
+    return _best(join(fits for fits, _ in fitted), data, rule.criterion), n_models
+
+
+@cache
+def _small_space(n_lists: int, order: int) -> npt.NDArray[np.uint64]:
+    """All models of few lists, enumerated once."""
+    return np.concatenate(list(enumerate_models(n_lists, max_order=order)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
     """Models to fit to one table, as a block of work."""
 
-    counts: npt.NDArray[np.float64]
+    data: ListCounts
     term_sets: npt.NDArray[np.uint64]
-    n_lists: int
     criterion: str
-    n_observed: int
-    offset: npt.NDArray[np.float64] | None
 
 
-def _best_of_block(block: _Block) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64], int]:
-    """Fit a block of models; give the best of them with their criterion, and how many were fitted."""
-    fit = fit_batch(block.counts, block.term_sets, block.n_lists, block.offset)
-    values = criteria_of(fit.deviance, fit.n_parameters, block.n_observed)[block.criterion]
-    return *_best(block.term_sets, values), len(block.term_sets)
+def _best_of_block(block: _Block) -> tuple[Fits, int]:
+    """Fit a block of models; give the best of them, and how many were fitted."""
+    fits = fit_models(block.data, block.term_sets)
+    return _best(fits, block.data, block.criterion), len(fits)
 
 
-def _best(
-    term_sets: npt.NDArray[np.uint64], values: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.float64]]:
-    if len(values) <= MODELS_KEPT:
-        return term_sets, values
-    rows = np.argsort(values, kind="stable")[:MODELS_KEPT]
-    return term_sets[rows], values[rows]
+def _best(fits: Fits, data: ListCounts, criterion: str) -> Fits:
+    if len(fits) <= MODELS_KEPT:
+        return fits
+    values = criteria_of(fits.deviance, fits.n_parameters, data.n_observed)[criterion]
+    return fits.take(np.argsort(values, kind="stable")[:MODELS_KEPT])
 
 
-def _refusal(n_lists: int, max_order: int | None) -> str:
+def refuse_space(n_lists: int, max_order: int | None) -> None:
+    """Refuse more lists than all models of can be fitted.
+
+    Raises
+    ------
+    CapabilityError
+    """
+    if n_lists <= MAX_ENUMERATED_LISTS:
+        return
     size = model_space_size(n_lists, default_order(n_lists, max_order))
     spelled = f"{size:,}" if size is not None else "more than a million million"
-    return (
+    raise CapabilityError(
         f"{n_lists} lists have {spelled} hierarchical models up to order {default_order(n_lists, max_order)}, too many "
-        f'to fit one by one; use search="downhill", "stepwise_p" or "stepwise_aic", or merge lists of the same kind '
-        f"down to {MAX_ENUMERATED_LISTS}"
+        f'to fit one by one; SelectedLogLinear(search="exact") proves the best of them, or merge lists of the same '
+        f"kind down to {MAX_ENUMERATED_LISTS}"
     )
 
 
 def evaluate(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[np.uint64]) -> Tried:
     """Fit and judge models."""
+    return judge(data, fit_models(data, term_sets))
+
+
+def fit_models(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[Any]) -> Fits:
+    """Fit models, without asking what they say of the dark figure."""
     if data.n_lists <= MAX_ENUMERATED_LISTS:
         sets = np.asarray(term_sets, dtype=np.uint64)
         fit = fit_batch(data.counts, sets, data.n_lists, data.offset)
-        faces = faces_of_batch(data.counts, sets, data.n_lists)
-        tried = Tried(
-            sets.astype(object),
-            fit.deviance,
-            fit.n0,
-            fit.log_n0_variance,
-            fit.n_parameters,
-            faces.rank,
-            faces.status,
-            faces.exists,
-        )
-        _refit_exactly(data, tried, np.flatnonzero(_hurried(fit) & (faces.status == "ok")))
-        return tried
-    return _evaluate_one_by_one(data, [int(s) for s in term_sets])
+        return Fits(sets, fit.deviance, fit.n0, fit.log_n0_variance, fit.converged)
+    fits = [_fit(data, int(s)) for s in term_sets]
+    return Fits(
+        as_term_sets(term_sets, data.n_lists),
+        np.array([fit.deviance for fit in fits]),
+        np.array([fit.means[0] for fit in fits]),
+        np.array([fit.log_n0_variance for fit in fits]),
+        np.array([fit.converged for fit in fits], dtype=bool),
+    )
 
 
-def _hurried(fit: BatchFit) -> npt.NDArray[np.bool_]:
-    """Fits that ran out of steps, or of digits for the variance."""
-    return ~fit.converged | ~np.isfinite(fit.log_n0_variance)
+def as_term_sets(term_sets: Iterable[Any], n_lists: int) -> npt.NDArray[Any]:
+    """Give models as an array: of uint64 up to six lists, of Python integers beyond that."""
+    known = [int(s) for s in term_sets]
+    if n_lists <= MAX_ENUMERATED_LISTS:
+        return np.array(known, dtype=np.uint64)
+    found = np.empty(len(known), dtype=object)
+    found[:] = known
+    return found
+
+
+def judge(data: ListCounts, fits: Fits) -> Tried:
+    """Say of fitted models what the data tell of their dark figures; fit those again that ran out of steps."""
+    rank, status, exists = _faces(data, fits.term_sets)
+    tried = Tried(
+        fits.term_sets.astype(object),
+        fits.deviance.copy(),
+        fits.n0.copy(),
+        fits.log_n0_variance.copy(),
+        fits.n_parameters,
+        rank,
+        status,
+        exists,
+    )
+    _refit_exactly(data, tried, np.flatnonzero(fits.hurried & (status == "ok")))
+    return tried
+
+
+def _faces(
+    data: ListCounts, term_sets: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.str_], Bools]:
+    """Give rank, status and existence of each model."""
+    if data.n_lists <= MAX_ENUMERATED_LISTS:
+        batch = faces_of_batch(data.counts, term_sets, data.n_lists)
+        return batch.rank, batch.status, batch.exists
+    faces = [face_of_model(data.counts, _terms(s), data.n_lists) for s in term_sets]
+    return (
+        np.array([face.rank for face in faces], dtype=np.int64),
+        np.array([face.status for face in faces], dtype="<U14"),
+        np.array([face.exists for face in faces], dtype=bool),
+    )
+
+
+def list_models(data: ListCounts, rule: Rule, fits: Fits) -> Listed:
+    """Put fitted models in the order of a criterion that counts every nominal parameter."""
+    fits = _with_exact_refits(data, fits)
+    values = criteria_of(fits.deviance + saturated_constant(data.counts), fits.n_parameters, data.n_observed)[
+        rule.criterion
+    ]
+    fits = fits.take(_order(values, fits.n_parameters, fits.term_sets))
+    margins = superset_sums(data.counts, data.n_lists)
+    rank, identified = _ranks_of_people(data, margins, fits.term_sets)
+    return Listed(data, rule, fits, rank, identified, rank == _sizes(_with_margin(fits.term_sets, margins)))
+
+
+def _with_exact_refits(data: ListCounts, fits: Fits) -> Fits:
+    """Take the figures of the exact route for models on which the quick one ran out of steps."""
+    rows = np.flatnonzero(fits.hurried)
+    if not len(rows):
+        return fits
+    tried = judge(data, fits.take(rows))
+    names = ("deviance", "n0", "log_n0_variance")
+    figures = {name: getattr(fits, name).copy() for name in names}
+    for name in names:
+        figures[name][rows] = getattr(tried, name)
+    return replace(fits, **figures, converged=fits.converged & ~fits.hurried)
+
+
+def _with_margin(term_sets: npt.NDArray[Any], margins: Floats) -> npt.NDArray[Any]:
+    """Leave out of each model the terms with an empty margin."""
+    alive = 1 | sum(1 << term for term in np.flatnonzero(margins > 0.0).tolist())
+    kept: npt.NDArray[Any] = term_sets & (alive if term_sets.dtype == object else np.uint64(alive))
+    return kept
+
+
+def _ranks_of_people(
+    data: ListCounts, margins: Floats, term_sets: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.int64], Bools]:
+    """Rank of each model on the cells with people, and whether these determine the dark figure."""
+    if data.n_lists <= MAX_ENUMERATED_LISTS:
+        return ranks_of_people(data.counts, margins, term_sets)
+    people = np.flatnonzero(data.counts > 0.0)
+    independent = []
+    for term_set in term_sets:
+        terms = _terms(term_set)
+        independent.append(independent_terms(people, terms[(margins[terms] > 0.0) | (terms == 0)]))
+    return (
+        np.array([found.sum() for found in independent], dtype=np.int64),
+        np.array([found[-1] for found in independent], dtype=bool),
+    )
 
 
 def _refit_exactly(data: ListCounts, tried: Tried, rows: npt.NDArray[np.intp]) -> None:
@@ -240,26 +532,20 @@ def _refit_exactly(data: ListCounts, tried: Tried, rows: npt.NDArray[np.intp]) -
             tried.status[row], tried.exists[row] = "not_converged", False
 
 
-def _evaluate_one_by_one(data: ListCounts, term_sets: list[int]) -> Tried:
-    fits = [_fit(data, s) for s in term_sets]
-    faces = [face_of_model(data.counts, _terms(s), data.n_lists) for s in term_sets]
-    tried = Tried(
-        np.array(term_sets, dtype=object),
-        np.array([fit.deviance for fit in fits]),
-        np.array([fit.means[0] for fit in fits]),
-        np.array([fit.log_n0_variance for fit in fits]),
-        np.array([s.bit_count() for s in term_sets]),
-        np.array([face.rank for face in faces]),
-        np.array([face.status for face in faces], dtype="<U14"),
-        np.array([face.exists for face in faces], dtype=bool),
-    )
-    hurried = [
-        row
-        for row, fit in enumerate(fits)
-        if faces[row].status == "ok" and not (fit.converged and np.isfinite(fit.log_n0_variance))
-    ]
-    _refit_exactly(data, tried, np.array(hurried, dtype=np.intp))
-    return tried
+def _order(values: Floats, sizes: npt.NDArray[np.int64], term_sets: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Positions in the order of a criterion; equals by size and then by their terms."""
+    finite = np.isfinite(values)
+    lowest = values[finite].min() if finite.any() else 0.0
+    steps = np.where(finite, np.round((values - lowest) / TIE), np.inf)
+    by_terms = np.argsort(np.argsort(term_sets))
+    return np.lexsort((by_terms, sizes, steps))
+
+
+def _sizes(term_sets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Count the terms of each model."""
+    if term_sets.dtype == object:
+        return np.array([s.bit_count() for s in term_sets], dtype=np.int64)
+    return np.asarray(np.bitwise_count(term_sets), dtype=np.int64)
 
 
 def _terms(term_set: int) -> npt.NDArray[np.int64]:
@@ -272,9 +558,11 @@ def _fit(data: ListCounts, term_set: int) -> LatticeFit:
     return fit_one(data.counts, use, _terms(term_set), data.n_lists, data.offset)
 
 
-def _join(parts: Iterable[Tried]) -> Tried:
+def join(parts: Iterable[Models]) -> Models:
+    """Put models behind each other."""
     collected = list(parts)
-    return Tried(*(np.concatenate([getattr(part, f.name) for part in collected]) for f in fields(Tried)))
+    kind = type(collected[0])
+    return kind(*(np.concatenate([getattr(part, f.name) for part in collected]) for f in fields(kind)))
 
 
 def _pairs(data: ListCounts) -> list[int]:
@@ -315,7 +603,7 @@ def stepwise_p(data: ListCounts, rule: Rule, threshold: float) -> tuple[Tried, l
                 break
         else:
             break
-    return _winner_first(_join(rows), current), path
+    return _winner_first(join(rows), current), path
 
 
 def _surprising_pairs(
@@ -330,7 +618,8 @@ def _surprising_pairs(
             continue
         on_both = cells & pair == pair
         observed, expected = float(data.counts[on_both].sum()), float(means[on_both].sum())
-        p_value = float(min(poisson.cdf(observed, expected), poisson.sf(observed - 1, expected)))
+        at_least = float(pdtrc(observed - 1, expected)) if observed > 0 else 1.0
+        p_value = min(float(pdtr(observed, expected)), at_least)
         if p_value < threshold:
             surprise = float(xlogy(observed, observed / expected)) - observed + expected
             found.append((p_value, -surprise, pair, observed, expected))
@@ -389,7 +678,7 @@ def _climb_down(
         path.append(
             {"model": str(HierarchicalModel.from_term_set(current, data.n_lists)), rule.criterion: best}
         )
-    return _winner_first(_join(rows), current), path
+    return _winner_first(join(rows), current), path
 
 
 def _value(tried: Tried, data: ListCounts, rule: Rule) -> npt.NDArray[np.float64]:

@@ -1,18 +1,28 @@
 """`SelectedLogLinear`: the hierarchical log-linear model that a search chooses."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._details import Deferred
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive
-from hiddenpop.estimators.exact import Proof, exact
-from hiddenpop.estimators.loglinear import PROTECTED, counts_under, estimate_of_model, number_of_model
+from hiddenpop.estimators.exact import Proof, exact, refuse_proof
+from hiddenpop.estimators.loglinear import (
+    PROTECTED,
+    counts_under,
+    estimate_of_model,
+    number_of_model,
+    profile_under,
+)
 from hiddenpop.estimators.outcome import INTERVALS, REASONS, IntervalMethod, terms_of
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import (
@@ -24,19 +34,39 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
-from hiddenpop.estimators.search import Rule, Tried, downhill, exhaustive, forward_pairs, stepwise_p
-from hiddenpop.estimators.stochastic import FEWEST_STEPS, stochastic
+from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, fit_one, label_models
+from hiddenpop.estimators.search import (
+    Fits,
+    Leading,
+    Rule,
+    Tried,
+    canonical_order,
+    default_order,
+    downhill,
+    exhaustive,
+    forward_pairs,
+    judge,
+    list_models,
+    refuse_space,
+    space_in_words,
+    stepwise_p,
+)
+from hiddenpop.estimators.stochastic import FEWEST_STEPS, refuse_walks, stochastic
+from hiddenpop.kernels.best_models import best_of_each
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, fit_model
-from hiddenpop.model import HierarchicalModel
+from hiddenpop.kernels.profile import HiddenProfile
+from hiddenpop.kernels.refit import best_among
+from hiddenpop.kernels.term_sets import from_words
+from hiddenpop.model import MAX_ENUMERATED_LISTS, HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import (
     Diagnostic,
     Estimate,
     EstimatorSpec,
     Interval,
-    format_persons,
 )
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = [
@@ -48,8 +78,8 @@ __all__ = [
     "selection_frame",
 ]
 
-SEARCHES = ("exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill")
-RANKED_SEARCHES = ("exhaustive", "exact", "mc3")
+SEARCHES = ("exact", "exhaustive", "mc3", "stepwise_p", "stepwise_aic", "downhill")
+RANKED_SEARCHES = ("exact", "exhaustive", "mc3")
 ADMISSIBLE = ("finite", "exists")
 COUNTS = ("all", "rank")
 
@@ -61,11 +91,11 @@ SELECTION_WINDOW = {"bic": 10.0, "aic": 4.0, "aicc": 4.0}
 """How far from the best the exact search lists models; AIC has very many near its best."""
 
 NAMED_MODELS = 5
-NO_MODEL = ""
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectedLogLinear:
+class SelectedLogLinear(BaseEstimator):
     """Size of a closed population under the log-linear model that a search chooses.
 
     Parameters
@@ -73,22 +103,25 @@ class SelectedLogLinear:
     criterion : {"bic", "aic", "aicc"}
         Ranks the models. BIC's penalty uses the number of observed persons.
     max_order : int, optional
-        Size of the largest term searched. By default every order up to five lists and 2 beyond. The stepwise
-        searches are over two-list terms.
-    search : {"exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill"}
-        Fit all models (up to six lists); prove the best of the whole space by branch and bound, every order unless
-        told otherwise; walk at random over the models of two-list terms from several starts (for ten to twelve
-        lists); the p-value rule of Chan, Silverman & Vincent (2021); forward by AIC; or greedy descent to the best
-        neighbour. The last four can miss the best model.
+        Size of the largest term searched; every order by default. Then ``"exhaustive"`` and ``"downhill"`` go up to
+        order 2 for six lists and more, and the stepwise searches and ``"mc3"`` are over two-list terms. An order that
+        leaves models out is named by the interval.
+    search : {"exact", "exhaustive", "mc3", "stepwise_p", "stepwise_aic", "downhill"}
+        Prove the best of the whole space by branch and bound (default; up to nine lists, more with ``max_order=2``);
+        fit all models (up to six lists); walk at random over the models of two-list terms from several starts (for
+        ten to twelve lists); the p-value rule of Chan, Silverman & Vincent (2021); forward by AIC; or greedy descent
+        to the best neighbour. The last four can miss the best model.
     admissible : {"finite", "exists"}
         Which models may win: those with a finite and unique dark figure, or only those that pass the existence test
         of the extended maximum likelihood literature.
     count : {"all", "rank"}
-        Penalise every nominal parameter, or only those that the data determine.
+        Penalise every nominal parameter, or only those that the data determine, which needs another search than
+        ``"exact"``.
     p_threshold : float
         For ``"stepwise_p"``: a pair enters while its p-value is below this.
     max_fits : int
-        For ``"exact"``: give up after so many fits. ``details["proof"]`` then holds the gap that remains proven.
+        For ``"exact"``: give up after so many fits. A diagnostic and ``details["proof"]`` then hold the gap that is
+        left: how much better a model not looked at could be.
     n_steps : int
         For ``"mc3"``: steps of each walk. ``details["agreement"]`` tells whether the walks found the same.
     interval : {"profile", "lognormal", "wald"}
@@ -129,7 +162,7 @@ class SelectedLogLinear:
 
     criterion: Criterion = "bic"
     max_order: int | None = None
-    search: Literal["exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill"] = "exhaustive"
+    search: Literal["exact", "exhaustive", "mc3", "stepwise_p", "stepwise_aic", "downhill"] = "exact"
     admissible: Literal["finite", "exists"] = "finite"
     count: Literal["all", "rank"] = "all"
     p_threshold: float = 0.02
@@ -171,28 +204,31 @@ class SelectedLogLinear:
         Returns
         -------
         Estimate
-            ``details["selection"]`` holds every model tried with criteria, N and status.
+            ``details["selection"]`` is a table of models, best first, with criteria, N and status: all of the space
+            for ``"exhaustive"``; for ``"exact"`` those within 10 units of the best by BIC and 4 by AIC, inadmissible
+            ones below it included, or as near as the fits allowed (``details["proof"].window``); for the others the
+            models they came by. It is made when it is first read.
 
         Raises
         ------
         CapabilityError
-            For an exhaustive search over more than six lists, and as for `LogLinear`.
+            For an exhaustive search over more than six lists, an exact one over more than nine without
+            ``max_order=2``, and as for `LogLinear`.
         """
-        data = counts_under(self, table)
+        data = self.prepare(table)
         rule = self._rule()
-        tried, found = self._search(data, rule, rng)
-        told = found.pop("diagnostics", ())
-        winner = self._winner(tried, data, rule)
+        found = self._search(data, rule, rng)
         extra: dict[str, Any] = {
             "criterion": rule.criterion,
             "search": self.search,
-            **found,
-            "selection": selection_frame(tried, data, rule),
+            **found.details,
+            "selection": Deferred(lambda: selection_frame(found.everything(), data, rule)),
         }
-        if not tried.eligible(data, rule)[winner]:
+        model = self._model(found, data)
+        if model is None:
+            tried = found.everything()
             return estimate_without_model(spec_of(self), table, data, tried, self.level, rng, extra)
-        model = HierarchicalModel.from_term_set(int(tried.term_sets[winner]), data.n_lists)
-        return estimate_of_model(
+        estimate = estimate_of_model(
             spec_of(self),
             table,
             data,
@@ -201,57 +237,256 @@ class SelectedLogLinear:
             level=self.level,
             interval=self.interval,
             rng=rng,
-            known="selected model taken as known",
-            diagnostics=() if self.search == "stepwise_p" else (*told, *_remarks(tried, data, rule, winner)),
+            known=f"selected model taken as known{space_in_words(self._order(data.n_lists), data.n_lists)}",
+            diagnostics=found.diagnostics,
             extra=extra,
         )
+        if self.search == "stepwise_p" or found.leading is None:
+            return estimate
+        winner = _winner(found.leading, ranked=self.search in RANKED_SEARCHES)
+        remarks = _remarks(found, found.leading, data, rule, winner, estimate.persons_in_words)
+        return replace(estimate, diagnostics=(*estimate.diagnostics, *remarks))
 
     def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
         """Give the number and the model of `fit`, without interval and tables; inf or nan where there is none."""
         data = counts_under(self, table)
-        rule = self._rule()
-        tried, _ = self._search(data, rule, rng)
-        winner = self._winner(tried, data, rule)
-        if not tried.eligible(data, rule)[winner]:
-            agreed = status_without_model(tried)
+        found = self._search(data, self._rule(), rng)
+        model = self._model(found, data)
+        if model is None:
+            agreed = status_without_model(found.everything())
             return data.n_observed + NUMBER_BY_STATUS[agreed], NO_MODEL
-        model = HierarchicalModel.from_term_set(int(tried.term_sets[winner]), data.n_lists)
         return number_of_model(data, model), str(model)
+
+    def hidden_profile(self, table: CaptureTable) -> HiddenProfile | None:
+        """Say what the data tell of every dark figure under the model chosen; None without one."""
+        if (
+            self.interval != "profile" or self.search == "mc3"
+        ):  # walks at random find other models the next time
+            return None
+        data = counts_under(self, table)
+        model = self._model(self._search(data, self._rule(), None), data)
+        return None if model is None else profile_under(data, model)
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("homogeneous", "one_of_models", "no_highest_order", "choice_as_known", "large_sample"),
+            model_is="chosen",
+            other_priors=(),
+            needs_draws=self.search == "mc3",
+            adds_up_strata=True,
+            loglinear=True,
+            fits_cells=True,
+            ranks_models=self.search == "exhaustive" and self.count == "all",
+        )
+
+    def prepare(self, table: CaptureTable) -> ListCounts:
+        """Count the lists that caught somebody, and refuse more of them than the search can take."""
+        check_table(table)
+        data = counts_under(self, table)
+        if self.search == "exact":
+            refuse_proof(data, self.max_order)
+        elif self.search == "exhaustive":
+            refuse_space(data.n_lists, self.max_order)
+        elif self.search == "mc3":
+            refuse_walks(data)
+        return data
+
+    def without_highest_order(self, table: CaptureTable) -> bool:
+        """Tell that its dark figure is that without an interaction of all lists, but for ``xi``."""
+        return True
+
+    def canonical(self, n_lists: int) -> "SelectedLogLinear":
+        """Set what plays no part in the search to its default, and the order to the one that is searched."""
+        default, search = type(self)(), self.search
+        idle = [
+            *(("criterion",) if search in ("stepwise_p", "stepwise_aic") else ()),
+            *(("p_threshold",) if search != "stepwise_p" else ()),
+            *(("n_steps",) if search != "mc3" else ()),
+            *(("max_fits",) if search != "exact" else ()),
+        ]
+        settled: dict[str, Any] = {name: getattr(default, name) for name in idle}
+        if search in ("stepwise_p", "stepwise_aic"):
+            order = default.max_order
+        else:
+            order = canonical_order(search, n_lists, self.max_order)
+        return replace(self, **settled, max_order=order)
+
+    def quicker(self, table: CaptureTable) -> "SelectedLogLinear":
+        """Prove the best model in place of fitting every one: both choose the same."""
+        n_lists = table.n_lists - len(table.empty_lists)
+        if self.search != "exhaustive" or self.count != "all" or n_lists > MAX_ENUMERATED_LISTS:
+            return self
+        return replace(self, search="exact", max_order=default_order(n_lists, self.max_order))
+
+    def quick_refits(self, block: RefitBlock) -> Resamples | None:
+        """Choose and fit in every resample by a compiled loop; None for other searches than of the whole space."""
+        if block.is_large or not self._has_quick_refits:
+            return None
+        data = counts_under(self, block.table)
+        tables, exists = block.dense(data), self.admissible == "exists"
+        if block.models:
+            among = sorted(block.models, key=lambda term_set: (term_set.bit_count(), term_set))
+            found = best_among(
+                tables, among, data.n_lists, criterion=self.criterion, exists=exists, offset=data.offset
+            )
+            term_sets = [among[at] if at >= 0 else 0 for at in found.chosen]
+            return Resamples(tables.sum(axis=1) + found.n0, label_models(term_sets, data.n_lists))
+        best = best_of_each(
+            tables,
+            data.n_lists,
+            criterion=self.criterion,
+            max_order=self._order_of_refits(data.n_lists),
+            exists=exists,
+            max_fits=self.max_fits,
+            offset=data.offset,
+            without=data.without,
+        )
+        n_hat = tables.sum(axis=1) + best.n0
+        for row in np.flatnonzero(np.isnan(n_hat)):  # no model may be chosen: `fit` says what that means
+            n_hat[row] = fit_one(block, int(row))[0]
+        labels = label_models([from_words(words) for words in best.term_sets], data.n_lists)
+        return Resamples(n_hat, labels, int(np.sum(~best.finished)))
+
+    @property
+    def for_real_counts(self) -> "SelectedLogLinear | None":
+        """Itself where its search has a compiled loop."""
+        return self if self._has_quick_refits else None
+
+    @property
+    def _has_quick_refits(self) -> bool:
+        return self.search in ("exact", "exhaustive") and self.count == "all"
+
+    def _order_of_refits(self, n_lists: int) -> int | None:
+        return default_order(n_lists, self.max_order) if self.search == "exhaustive" else self.max_order
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(
+            scenario, "the interval takes a model that was chosen on the same data as known"
+        )
 
     def _rule(self) -> Rule:
         # Forward by AIC follows AIC whatever the criterion, and so do its rankings.
         criterion = "aic" if self.search == "stepwise_aic" else self.criterion
         return Rule(criterion, self.count, self.admissible)
 
-    def _winner(self, tried: Tried, data: ListCounts, rule: Rule) -> int:
-        return int(np.argmax(tried.eligible(data, rule))) if self.search in RANKED_SEARCHES else 0
+    def _order(self, n_lists: int) -> int:
+        """Size of the largest term that is searched."""
+        if self.search in ("exhaustive", "downhill"):
+            return default_order(n_lists, self.max_order)
+        return (self.max_order or n_lists - 1) if self.search == "exact" else 2
 
-    def _search(self, data: ListCounts, rule: Rule, rng: RNGLike) -> tuple[Tried, dict[str, Any]]:
+    def _model(self, found: "_Found", data: ListCounts) -> HierarchicalModel | None:
+        """Give the model that wins; None where none may."""
+        leading = found.leading
+        if leading is None:
+            return None
+        winner = _winner(leading, ranked=self.search in RANKED_SEARCHES)
+        term_set = int(leading.term_sets[winner])
+        return HierarchicalModel.from_term_set(term_set, data.n_lists) if leading.allowed[winner] else None
+
+    def _search(self, data: ListCounts, rule: Rule, rng: RNGLike) -> "_Found":
         """Run the search. Where the criterion decides the models come best first, else the outcome comes first."""
         if self.search == "exhaustive":
-            tried, n_models = exhaustive(data, rule, self.max_order)
-            return tried.ranked(data, rule), {"n_models": n_models, "path": None}
+            fits, n_models = exhaustive(data, rule, self.max_order)
+            return _found_in(data, rule, fits, {"n_models": n_models, "path": None})
         if self.search == "exact":
-            tried, proof = exact(data, rule, self.max_order, SELECTION_WINDOW[rule.criterion], self.max_fits)
-            found = {"n_models": proof.n_fits, "path": None, "proof": proof, "diagnostics": _unproven(proof)}
-            return tried.ranked(data, rule), found
+            fits, proof = exact(data, rule, self.max_order, SELECTION_WINDOW[rule.criterion], self.max_fits)
+            details = {"n_models": proof.n_fits, "path": None, "proof": proof}
+            return _found_in(data, rule, fits, details, _unproven(proof, self.max_order))
         if self.search == "mc3":
             tried, walks = stochastic(data, rule, rng=rng, n_steps=self.n_steps)
-            return tried.ranked(data, rule), {**walks, "path": None}
+            told = walks.pop("diagnostics", ())
+            return _found_among(data, rule, tried.ranked(data, rule), {**walks, "path": None}, told)
         if self.search == "stepwise_p":
             tried, path = stepwise_p(data, rule, self.p_threshold)
         elif self.search == "stepwise_aic":
             tried, path = forward_pairs(data, rule)
         else:
             tried, path = downhill(data, rule, self.max_order)
-        return tried, {"n_models": len(tried), "path": path}
+        return _found_among(data, rule, tried, {"n_models": len(tried), "path": path})
 
 
-def _unproven(proof: Proof) -> tuple[Diagnostic, ...]:
+def _winner(leading: Leading, *, ranked: bool) -> int:
+    """Give the position of the first that may win; where the models are not ranked the first is the outcome."""
+    return int(np.argmax(leading.allowed)) if ranked else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search has found.
+
+    Attributes
+    ----------
+    leading : Leading or None
+        The models that decide; None where none may win.
+    everything : callable
+        Gives every model tried, judged.
+    other_count : callable
+        Gives the model that would beat the winner with the other way of counting parameters; None where none would.
+    details : dict
+    diagnostics : tuple of Diagnostic
+    """
+
+    leading: Leading | None
+    everything: Callable[[], Tried]
+    other_count: Callable[[int], "_Rival | None"]
+    details: dict[str, Any]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rival:
+    """The model that would win if parameters were counted in the other way."""
+
+    term_set: int
+    n0: float
+
+
+def _found_in(
+    data: ListCounts, rule: Rule, fits: Fits, details: dict[str, Any], told: tuple[Diagnostic, ...] = ()
+) -> _Found:
+    """Judge fitted models as far as the choice needs; all of them where the rank of each decides."""
+    if rule.count == "rank":
+        return _found_among(data, rule, judge(data, fits).ranked(data, rule), details, told)
+    listed = list_models(data, rule, fits)
+
+    def by_rank(winner: int) -> _Rival | None:
+        best = [
+            (int(listed.fits.term_sets[row]), float(listed.fits.n0[row])) for row in listed.best_by_rank()
+        ]
+        return None if winner in dict(best) or not best else _Rival(*best[0])
+
+    return _Found(listed.leading(RIVAL_DISTANCE), listed.everything, by_rank, details, told)
+
+
+def _found_among(
+    data: ListCounts, rule: Rule, tried: Tried, details: dict[str, Any], told: tuple[Diagnostic, ...] = ()
+) -> _Found:
+    """Take models that have all been judged."""
+    other = "rank" if rule.count == "all" else "all"
+
+    def by_other_count(winner: int) -> _Rival | None:
+        allowed = tried.eligible(data, rule)
+        values = np.where(allowed, tried.criteria(data, other)[rule.criterion], np.inf)
+        best = int(np.argmin(values))
+        if values[best] >= values[tried.term_sets == winner].min():
+            return None
+        return _Rival(int(tried.term_sets[best]), float(tried.n0[best]))
+
+    return _Found(tried.leading(data, rule), lambda: tried, by_other_count, details, told)
+
+
+def _unproven(proof: Proof, max_order: int | None) -> tuple[Diagnostic, ...]:
     """Warn when the search ran out of fits before it had proven its best model."""
     if proof.finished:
         return ()
-    message = f"the search stopped after {proof.n_fits:,} fits: a model up to {proof.gap:.1f} units better may exist"
+    fewer = "" if max_order is not None and max_order <= 2 else ", or take max_order=2"
+    message = (
+        f"the search stopped after {proof.n_fits:,} fits before the best model was proven: one up to {proof.gap:.1f} "
+        f"units better may exist; raise max_fits{fewer}"
+    )
     return (Diagnostic("search_unfinished", "warning", message, proof.gap),)
 
 
@@ -265,7 +500,7 @@ def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": tried.labels(data.n_lists),
-            "order": [_order(s, data.n_lists) for s in tried.term_sets],
+            "order": _orders(tried.term_sets, data.n_lists),
             "n_parameters": tried.n_parameters,
             "rank": tried.rank,
             "deviance": tried.deviance,
@@ -277,74 +512,79 @@ def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
     )
 
 
-def _order(term_set: int, n_lists: int) -> int:
-    masks = _ORDER_MASKS.setdefault(n_lists, _order_masks(n_lists))
-    return max(size for size, mask in enumerate(masks) if term_set & mask)
+def _orders(term_sets: npt.NDArray[np.object_], n_lists: int) -> npt.NDArray[np.int64]:
+    """Size of the largest term of each model."""
+    found = np.zeros(len(term_sets), dtype=np.int64)
+    for size in range(1, n_lists + 1):
+        mask = sum(1 << term for term in range(1 << n_lists) if term.bit_count() == size)
+        found[(term_sets & mask).astype(bool)] = size
+    return found
 
 
-_ORDER_MASKS: dict[int, list[int]] = {}
-
-
-def _order_masks(n_lists: int) -> list[int]:
-    masks = [0] * (n_lists + 1)
-    for term in range(1 << n_lists):
-        masks[term.bit_count()] |= 1 << term
-    return masks
-
-
-def _remarks(tried: Tried, data: ListCounts, rule: Rule, winner: int) -> tuple[Diagnostic, ...]:
-    values = tried.criteria(data, rule.count)[rule.criterion]
-    found = [
-        _better_without_answer(tried, data, rule, values, winner),
-        _other_count(tried, data, rule, winner),
-        _rivals(tried, data, rule, values),
+def _remarks(
+    found: _Found,
+    leading: Leading,
+    data: ListCounts,
+    rule: Rule,
+    winner: int,
+    persons: Callable[[float], str],
+) -> tuple[Diagnostic, ...]:
+    """Say what else the criterion would have; `persons` writes sizes as the estimate itself is written."""
+    remarks = [
+        _better_without_answer(leading, data, rule, winner),
+        _other_count(found.other_count(int(leading.term_sets[winner])), data, rule, persons),
+        _rivals(leading, data, rule, persons),
     ]
-    return tuple(d for d in found if d is not None)
+    return tuple(d for d in remarks if d is not None)
 
 
-def _better_without_answer(
-    tried: Tried, data: ListCounts, rule: Rule, values: npt.NDArray[np.float64], winner: int
-) -> Diagnostic | None:
+def _better_without_answer(leading: Leading, data: ListCounts, rule: Rule, winner: int) -> Diagnostic | None:
     """Name the models that the criterion prefers but that have no admissible answer."""
-    better = np.flatnonzero(~tried.eligible(data, rule) & (values < values[winner]))
+    values = leading.criterion
+    better = np.flatnonzero(~leading.allowed & (values < values[winner]))
     if not len(better):
         return None
     first = better[np.argsort(values[better], kind="stable")][:NAMED_MODELS]
-    named = tried.take(first)
     listed = ", ".join(
-        f"{label} ({status}, {values[winner] - values[row]:.2f} lower)"
-        for label, status, row in zip(named.labels(data.n_lists), named.status, first, strict=True)
+        f"{_label(leading.term_sets[row], data)} ({leading.status[row]}, {values[winner] - values[row]:.2f} lower)"
+        for row in first
     )
     more = f" and {len(better) - len(first)} more" if len(better) > len(first) else ""
     message = f"{rule.criterion.upper()} prefers models without an admissible answer: {listed}{more}"
     return Diagnostic("better_models_without_answer", "warning", message, len(better))
 
 
-def _other_count(tried: Tried, data: ListCounts, rule: Rule, winner: int) -> Diagnostic | None:
+def _other_count(
+    rival: _Rival | None, data: ListCounts, rule: Rule, persons: Callable[[float], str]
+) -> Diagnostic | None:
     """Say when the other way of counting parameters would choose another model."""
-    other = "rank" if rule.count == "all" else "all"
-    values = np.where(tried.eligible(data, rule), tried.criteria(data, other)[rule.criterion], np.inf)
-    rival = int(np.argmin(values))
-    if values[rival] >= values[winner] or rival == winner:
+    if rival is None:
         return None
-    label = tried.take([rival]).labels(data.n_lists)[0]
-    n_hat = format_persons(data.n_observed + tried.n0[rival], data.n_observed)
+    other = "rank" if rule.count == "all" else "all"
+    label = _label(rival.term_set, data)
+    n_hat = persons(data.n_observed + rival.n0)
     message = f'with count="{other}" {rule.criterion.upper()} would choose {label}, N = {n_hat}'
     return Diagnostic("count_changes_winner", "warning", message, label)
 
 
-def _rivals(tried: Tried, data: ListCounts, rule: Rule, values: npt.NDArray[np.float64]) -> Diagnostic | None:
+def _rivals(
+    leading: Leading, data: ListCounts, rule: Rule, persons: Callable[[float], str]
+) -> Diagnostic | None:
     """Say when models about as good give very different answers."""
-    allowed = tried.eligible(data, rule)
-    near = tried.n0[allowed & (values <= values[allowed].min() + RIVAL_DISTANCE)]
+    values, allowed = leading.criterion, leading.allowed
+    near = leading.n0[allowed & (values <= values[allowed].min() + RIVAL_DISTANCE)]
     if near.max() < RIVAL_RATIO * near.min():
         return None
-    low, high = (format_persons(data.n_observed + n0, data.n_observed) for n0 in (near.min(), near.max()))
+    low, high = (persons(data.n_observed + n0) for n0 in (near.min(), near.max()))
     message = (
         f"{len(near)} models within {RIVAL_DISTANCE:g} units of the best {rule.criterion.upper()} give N from {low} to "
         f"{high}: the choice among them decides the answer"
     )
     return Diagnostic("rivals_disagree", "warning", message, float(near.max() / near.min()))
+
+
+def _label(term_set: int, data: ListCounts) -> str:
+    return str(HierarchicalModel.from_term_set(int(term_set), data.n_lists))
 
 
 def status_without_model(tried: Tried) -> FitStatus:
@@ -368,7 +608,7 @@ def estimate_without_model(
         int(tried.term_sets[telling[0] if len(telling) else 0]), data.n_lists
     )
     if status_without_model(tried) != "not_identified":
-        fit = fit_model(data.counts, terms_of(first), data.n_lists)
+        fit = fit_model(data.counts, terms_of(first), data.n_lists, data.offset)
         return estimate_of_model(
             spec,
             table,

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import ModelError
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
 from hiddenpop.estimators.covariate_formula import CovariateModel, joint_coding, model_of_table
 from hiddenpop.estimators.covariate_gaps import model_cells
-from hiddenpop.estimators.covariate_loglinear import check_covariate_settings
-from hiddenpop.estimators.covariate_outcome import CovariateInterval, estimate_of_covariate_model
+from hiddenpop.estimators.covariate_loglinear import check_covariate_settings, covariates_of
+from hiddenpop.estimators.covariate_outcome import CovariateInterval, LimitsOf, estimate_of_covariate_model
 from hiddenpop.estimators.criteria import CRITERIA, Criterion, criteria_of
 from hiddenpop.estimators.gap_search import GapSearch
 from hiddenpop.estimators.protocol import check_choice, spec_of
@@ -22,7 +24,9 @@ from hiddenpop.estimators.selected import NAMED_MODELS, RIVAL_DISTANCE, RIVAL_RA
 from hiddenpop.kernels.hidden_cells import HiddenRefits, refit_hidden
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, saturated_constant
 from hiddenpop.kernels.stepwise import SearchSpace, Step, stepwise_path
+from hiddenpop.kernels.threads import one_thread
 from hiddenpop.result import Diagnostic, Estimate, format_persons
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["SelectedCovariateLogLinear"]
@@ -36,8 +40,9 @@ LATER_PENALTIES = (2.0, 1.0)
 MAIN_EFFECTS = "main-effects"
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectedCovariateLogLinear:
+class SelectedCovariateLogLinear(BaseEstimator):
     """Size of a closed population under the model of lists and covariates that a stepwise search chooses.
 
     Parameters
@@ -52,6 +57,8 @@ class SelectedCovariateLogLinear:
         As for `CovariateLogLinear`.
     interval : {"bootstrap", "lognormal"}
         For the chosen model, taken as known.
+    limits_of : {"persons", "expected"}
+        As for `CovariateLogLinear`.
     n_boot : int
         Number of replicates.
     level : float
@@ -95,6 +102,7 @@ class SelectedCovariateLogLinear:
     combinations: Literal["crossed", "observed"] = "crossed"
     structural_zeros: str | Sequence[str] = ()
     interval: CovariateInterval = "bootstrap"
+    limits_of: LimitsOf = "persons"
     n_boot: int = 1000
     level: float = 0.95
 
@@ -138,18 +146,9 @@ class SelectedCovariateLogLinear:
         -----
         EmptyListWarning, CollapsedStrataWarning
         """
-        maximal = model_of_table(self.maximal, table)
-        minimal = self._minimal(maximal, table)
-        design = covariate_design(
-            table,
-            covariates=maximal.covariates,
-            coding=joint_coding(self.coding, maximal, minimal),
-            levels=self.levels,  # type: ignore[arg-type]  # in one form since __post_init__
-            combinations=self.combinations,
-            structural_zeros=tuple(self.structural_zeros),
-            estimator=self.name,
-        )
-        path = _search(design, minimal.onto(design.factors), maximal.onto(design.factors))
+        design, minimal, maximal = self.prepare(table)
+        with one_thread():
+            path = _search(design, minimal, maximal)
         chosen, may_win = path.choice(self.criterion)
         cells = model_cells(design, path.models[chosen].terms)
         return estimate_of_covariate_model(
@@ -161,6 +160,7 @@ class SelectedCovariateLogLinear:
             cells.fit(design.counts),
             level=self.level,
             interval=self.interval,
+            limits_of=self.limits_of,
             n_boot=self.n_boot,
             rng=rng,
             known="chosen model taken as known",
@@ -168,10 +168,48 @@ class SelectedCovariateLogLinear:
             extra={
                 "criterion": self.criterion,
                 "minimal": path.models[0].formula(),
-                "maximal": maximal.onto(design.factors).formula(),
+                "maximal": maximal.formula(),
                 "path": path.frame(),
                 "chosen": chosen,
             },
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("one_of_formulas", "covariates_known", "no_highest_order", "choice_as_known"),
+            model_is="chosen",
+            other_priors=(),
+            needs_draws=self.interval == "bootstrap",
+        )
+
+    def prepare(self, table: CaptureTable) -> tuple[CovariateDesign, CovariateModel, CovariateModel]:
+        """Lay out strata and cells, and read the smallest and the largest model on them."""
+        check_table(table)
+        maximal = model_of_table(self.maximal, table)
+        minimal = self._minimal(maximal, table)
+        design = covariate_design(
+            table,
+            covariates=maximal.covariates,
+            coding=joint_coding(self.coding, maximal, minimal),
+            levels=self.levels,  # type: ignore[arg-type]  # in one form since __post_init__
+            combinations=self.combinations,
+            structural_zeros=tuple(self.structural_zeros),
+            estimator=self.name,
+        )
+        largest = maximal.onto(design.factors)
+        if not design.sometimes_absent:
+            design.refuse_size(largest.terms)
+        return design, minimal.onto(design.factors), largest
+
+    def strata_of(self, table: CaptureTable) -> tuple[str, ...] | None:
+        """Name the covariates of the largest model; None where it cannot be read for the table."""
+        return covariates_of(self.maximal, table)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return held_to_no_level(
+            scenario, "the interval takes a model that was chosen on the same data as known"
         )
 
     def _minimal(self, maximal: CovariateModel, table: CaptureTable) -> CovariateModel:

@@ -18,7 +18,7 @@ from hiddenpop.parallel import run_blocks, spawn_seeds
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import RNGLike
 
-__all__ = ["FEWEST_STEPS", "stochastic"]
+__all__ = ["FEWEST_STEPS", "refuse_walks", "stochastic"]
 
 WINDOW = {"bic": 10.0, "aic": 4.0, "aicc": 4.0}
 MODELS_KEPT, INADMISSIBLE_KEPT = 100, 20
@@ -95,15 +95,7 @@ def stochastic(
     """
     check_whole("n_chains", n_chains, least=2)
     check_whole("n_steps", n_steps, least=FEWEST_STEPS)
-    if data.n_lists > MAX_LISTS:
-        raise CapabilityError(
-            f"the stochastic search takes at most {MAX_LISTS} lists and this table has {data.n_lists}; merge lists "
-            f"of the same kind, or use a stepwise search"
-        )
-    if not len(pairs_of(data.n_lists, data.without)):
-        raise CapabilityError(
-            "odds_ratios fixes every pair of lists, so there is nothing to search; use LogLinear in its place"
-        )
+    refuse_walks(data)
     begin, *rngs = spawn_seeds(rng, n_chains + 1)
     tasks = [
         _Chain(
@@ -131,6 +123,24 @@ def stochastic(
         "agreement": agreed,
         "diagnostics": _warnings(agreed, data.n_lists),
     }
+
+
+def refuse_walks(data: ListCounts) -> None:
+    """Refuse more lists than walks can be taken over, and a space without a model to walk to.
+
+    Raises
+    ------
+    CapabilityError
+    """
+    if data.n_lists > MAX_LISTS:
+        raise CapabilityError(
+            f"the stochastic search takes at most {MAX_LISTS} lists and this table has {data.n_lists}; merge lists "
+            f"of the same kind, or use a stepwise search"
+        )
+    if not len(pairs_of(data.n_lists, data.without)):
+        raise CapabilityError(
+            "odds_ratios fixes every pair of lists, so there is nothing to search; use LogLinear in its place"
+        )
 
 
 def _run(task: _Chain) -> Walk:

@@ -1,5 +1,6 @@
 """`Stratified`: any estimator in every stratum apart, and their total."""
 
+import contextlib
 import dataclasses
 import math
 import warnings
@@ -11,14 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, SettingError, TableError
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, contract, settings_of
+from hiddenpop.estimators.bootstrapped import SILENT_RESAMPLES
 from hiddenpop.estimators.prepare import without_empty_lists
 from hiddenpop.estimators.protocol import Estimator, check_choice, check_level, spec_of
-from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.registry import build
 from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
+from hiddenpop.kernels.profile_sum import ProfileCurves, profile_curves, sum_of_profiles
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Stratified", "sum_limits"]
@@ -32,12 +38,18 @@ BLOCK = 50
 
 WITH_NUMBER = ("ok", "boundary")
 MOST_NAMED = 10
+TOGETHER = "together"
+BORROWS = (
+    "a model of all strata (covariate_loglinear, pooled) takes what they lack from the others, where lists that do not "
+    "operate are stated as coverage"
+)
 AS_OBSERVED = "counted as observed only"
 """What `Stratified` says of a stratum whose dark figure is left out of the total."""
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stratified:
+class Stratified(BaseEstimator):
     """Size of a population as the sum over strata that are estimated apart.
 
     The estimand is ``N = sum of N_s`` over the strata s that occur in the table, each with lists, model and dark figure
@@ -51,8 +63,8 @@ class Stratified:
         Covariates whose levels make the strata; all of the table when empty. The base sees the others.
     without_estimate : {"none", "observed", "together"}
         What strata without an estimate of their own do to the total. ``"none"``: it has no number. ``"observed"``: they
-        count as the persons observed there, so that the total is a lower bound. ``"together"``: they are added up and
-        estimated as one stratum.
+        count as the persons observed there, so that the total is a lower bound. ``"together"``: those in which the same
+        lists operate are added up and estimated as one stratum; one that has none to go with stays without an estimate.
     level : float
         Of the total and of every stratum; it takes the place of a level of the base.
 
@@ -69,9 +81,14 @@ class Stratified:
     A list that does not operate in a stratum (coverage) plays no part there.
 
     Where the base gives draws in every stratum, independent draws are added up: the median and equal-tailed limits of
-    posterior draws; the sum of the estimates with percentile limits of bootstrap draws. Otherwise the limits of the
-    strata are combined by recovery of variances, ``N - L`` and ``U - N`` being the roots of the sums of squares of
-    ``N_s - L_s`` and ``U_s - N_s`` (Zou and Donner 2008), which takes strata as independent.
+    posterior draws; the sum of the estimates with percentile limits of bootstrap draws. Where many resamples of a
+    stratum do not say how many are hidden there, so that its upper limit may be that of its base, the upper limit of
+    the total is at least the one combined from those of the strata, as below. Where the limits of the base are those of
+    a profile likelihood, so are those of the total: the likelihood of a supposed total is the largest over the ways to
+    divide it. A stratum in which the data push the dark figure to 0 then widens the total by what may be
+    hidden there. Otherwise the limits of the strata are combined by recovery of variances, ``N - L`` and ``U - N``
+    being the roots of the sums of squares of ``N_s - L_s`` and ``U_s - N_s`` (Zou and Donner 2008). All of it takes
+    strata as independent.
 
     References
     ----------
@@ -89,7 +106,7 @@ class Stratified:
 
     name: ClassVar[str] = "stratified"
 
-    base: Estimator = dataclasses.field(default_factory=lambda: SelectedLogLinear(search="exact"))
+    base: Estimator = dataclasses.field(default_factory=lambda: build("selected", {"search": "exact"}))
     by: tuple[str, ...] = ()
     without_estimate: WithoutEstimate = "none"
     level: float = 0.95
@@ -123,6 +140,7 @@ class Stratified:
         UnknownNameError
             For a covariate that is not there.
         """
+        check_table(table)
         provenance = make_provenance(table.summary, rng)
         generators = spawn_seeds(rng, 2)
         base = _with_level(self.base, self.level)
@@ -130,12 +148,12 @@ class Stratified:
             if self.by:
                 table.split(*self.by)  # refuses a name that is not there
             return _one_stratum(self, base.fit(table, rng=generators[0]), provenance)
-        kept, dropped, remarks = without_empty_lists(table, 2)
+        kept, dropped, remarks = without_empty_lists(table, 3)
         rows = _strata(base, kept, self.by, generators[0])
         without = [row for row in rows if row.fit.status not in WITH_NUMBER]
         if without and self.without_estimate == "together":
-            together = _fit_together(base, kept, without, generators[1])
-            rows = [row for row in rows if row.fit.status in WITH_NUMBER] + [together]
+            together = _fit_together(base, without, [row.label for row in rows], generators[1])
+            rows = [row for row in rows if row.fit.status in WITH_NUMBER] + together
         if without and self.without_estimate == "observed":
             rows = [_as_observed(row) for row in rows]
         estimate = _total(self, table, rows, without, provenance, generators[1])
@@ -144,6 +162,64 @@ class Stratified:
             diagnostics=(*remarks, *estimate.diagnostics),
             details={"dropped_lists": list(dropped), **estimate.details},
         )
+
+    def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
+        """Give the number of `fit` without intervals, inf or nan where there is none; of one stratum also its model."""
+        number_of = getattr(self.base, "number", None)
+        if number_of is not None and table.has_strata:
+            kept, _, _ = without_empty_lists(table, 2)
+            generators = spawn_seeds(rng, 2)
+            with contextlib.suppress(CapabilityError, TableError):
+                parts = [part for _, part in kept.split(*self.by)]
+                total = sum(number_of(part, rng=generators[0])[0] for part in parts)
+                if math.isfinite(
+                    total
+                ):  # else it is `fit` that knows what stands for a stratum without a number
+                    return total, ""
+        found = self.fit(table, rng=rng)
+        return found.n_hat, str(found.details.get("model", ""))
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set: what is true of the base, in strata that have to be known."""
+        base = contract(self.base).facts
+        return Facts(
+            assumes=base.assumed_with("as_inside_strata", "covariates_known", "strata_apart"),
+            model_is=base.model_is,
+            is_bound=base.is_bound,
+            other_priors=base.other_priors,
+            keeps_number_observed=base.keeps_number_observed,
+        )
+
+    def prepare(self, table: CaptureTable) -> list[CaptureTable]:
+        """Refuse covariates that are not there, and a table no stratum of which the base can treat."""
+        check_table(table)
+        base = contract(_with_level(self.base, self.level))
+        if not table.has_strata:
+            if self.by:
+                table.split(*self.by)
+            base.prepare(table)
+            return [table]
+        kept, _, _ = without_empty_lists(table, 2)
+        strata = kept.split(*self.by)
+        refused = [(levels, why) for levels, part in strata if (why := _refusal(base, part))]
+        if len(refused) == len(strata):
+            raise _no_stratum(table, f"{_in_words(refused[0][0])}: {refused[0][1]}")
+        return [part for _, part in strata]
+
+    def strata_of(self, table: CaptureTable) -> tuple[str, ...] | None:
+        """Name the covariates whose levels make the strata."""
+        return self.by or tuple(map(str, table.strata.columns))
+
+    def without_highest_order(self, table: CaptureTable) -> bool:
+        """Tell whether that goes for the base."""
+        return contract(self.base).without_highest_order(table)
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        """Ask of every stratum what the base takes for granted; and the strata have to be known."""
+        base = contract(self.base)
+        reasons = dict.fromkeys(why for part in scenario.by_stratum(*self.by) for why in base.violated(part))
+        return (*(scenario.unmet("known_strata") if scenario.covariates else ()), *reasons)
 
 
 def sum_limits(n_hat: Floats, low: Floats, high: Floats) -> tuple[float, float]:
@@ -186,16 +262,35 @@ class _StratumFit:
     draws_are: str
     remarks: tuple[str, ...]
     refused: bool = False
+    curves: ProfileCurves | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Row:
     levels: Mapping[str, str]
     fit: _StratumFit
+    part: CaptureTable
 
     @property
     def label(self) -> str:
-        return ", ".join(f"{name}={level}" for name, level in self.levels.items())
+        return _in_words(self.levels)
+
+
+def _in_words(levels: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={level}" for name, level in levels.items())
+
+
+def _refusal(base: BaseEstimator, part: CaptureTable) -> str:
+    """Say why the base cannot treat a stratum; empty where it can."""
+    try:
+        base.prepare(part)
+    except (CapabilityError, TableError) as error:
+        return str(error)
+    return ""
+
+
+def _no_stratum(table: CaptureTable, reason: str) -> CapabilityError:
+    return CapabilityError(f"the base can treat no stratum of {table.name}: {reason}")
 
 
 def _names(by: Any) -> tuple[str, ...]:
@@ -207,8 +302,7 @@ def _names(by: Any) -> tuple[str, ...]:
 
 
 def _with_level(base: Estimator, level: float) -> Estimator:
-    has_level = any(field.name == "level" for field in dataclasses.fields(base))  # type: ignore[arg-type]
-    return dataclasses.replace(base, level=level) if has_level else base  # type: ignore[type-var]
+    return dataclasses.replace(base, level=level) if "level" in settings_of(base) else base  # type: ignore[type-var]
 
 
 def _one_stratum(setting: Stratified, estimate: Estimate, provenance: Mapping[str, Any]) -> Estimate:
@@ -226,9 +320,9 @@ def _strata(
 ) -> list["_Row"]:
     strata = table.split(*by)
     fits = _fit_all(base, [part for _, part in strata], rng, table.name)
-    rows = [_Row(levels, fit) for (levels, _), fit in zip(strata, fits, strict=True)]
+    rows = [_Row(levels, fit, part) for (levels, part), fit in zip(strata, fits, strict=True)]
     if all(row.fit.refused for row in rows):
-        raise CapabilityError(f"the base can treat no stratum of {table.name}: {_first_reason(rows)}")
+        raise _no_stratum(table, _first_reason(rows))
     return rows
 
 
@@ -270,7 +364,22 @@ def _fit_one(base: Estimator, part: CaptureTable, rng: np.random.Generator) -> _
         draws=None if found.draws is None else np.asarray(found.draws),
         draws_are=found.draws_are,
         remarks=tuple(remark.name for remark in found.diagnostics if remark.level != "info"),
+        curves=_curves(base, part, found),
     )
+
+
+def _curves(base: Estimator, part: CaptureTable, found: Estimate) -> ProfileCurves | None:
+    """Invert the likelihood of the dark figure of one stratum, where the base has one and gives a number."""
+    profile_of = getattr(base, "hidden_profile", None)
+    if profile_of is None or found.draws is not None or found.status not in WITH_NUMBER:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HiddenpopWarning)
+        profile = profile_of(part)
+    try:
+        return None if profile is None else profile_curves(profile, found.interval.level)
+    except ArithmeticError:
+        return None
 
 
 def _refused(part: CaptureTable, reason: str) -> _StratumFit:
@@ -290,24 +399,50 @@ def _refused(part: CaptureTable, reason: str) -> _StratumFit:
 
 
 def _fit_together(
-    base: Estimator, table: CaptureTable, rows: Sequence[_Row], rng: np.random.Generator
-) -> _Row:
-    """Estimate strata that have no estimate of their own as one."""
-    names = list(rows[0].levels)
-    chosen = {tuple(row.levels.values()) for row in rows}
-    inside = [key in chosen for key in table.strata[names].itertuples(index=False, name=None)]
-    levels = dict.fromkeys(names, "together")
-    part = dataclasses.replace(table, counts=np.where(inside, table.counts, 0))
-    try:
-        return _Row(levels, _fit_one(base, part.collapse(*names), rng))
-    except TableError as error:  # a list that operates in some of these strata only
-        return _Row(levels, _refused(part, str(error)))
+    base: Estimator, without: Sequence[_Row], taken: Sequence[str], rng: np.random.Generator
+) -> list[_Row]:
+    """Estimate strata that have no estimate of their own as one, those apart in which other lists operate."""
+    groups = _with_same_lists(without)
+    several = sum(len(group) > 1 for group in groups) > 1
+    rows = []
+    for group in groups:
+        if len(group) == 1:  # it would be the same fit again
+            rows += group
+            continue
+        part = _joined([row.part for row in group])
+        name = f"{TOGETHER} ({', '.join(part.lists)})" if several else TOGETHER
+        levels = dict.fromkeys(group[0].levels, name)
+        while _Row(levels, group[0].fit, part).label in taken:  # a stratum is called so
+            levels = {covariate: f"({level})" for covariate, level in levels.items()}
+        rows.append(_Row(levels, _fit_one(base, part, rng), part))
+    return rows
+
+
+def _with_same_lists(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """Group strata by the lists that operate there: what others would have caught is not known."""
+    found: dict[tuple[str, ...], list[_Row]] = {}
+    for row in rows:
+        found.setdefault(row.part.lists, []).append(row)
+    return list(found.values())
+
+
+def _joined(parts: Sequence[CaptureTable]) -> CaptureTable:
+    """Add up strata with the same lists."""
+    return dataclasses.replace(
+        parts[0],
+        histories=np.concatenate([part.histories for part in parts]),
+        counts=np.concatenate([part.counts for part in parts]),
+        censored=np.concatenate([part.censored for part in parts]),
+        _strata=pd.concat([part.strata for part in parts], ignore_index=True),
+    )
 
 
 def _as_observed(row: _Row) -> _Row:
     if row.fit.status in WITH_NUMBER:
         return row
-    return _Row(row.levels, dataclasses.replace(row.fit, reason=f"{AS_OBSERVED}: {row.fit.reason}"))
+    return dataclasses.replace(
+        row, fit=dataclasses.replace(row.fit, reason=f"{AS_OBSERVED}: {row.fit.reason}")
+    )
 
 
 # --- the total --------------------------------------------------------------------------------------------------------
@@ -323,7 +458,7 @@ def _total(
 ) -> Estimate:
     numbered = [row.fit for row in rows if row.fit.status in WITH_NUMBER]
     bound = setting.without_estimate == "observed"
-    status, reason = _status(rows, counted=bound)
+    status, reason = _status(rows, without, setting.without_estimate)
     draws = _joint_draws(rows, rng) if status in WITH_NUMBER else None
     n_hat, interval, method = _sum(rows, status, draws, setting.level)
     if bound and without:
@@ -348,21 +483,37 @@ def _total(
     )
 
 
-def _status(rows: Sequence[_Row], *, counted: bool) -> tuple[Status, str]:
+def _status(rows: Sequence[_Row], without: Sequence[_Row], treated: WithoutEstimate) -> tuple[Status, str]:
     """Give the status of the total: the worst of the strata whose dark figure is a part of it."""
     found = [row.fit.status for row in rows]
     if not any(status in WITH_NUMBER for status in found):
         return "not_identified", f"no stratum has an estimate: {_first_reason(rows)}"
-    if not counted:
+    if treated != "observed":
         for status in ("not_converged", "not_identified", "unbounded"):
             if status in found:
                 return status, (
                     f"{_listed([row for row in rows if row.fit.status == status])}: {status} there; "
-                    f'without_estimate="observed" or "together" says what the others give'
+                    f"{_ways_out(without, treated)}"
                 )
     if "ok" in found:
         return "ok", ""
     return "boundary", "the data push the dark figure of every stratum to 0"
+
+
+def _ways_out(without: Sequence[_Row], treated: WithoutEstimate) -> str:
+    """Say what gives a total all the same: of several strata together only where that is another fit."""
+    joined = [_joined([row.part for row in group]) for group in _with_same_lists(without) if len(group) > 1]
+    alone = sum(len(group) == 1 for group in _with_same_lists(without))
+    helps = bool(joined) and not alone and all(_may_have_estimate(part) for part in joined)
+    ways = ['without_estimate="observed" counts such strata as observed only, for a lower bound']
+    if treated == "none" and helps:
+        ways.append('"together" tries those with the same lists as one')
+    return "; ".join([*ways, BORROWS])
+
+
+def _may_have_estimate(part: CaptureTable) -> bool:
+    """Tell whether somebody is on two lists: without, no estimate is finite."""
+    return bool((part.counts[np.bitwise_count(part.histories) > 1] > 0).any())
 
 
 def _first_reason(rows: Sequence[_Row]) -> str:
@@ -412,6 +563,10 @@ def _sum(
         lowest = max(sum(fit.low for fit in (row.fit for row in rows)), n) if status == "unbounded" else n
         return n_hat, (float(lowest), math.inf), "none: strata without an estimate"
     middle = float(sum(fit.n_hat for fit in counted))
+    curves = [row.fit.curves for row in rows if row.fit.status in WITH_NUMBER]
+    if draws is None and all(curve is not None for curve in curves):
+        below, above = sum_of_profiles([curve for curve in curves if curve is not None], level)
+        return middle, (max(middle - below, float(n)), middle + above), "profile of the total"
     if draws is None:
         sides = (np.array([getattr(fit, name) for fit in counted]) for name in ("n_hat", "low", "high"))
         low, high = sum_limits(*sides)
@@ -420,8 +575,22 @@ def _sum(
     if any(fit.draws_are == "posterior" for fit in counted):
         low, middle, high = np.quantile(total, [tail, 0.5, 1.0 - tail], method="inverted_cdf").tolist()
         return middle, (max(low, float(n)), high), "equal-tailed, sum of posterior draws by stratum"
+    return middle, *_bootstrap_sum(counted, total, level)
+
+
+def _bootstrap_sum(
+    counted: Sequence[_StratumFit], total: Floats, level: float
+) -> tuple[tuple[float, float], str]:
+    """Percentile limits of the total, and how they are made; draws that say nothing of a stratum do not bound it."""
+    middle, n = float(sum(fit.n_hat for fit in counted)), sum(fit.n_observed for fit in counted)
     limits = bootstrap_limits(total, middle, n, level=level, method="percentile")
-    return middle, (limits.low, limits.high), "percentile, sum of bootstrap draws by stratum"
+    method = "percentile, sum of bootstrap draws by stratum"
+    if any(SILENT_RESAMPLES in fit.remarks for fit in counted):
+        sides = (np.array([getattr(fit, name) for fit in counted]) for name in ("n_hat", "low", "high"))
+        _, high = sum_limits(*sides)
+        if high > limits.high:
+            return (limits.low, high), f"{method}; upper limit from those of the strata"
+    return (limits.low, limits.high), method
 
 
 def _frame(rows: Sequence[_Row]) -> pd.DataFrame:

@@ -3,38 +3,73 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
 from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, remarks
-from hiddenpop.estimators.loglinear import estimate_of_model
+from hiddenpop.estimators.loglinear import estimate_of_model, profile_under
 from hiddenpop.estimators.outcome import (
     INTERVALS,
     IntervalMethod,
+    for_few_persons,
     limits_from_variance,
     model_interval,
     terms_of,
 )
-from hiddenpop.estimators.prepare import ListCounts, list_counts
+from hiddenpop.estimators.prepare import ListCells, ListCounts, list_cells
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
+from hiddenpop.estimators.registry import build
 from hiddenpop.histories import project
 from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval
+from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Chapman", "LincolnPetersen", "symmetric_limits"]
 
 INDEPENDENCE = HierarchicalModel.independence(2)
+ROUNDING = 1e-9
+"""Log odds ratio of a pair of lists that counts as 0: cell probabilities carry rounding of about 1e-15."""
+
 NO_HIDDEN = "everyone on one of the two lists is on the other, so the formula says that nobody was missed"
 
 
+class _OnTwoLists(BaseEstimator):
+    """What is true of both estimators from two lists."""
+
+    __slots__ = ()
+    lists: tuple[str, str] | None
+
+    @property
+    def facts(self) -> Facts:
+        """What is true of it as it is set, whatever the table."""
+        return Facts(
+            assumes=("two_independent", "equal_chance_one", "large_sample"),
+            model_is="given",
+            other_priors=(),
+            needs_draws=False,
+            adds_up_strata=True,
+        )
+
+    def without_highest_order(self, table: CaptureTable) -> bool:
+        """Tell whether its two lists are all lists of the table."""
+        return table.n_lists == 2
+
+    def _violated(self, scenario: Scenario) -> tuple[str, ...]:
+        return _dependence(self.lists, scenario)
+
+
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LincolnPetersen:
+class LincolnPetersen(_OnTwoLists):
     """Size of a population from two independent lists, ``N = n1 n2 / m``, or from lists with a known odds ratio.
 
     Parameters
@@ -104,13 +139,30 @@ class LincolnPetersen:
             If the table has more than two lists and `lists` names none, if it names one that is not there or caught
             nobody, or if the table has gaps or censored cells.
         """
-        whole, independent = _pair_counts(table, self.name, self.lists)
-        pair = _with_odds_ratio(independent, self.odds_ratios)
+        whole, pair = self.prepare(table)
         fit = fit_model(pair.counts, terms_of(INDEPENDENCE), 2, pair.offset)
         alone = estimate_of_model(
             spec_of(self), table, pair, INDEPENDENCE, fit, level=self.level, interval=self.interval, rng=rng
         )
         return _raised_to_observed(alone, whole)
+
+    def hidden_profile(self, table: CaptureTable) -> HiddenProfile | None:
+        """Say what the data tell of every dark figure; None where other lists caught persons as well."""
+        whole, pair = self.prepare(table)
+        if self.interval != "profile" or whole.n_observed > pair.n_observed:
+            return None
+        return profile_under(pair, INDEPENDENCE)
+
+    def prepare(self, table: CaptureTable) -> tuple[ListCells, ListCounts]:
+        """Count over all lists, and over the two that are used."""
+        check_table(table)
+        whole, independent = _pair_counts(table, self.name, self.lists)
+        return whole, _with_odds_ratio(independent, self.odds_ratios)
+
+    @property
+    def for_real_counts(self) -> Any:
+        """The log-linear model of independence, which it is on a table of two lists."""
+        return build("loglinear", {"odds_ratios": self.odds_ratios}) if self.lists is None else None
 
 
 def _with_odds_ratio(pair: ListCounts, odds_ratios: OddsRatios) -> ListCounts:
@@ -127,17 +179,19 @@ def _with_odds_ratio(pair: ListCounts, odds_ratios: OddsRatios) -> ListCounts:
     return replace(pair, offset=offset, diagnostics=told)
 
 
+@front_doors("__init__", "fit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chapman:
+class Chapman(_OnTwoLists):
     """Size of a population from two independent lists, nearly without bias, ``N = (n1+1)(n2+1)/(m+1) - 1``.
 
     Parameters
     ----------
     lists : (str, str), optional
         The two lists; needed when the table has more than two that caught somebody.
-    interval : {"lognormal", "wald"}
-        Log-normal on the dark figure (Chao 1987) by default; ``"wald"`` is ``N -/+ z se``, cut off at the number
-        observed.
+    interval : {"profile", "lognormal", "wald"}
+        The profile likelihood limits of `LincolnPetersen`, whose model is the same, by default. ``"lognormal"`` is
+        that on the dark figure (Chao 1987); ``"wald"`` is ``N -/+ z se``, cut off at the number observed. Where few
+        persons carry the estimate, both are replaced by the profile, and the interval says so.
     level : float
         Confidence level.
 
@@ -150,6 +204,10 @@ class Chapman:
     -----
     Assumes what `LincolnPetersen` assumes. Without overlap it still gives a number, which then rests on the 1 that is
     added to the overlap; a diagnostic says so. The variance is that of Seber (1970).
+
+    The variance is small where the estimate is, so limits made from it are too low where the overlap happens to be
+    large. Log-normal ones miss the truth above in 6 to 15 % of tables where an overlap of 2 to 5 persons is expected;
+    those of the likelihood in 2 to 4 %.
 
     References
     ----------
@@ -168,12 +226,12 @@ class Chapman:
     name: ClassVar[str] = "chapman"
 
     lists: tuple[str, str] | None = None
-    interval: Literal["lognormal", "wald"] = "lognormal"
+    interval: IntervalMethod = "profile"
     level: float = 0.95
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lists", _checked_pair(self.lists))
-        check_choice("interval", self.interval, INTERVALS[1:])
+        check_choice("interval", self.interval, INTERVALS)
         check_level(self.level)
 
     def fit(self, table: CaptureTable, *, rng: RNGLike = None) -> Estimate:
@@ -194,7 +252,7 @@ class Chapman:
         CapabilityError
             As for `LincolnPetersen`.
         """
-        whole, pair = _pair_counts(table, self.name, self.lists)
+        whole, pair = self.prepare(table)
         n0, error = chapman_dark_figure(pair.counts)
         hidden = n0 > 0.0
         alone = Estimate(
@@ -208,9 +266,14 @@ class Chapman:
             diagnostics=(*pair.diagnostics, *_without_overlap(pair)),
             provenance=make_provenance(table.summary, rng),
             details={**_two_list_details(pair), "n0_standard_error": error},
-            protected=("overlap", "totals") if pair.has_small else (),
+            protected=("n0_standard_error", "overlap", "totals") if pair.has_small else (),
         )
         return _raised_to_observed(alone, whole)
+
+    def prepare(self, table: CaptureTable) -> tuple[ListCells, ListCounts]:
+        """Count over all lists, and over the two that are used."""
+        check_table(table)
+        return _pair_counts(table, self.name, self.lists)
 
 
 def chapman_dark_figure(counts: "np.ndarray[Any, np.dtype[np.float64]]") -> tuple[float, float]:
@@ -228,14 +291,19 @@ def chapman_dark_figure(counts: "np.ndarray[Any, np.dtype[np.float64]]") -> tupl
     return first * second / (both + 1.0), math.sqrt(variance)
 
 
-def _chapman_interval(pair: ListCounts, n0: float, error: float, level: float, method: str) -> Interval:
-    """Interval from the variance, or where the dark figure is 0 from the profile likelihood of independence."""
+def _chapman_interval(
+    pair: ListCounts, n0: float, error: float, level: float, method: IntervalMethod
+) -> Interval:
+    """Interval from the likelihood of independence, or from the variance where enough persons carry the estimate."""
     known = "independence taken as known"
-    if n0 == 0.0:
-        fit = fit_model(pair.counts, terms_of(INDEPENDENCE), 2)
-        limits, _ = model_interval(pair, INDEPENDENCE, fit, level, "profile", known)
-        return replace(limits, method=f"{limits.method} ({method} needs a positive dark figure)")
     n = pair.n_observed
+    fit = fit_model(pair.counts, terms_of(INDEPENDENCE), 2)
+    if method == "profile" or fit.information < FEW_PERSONS:
+        limits, _ = model_interval(pair, INDEPENDENCE, fit, level, "profile", known)
+        if method != "profile":
+            return for_few_persons(limits, n + n0, method)
+        # The likelihood is largest at Lincoln-Petersen's estimate, a little above Chapman's.
+        return replace(limits, low=min(limits.low, n + n0))
     if method == "wald":
         low, high = symmetric_limits(n0, error, level)
         return Interval(n + low, n + high, level, f"Wald, cut off at the number observed; {known}")
@@ -252,7 +320,7 @@ def symmetric_limits(n0: float, error: float, level: float) -> tuple[float, floa
     >>> low, round(high, 2)
     (0.0, 29.6)
     """
-    z = float(norm.isf((1.0 - level) / 2.0))
+    z = -float(ndtri((1.0 - level) / 2.0))
     return max(n0 - z * error, 0.0), max(n0 + z * error, 0.0)
 
 
@@ -283,9 +351,9 @@ def _checked_pair(lists: Sequence[str] | None) -> tuple[str, str] | None:
 
 def _pair_counts(
     table: CaptureTable, estimator: str, lists: tuple[str, str] | None
-) -> tuple[ListCounts, ListCounts]:
+) -> tuple[ListCells, ListCounts]:
     """Count over all lists, and over the two that are used."""
-    data = list_counts(table, estimator=estimator)
+    data = list_cells(table, estimator=estimator)
     names = ", ".join(data.lists)
     if lists is None and data.n_lists > 2:
         raise CapabilityError(
@@ -299,15 +367,30 @@ def _pair_counts(
                 f"lists={chosen!r}: {table.name} has no list {name!r} that caught somebody; it has {names}"
             )
     at = [data.lists.index(name) for name in chosen]
-    histories = np.arange(len(data.counts), dtype=np.int64)
     counts = np.zeros(4)
-    np.add.at(counts, project(histories, at), data.counts)
+    np.add.at(counts, project(data.histories, at), data.counts)
     counts[0] = 0.0
     kept = tuple(data.kept[position] for position in at)
-    return data, replace(data, counts=counts, lists=tuple(chosen), kept=kept, n_observed=int(counts.sum()))
+    pair = ListCounts(
+        counts, tuple(chosen), kept, data.dropped, int(counts.sum()), data.diagnostics, data.has_small
+    )
+    return data, pair
 
 
-def _raised_to_observed(alone: Estimate, whole: ListCounts) -> Estimate:
+def _dependence(lists: tuple[str, str] | None, scenario: Scenario) -> tuple[str, ...]:
+    """Say whether being on one of the two lists depends on being on the other."""
+    pair = lists or scenario.lists
+    if len(pair) != 2 or not set(pair) <= set(scenario.lists):
+        return (f"lists={lists!r} names no pair of {', '.join(scenario.lists)}",)
+    at = [scenario.lists.index(name) for name in pair]
+    cells = np.asarray(scenario.cell_probabilities(), dtype=np.float64)
+    neither, first, second, both = np.bincount(project(np.arange(len(cells)), at), weights=cells, minlength=4)
+    if min(neither, first, second, both) > 0.0 and abs(np.log(neither * both / first / second)) < ROUNDING:
+        return ()
+    return (f"being on {pair[0]} and being on {pair[1]} depend on each other",)
+
+
+def _raised_to_observed(alone: Estimate, whole: ListCells) -> Estimate:
     """Count the persons on other lists only as observed, and keep estimate and interval at or above them."""
     n = whole.n_observed
     if n == alone.n_observed:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +13,6 @@ from hiddenpop.kernels.bound import (
     DOUBTFUL,
     FITS,
     FOUND,
-    INADMISSIBLE,
     LOST,
     PROVEN,
     Catch,
@@ -24,7 +22,7 @@ from hiddenpop.kernels.bound import (
 )
 from hiddenpop.kernels.faces import face_of_model
 from hiddenpop.kernels.lattice import offset_or_zeros, superset_sums
-from hiddenpop.kernels.term_sets import count, earlier, from_words, n_words, to_words
+from hiddenpop.kernels.term_sets import from_words, n_words, to_words
 
 __all__ = ["BestModels", "ResampledBest", "best_models", "best_of_each", "penalties"]
 
@@ -37,7 +35,6 @@ TIE = 1e-7
 CAPACITY = 1 << 16
 TIES_KEPT = 64
 NO_LIMIT = 1 << 62
-PENALTY_KINDS = {"bic": 0, "aic": 1, "aicc": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,7 @@ class BestModels:
     values : ndarray of float
         Criterion without the constant of the saturated model.
     deviance, n0, log_n0_variance : ndarray of float
+    converged : ndarray of bool
     admissible : ndarray of bool
     n_fits : int
         Models fitted to prove it.
@@ -65,28 +63,11 @@ class BestModels:
     deviance: Floats
     n0: Floats
     log_n0_variance: Floats
+    converged: npt.NDArray[np.bool_]
     admissible: npt.NDArray[np.bool_]
     n_fits: int
     finished: bool
     proven: float
-
-
-@nb.njit(cache=True)
-def _penalty(kind: int, p: float, n: float) -> float:
-    if kind == 0:
-        return float(np.log(n) * p)
-    if kind == 1:
-        return 2.0 * p
-    spare = n - p - 1.0
-    return 2.0 * p + 2.0 * (p * p + p) / spare if spare > 0.0 else np.inf
-
-
-@nb.njit(cache=True)
-def _penalties(kind: int, size: int, n: float) -> Floats:
-    table = np.empty(size + 3)
-    for p in range(size + 3):
-        table[p] = _penalty(kind, p, n)
-    return table
 
 
 def penalties(criterion: str, n_cells: int, n_observed: float) -> Floats:
@@ -97,8 +78,15 @@ def penalties(criterion: str, n_cells: int, n_observed: float) -> Floats:
     >>> penalties("aic", 4, 100.0)[:4].tolist()
     [0.0, 2.0, 4.0, 6.0]
     """
-    table: Floats = _penalties(PENALTY_KINDS[criterion], n_cells, n_observed)
-    return table
+    p = np.arange(n_cells + 3.0)
+    if criterion == "bic":
+        return np.log(max(n_observed, 1.0)) * p
+    if criterion == "aic":
+        return 2.0 * p
+    spare = n_observed - p - 1.0
+    few = np.full(len(p), np.inf)
+    np.divide(2.0 * p * (p + 1.0), spare, out=few, where=spare > 0.0)
+    return 2.0 * p + few
 
 
 def _ends(
@@ -165,26 +153,41 @@ def best_models(
     >>> best.n_fits < 113, round(float(best.n0[0] + counts.sum()), 2)
     (True, 10356.52)
     """
-    observed = counts.astype(np.float64)
-    observed[0] = 0.0
-    penalty = penalties(criterion, len(counts), float(observed.sum()))
     smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order, without)
-    use = np.ones(len(counts), dtype=bool)
-    use[0] = False
-    margins = superset_sums(observed, n_lists)
-    excluded = np.zeros((0, n_words(n_lists)), dtype=np.uint64)
+    problem = _problem(counts, n_lists, criterion, exists, max_fits, offset)._replace(
+        window=window + TIE, keep_inadmissible=True
+    )
     catch = new_catch(capacity, n_words(n_lists))
-    offsets = offset_or_zeros(offset, len(counts))
     while True:
-        problem = Problem(
-            observed, margins, use, n_lists, offsets, penalty, exists, window + TIE, max_fits, excluded, True
-        )
         run_search(problem, smallest, largest, catch)
-        refused = _refused_by_face(catch, observed, n_lists, exists)
+        refused = _refused_by_face(catch, problem.counts, n_lists, exists)
         if not refused:
             return _sorted(catch, window)
         # A refused model may have been the best and have narrowed the window: search again without it.
-        excluded = np.concatenate([excluded, np.array(refused)])
+        problem = problem._replace(excluded=np.concatenate([problem.excluded, np.array(refused)]))
+
+
+def _problem(
+    counts: Floats, n_lists: int, criterion: str, exists: bool, max_fits: int, offset: Floats | None
+) -> Problem:
+    """Ask for the best admissible model of a table, and those that tie with it."""
+    observed = counts.astype(np.float64)
+    observed[0] = 0.0
+    use = np.ones(len(counts), dtype=bool)
+    use[0] = False
+    return Problem(
+        counts=observed,
+        margins=superset_sums(observed, n_lists),
+        use=use,
+        n_lists=n_lists,
+        offset=offset_or_zeros(offset, len(counts)),
+        penalty=penalties(criterion, len(counts), float(observed.sum())),
+        exists=exists,
+        window=TIE,
+        max_fits=max_fits,
+        excluded=np.zeros((0, n_words(n_lists)), dtype=np.uint64),
+        keep_inadmissible=False,
+    )
 
 
 def _refused_by_face(
@@ -225,6 +228,7 @@ def _sorted(catch: Catch, window: float) -> BestModels:
         deviance=catch.figures[rows, 0],
         n0=catch.figures[rows, 1],
         log_n0_variance=catch.figures[rows, 2],
+        converged=catch.figures[rows, 3] > 0.0,
         admissible=catch.codes[rows] == ADMISSIBLE,
         n_fits=int(catch.tally[FITS]),
         finished=bool(np.isinf(proven)),
@@ -253,65 +257,6 @@ class ResampledBest:
     deviance: Floats
     n_fits: Ints
     finished: npt.NDArray[np.bool_]
-
-
-@nb.njit(cache=True)
-def _best_of_each(
-    tables: Floats,
-    n_lists: int,
-    offset: Floats,
-    kind: int,
-    smallest: npt.NDArray[np.uint64],
-    largest: npt.NDArray[np.uint64],
-    exists: bool,
-    max_fits: int,
-    capacity: int,
-    sets: npt.NDArray[np.uint64],
-    figures: Floats,
-    codes: Ints,
-    fits: Ints,
-    finished: npt.NDArray[np.bool_],
-) -> None:
-    size = tables.shape[1]
-    use = np.ones(size, dtype=np.bool_)
-    use[0] = False
-    excluded = np.zeros((0, smallest.shape[0]), dtype=np.uint64)
-    catch = Catch(
-        np.empty(capacity),
-        np.zeros((capacity, smallest.shape[0]), dtype=np.uint64),
-        np.empty((capacity, 3)),
-        np.empty(capacity, dtype=np.int64),
-        np.empty(3),
-        np.zeros(3, dtype=np.int64),
-    )
-    for b in range(tables.shape[0]):
-        counts = tables[b].copy()
-        counts[0] = 0.0
-        problem = Problem(
-            counts,
-            superset_sums(counts, n_lists),
-            use,
-            n_lists,
-            offset,
-            _penalties(kind, size, counts.sum()),
-            exists,
-            TIE,
-            max_fits,
-            excluded,
-            False,
-        )
-        run_search(problem, smallest, largest, catch)
-        fits[b] = catch.tally[FITS]
-        finished[b] = catch.state[PROVEN] == np.inf
-        codes[b] = INADMISSIBLE
-        fewest = size + 1
-        for i in range(catch.tally[FOUND]):
-            n_terms = count(catch.sets[i])
-            if n_terms < fewest or (n_terms == fewest and earlier(catch.sets[i], sets[b])):
-                fewest = n_terms
-                sets[b] = catch.sets[i]
-                figures[b] = catch.figures[i]
-                codes[b] = catch.codes[i]
 
 
 def best_of_each(
@@ -345,45 +290,50 @@ def best_of_each(
     >>> float(best_of_each(np.stack([counts, counts]), 4).n0[1] + counts.sum()).__round__(2)
     10356.52
     """
-    b = len(tables)
     smallest, largest = _ends(n_lists, n_lists - 1 if max_order is None else max_order, without)
-    sets = np.zeros((b, len(smallest)), dtype=np.uint64)
-    figures = np.full((b, 3), np.nan)
-    codes, fits = np.zeros(b, dtype=np.int64), np.zeros(b, dtype=np.int64)
-    finished = np.zeros(b, dtype=np.bool_)
-    kind = PENALTY_KINDS[criterion]
-    _best_of_each(
-        tables,
-        n_lists,
-        offset_or_zeros(offset, tables.shape[1]),
-        kind,
-        smallest,
-        largest,
-        exists,
-        max_fits,
-        TIES_KEPT,
-        sets,
-        figures,
-        codes,
-        fits,
-        finished,
+    catch = new_catch(TIES_KEPT, len(smallest))
+    best = ResampledBest(
+        term_sets=np.zeros((len(tables), len(smallest)), dtype=np.uint64),
+        n0=np.full(len(tables), np.nan),
+        log_n0_variance=np.full(len(tables), np.nan),
+        deviance=np.full(len(tables), np.nan),
+        n_fits=np.zeros(len(tables), dtype=np.int64),
+        finished=np.zeros(len(tables), dtype=np.bool_),
     )
-    for row in np.flatnonzero(codes == DOUBTFUL):
-        found = best_models(
-            tables[row],
-            n_lists,
-            criterion=criterion,
-            max_order=max_order,
-            exists=exists,
-            max_fits=max_fits,
-            offset=offset,
-            without=without,
-        )
-        fits[row] += found.n_fits
-        finished[row] = found.finished
-        figures[row] = np.nan
-        if found.admissible.any():
-            first = int(np.argmax(found.admissible))
-            sets[row] = to_words(found.term_sets[first], n_lists)
-            figures[row] = found.deviance[first], found.n0[first], found.log_n0_variance[first]
-    return ResampledBest(sets, figures[:, 1], figures[:, 2], figures[:, 0], fits, finished)
+    for row, counts in enumerate(tables):
+        run_search(_problem(counts, n_lists, criterion, exists, max_fits, offset), smallest, largest, catch)
+        best.n_fits[row] = catch.tally[FITS]
+        best.finished[row] = catch.state[PROVEN] == np.inf
+        at = _smallest(catch)
+        if at is not None and catch.codes[at] == ADMISSIBLE:
+            best.term_sets[row] = catch.sets[at]
+            best.deviance[row], best.n0[row], best.log_n0_variance[row] = catch.figures[at, :3]
+        elif at is not None:
+            found = best_models(
+                counts,
+                n_lists,
+                criterion=criterion,
+                max_order=max_order,
+                exists=exists,
+                max_fits=max_fits,
+                offset=offset,
+                without=without,
+            )
+            best.n_fits[row] += found.n_fits
+            best.finished[row] = found.finished
+            if found.admissible.any():
+                first = int(np.argmax(found.admissible))
+                best.term_sets[row] = to_words(found.term_sets[first], n_lists)
+                best.deviance[row], best.n0[row] = found.deviance[first], found.n0[first]
+                best.log_n0_variance[row] = found.log_n0_variance[first]
+    return best
+
+
+def _smallest(catch: Catch) -> int | None:
+    """Where the smallest of the models that tie stands; among equals the first by its number."""
+    found = range(int(catch.tally[FOUND]))
+    return min(
+        found,
+        key=lambda at: (np.bitwise_count(catch.sets[at]).sum(), from_words(catch.sets[at])),
+        default=None,
+    )

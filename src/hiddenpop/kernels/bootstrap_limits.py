@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from hiddenpop.errors import SettingError
 
@@ -20,6 +20,7 @@ __all__ = [
     "bias_correction",
     "bootstrap_limits",
     "check_boot_size",
+    "fewest_resamples",
     "type8_quantile",
 ]
 
@@ -82,10 +83,8 @@ def check_boot_size(n_boot: int, level: float) -> None:
     Traceback (most recent call last):
     hiddenpop.errors.SettingError: n_boot=99 leaves fewer than 5 draws beyond each limit at level=0.9; use at least 100
     """
-    _check_level(level)
     given: object = n_boot
-    # Without rounding, 10 / (1 - 0.9) is 100 and a little, and would ask for 101.
-    smallest = math.ceil(round(2 * DRAWS_BEYOND / (1.0 - level), 6))
+    smallest = fewest_resamples(level)
     if isinstance(given, bool) or not isinstance(given, int | np.integer):
         raise SettingError(f"n_boot={n_boot!r} must be a whole number, at least {smallest}")
     if n_boot < smallest:
@@ -93,6 +92,19 @@ def check_boot_size(n_boot: int, level: float) -> None:
             f"n_boot={n_boot} leaves fewer than {DRAWS_BEYOND} draws beyond each limit at level={level}; "
             f"use at least {smallest}"
         )
+
+
+def fewest_resamples(level: float) -> int:
+    """Give the fewest resamples with five draws beyond each limit.
+
+    Examples
+    --------
+    >>> fewest_resamples(0.95), fewest_resamples(0.9)
+    (200, 100)
+    """
+    _check_level(level)
+    # Without rounding, 10 / (1 - 0.9) is 100 and a little, and would ask for 101.
+    return math.ceil(round(2 * DRAWS_BEYOND / (1.0 - level), 6))
 
 
 def _check_level(level: float) -> None:
@@ -187,7 +199,7 @@ def bias_correction(
         notes.append(
             f"no draw lies {where} the estimate: the bias correction is the largest that {size} draws can show"
         )
-    return float(norm.ppf(inside)), tuple(notes)
+    return float(ndtri(inside)), tuple(notes)
 
 
 def acceleration(jackknife: Floats, weights: Floats) -> float:
@@ -372,7 +384,7 @@ def _bca(draws: Floats, floor: float, tail: float, z0: float, acc: float, notes:
     if math.isnan(acc):
         acc, name = 0.0, "bc (acceleration undefined)"
         notes = (*notes, "the jackknife gives no acceleration; the interval is corrected for bias only")
-    low, high = (_bca_share(z0, acc, float(norm.ppf(p))) for p in (tail, 1.0 - tail))
+    low, high = (_bca_share(z0, acc, float(ndtri(p))) for p in (tail, 1.0 - tail))
     if low is None:
         notes = (*notes, "the acceleration is too large for a lower limit above the number observed")
     if high is None:
@@ -382,7 +394,7 @@ def _bca(draws: Floats, floor: float, tail: float, z0: float, acc: float, notes:
 
 def _bca_share(z0: float, acc: float, z: float) -> float | None:
     scale = 1.0 - acc * (z0 + z)
-    return None if scale <= 0.0 else float(norm.cdf(z0 + (z0 + z) / scale))
+    return None if scale <= 0.0 else float(ndtr(z0 + (z0 + z) / scale))
 
 
 def _basic(draws: Floats, n_hat: float, floor: float, tail: float, notes: tuple[str, ...]) -> Limits:

@@ -8,13 +8,16 @@ hundred fits find the best of the 6,893 models of five lists.
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _fit_terms
-from hiddenpop.kernels.rank import _odd_full_rank, independent_terms
+from hiddenpop.kernels.rank import independent_terms, odd_full_rank, rank_of
 from hiddenpop.kernels.term_sets import (
+    WORD_BITS,
+    copy,
+    count,
     drop,
     drop_above,
     facets_inside,
@@ -24,6 +27,7 @@ from hiddenpop.kernels.term_sets import (
     put,
     same,
 )
+from hiddenpop.parallel import progress_bar
 
 __all__ = ["ADMISSIBLE", "DOUBTFUL", "INADMISSIBLE", "Catch", "Problem", "judge", "new_catch", "run_search"]
 
@@ -38,6 +42,9 @@ DEVIANCE_SLACK = 1e-6
 ROUNDING = 1e-11
 """What rounding in the Gram matrix can hide, as a share of the persons: of a mean on its way to 0, of a deviance."""
 
+STRETCH = 2_000
+"""Fits between two looks at the clock: a tenth of a second for six lists, a few for nine."""
+
 OFF_FACE_MEAN = 1e-6
 SURELY_OFF_FACE, SURELY_ON_FACE = 1e-8, 1e-5
 
@@ -45,6 +52,7 @@ INADMISSIBLE, ADMISSIBLE, DOUBTFUL = 0, 1, 2
 
 BEST, PROVEN, COMPACTED = 0, 1, 2
 FOUND, FITS, LOST = 0, 1, 2
+FIGURES = 4
 
 
 class Problem(NamedTuple):
@@ -94,8 +102,8 @@ class Catch(NamedTuple):
     values : ndarray, shape (capacity,)
         Criterion, without the constant of the saturated model.
     sets : ndarray of words, shape (capacity, n_words)
-    figures : ndarray, shape (capacity, 3)
-        Deviance, dark figure, variance of its logarithm.
+    figures : ndarray, shape (capacity, 4)
+        Deviance, dark figure, variance of its logarithm, and 1 where the fit converged, else 0.
     codes : ndarray of int
         `ADMISSIBLE`, `INADMISSIBLE`, or `DOUBTFUL` where only a linear programme can tell.
     state : ndarray, shape (3,)
@@ -114,15 +122,42 @@ class Catch(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """The open nodes, one row a depth."""
+    """The open nodes, one row a depth.
 
+    Attributes
+    ----------
+    depth : ndarray of int, shape (1,)
+        Row of the node at work, -1 when none is left.
+    inner, outer : ndarray of words, shape (rows, n_words)
+        Its smaller model, with the term that is tried, and its larger.
+    marks : ndarray of int, shape (rows, 5)
+        Its phase; parameters of its smaller model; the term that is tried; how many children it has; how many of them
+        have been visited.
+    floor : ndarray, shape (rows,)
+        No model of it has a deviance below this.
+    children : ndarray of int, shape (rows, 2**n_lists)
+        Terms that may come next, the one that fits best first.
+    deviances : ndarray, shape (2**n_lists,)
+        Deviances that belong to the children of the node at work.
+    """
+
+    depth: Ints
     inner: Words
     outer: Words
-    n_inner: Ints
+    marks: Ints
     floor: Floats
     children: Ints
-    n_children: Ints
-    next_child: Ints
+    deviances: Floats
+
+
+PHASE, N_INNER, TRIED, N_CHILDREN, VISITED = 0, 1, 2, 3, 4
+N_MARKS = 5
+
+NEW, TRIMMED, SCANNED, OPEN = 0, 1, 2, 3
+"""Phases of a node: nothing done; its larger model is being trimmed; its children are being fitted; they are known."""
+
+NOTHING, LARGEST, FIRST, CHILD = 0, 1, 2, 3
+"""What is fitted next: nothing, the larger model of a node, its smaller model, or that and one term."""
 
 
 def new_catch(capacity: int, n_words: int) -> Catch:
@@ -130,78 +165,80 @@ def new_catch(capacity: int, n_words: int) -> Catch:
     return Catch(
         np.empty(capacity),
         np.zeros((capacity, n_words), dtype=np.uint64),
-        np.empty((capacity, 3)),
+        np.empty((capacity, FIGURES)),
         np.empty(capacity, dtype=np.int64),
         np.full(3, np.inf),
         np.zeros(3, dtype=np.int64),
     )
 
 
-@nb.njit(cache=True)
-def judge(problem: Problem, terms: Ints, means: Floats, live: Bools) -> int:
-    """Whether a fitted model may be chosen; doubtful where Newton's means do not settle the face."""
-    counts = problem.counts
-    active = terms[(problem.margins[terms] > 0.0) | (terms == 0)]
-    positive = np.flatnonzero(counts > 0.0)
-    if active.shape[0] <= 64 and _odd_full_rank(positive, active):
-        return ADMISSIBLE
-    independent = independent_terms(positive, active)
-    if independent.all() or (independent[-1] and not problem.exists):
-        return ADMISSIBLE
-    on_face = live & ((counts > 0.0) | (means > OFF_FACE_MEAN))
-    on_face[0] = False
-    surely_on_face = max(SURELY_ON_FACE, ROUNDING * problem.margins[0])
-    for w in range(1, counts.shape[0]):
-        if live[w] and counts[w] == 0.0 and SURELY_OFF_FACE < means[w] < surely_on_face:
-            return DOUBTFUL
-    independent = independent_terms(np.flatnonzero(on_face), active)
-    if problem.exists:
-        return ADMISSIBLE if on_face.sum() == live.sum() and independent.all() else INADMISSIBLE
-    return ADMISSIBLE if independent[-1] else INADMISSIBLE
-
-
-@nb.njit(cache=True)
-def _consider(problem: Problem, catch: Catch, words: Words, terms: Ints) -> float:
-    """Fit one model, keep it if it is good enough, and return its deviance."""
-    p = list_terms(words, problem.counts.shape[0], terms)
-    parameters, means, live, deviance, variance, _, _ = _fit_terms(
-        problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists, problem.offset
+def _new_stack(smallest: Words, largest: Words, n_lists: int) -> Stack:
+    """Put the node of the whole space at the bottom of a stack."""
+    size = 1 << n_lists
+    rows = int(np.bitwise_count(largest).sum() - np.bitwise_count(smallest).sum()) + 2
+    stack = Stack(
+        np.zeros(1, dtype=np.int64),
+        np.zeros((rows, len(smallest)), dtype=np.uint64),
+        np.zeros((rows, len(smallest)), dtype=np.uint64),
+        np.zeros((rows, N_MARKS), dtype=np.int64),
+        np.zeros(rows),
+        np.empty((rows, size), dtype=np.int64),
+        np.empty(size),
     )
-    catch.tally[FITS] += 1
-    value = deviance + problem.penalty[p]
-    if value == np.inf or value > catch.state[BEST] + problem.window:
-        return deviance
-    code = judge(problem, terms[:p], means, live)
+    stack.inner[0], stack.outer[0] = smallest, largest
+    stack.marks[0, N_INNER] = np.bitwise_count(smallest).sum()
+    return stack
+
+
+@njit
+def judge(counts: Floats, margins: Floats, exists: bool, terms: Ints, means: Floats, live: Bools) -> int:
+    """Whether a fitted model may be chosen; doubtful where Newton's means do not settle the face."""
+    size = counts.shape[0]
+    active, p = np.empty(terms.shape[0], dtype=np.int64), 0
+    for t in terms:
+        if margins[t] > 0.0 or t == 0:
+            active[p] = t
+            p += 1
+    active = active[:p]
+    cells, n = np.empty(size, dtype=np.int64), 0
+    for w in range(1, size):
+        if counts[w] > 0.0:
+            cells[n] = w
+            n += 1
+    if p <= WORD_BITS and odd_full_rank(cells[:n], active):
+        return ADMISSIBLE
+    independent = independent_terms(cells[:n], active)
+    if rank_of(independent) == p or (independent[p - 1] and not exists):
+        return ADMISSIBLE
+    surely_on_face = max(SURELY_ON_FACE, ROUNDING * margins[0])
+    n, n_live = 0, 0
+    for w in range(1, size):
+        if not live[w]:
+            continue
+        n_live += 1
+        if counts[w] == 0.0 and SURELY_OFF_FACE < means[w] < surely_on_face:
+            return DOUBTFUL
+        if counts[w] > 0.0 or means[w] > OFF_FACE_MEAN:
+            cells[n] = w
+            n += 1
+    independent = independent_terms(cells[:n], active)
+    if exists:
+        return ADMISSIBLE if n == n_live and rank_of(independent) == p else INADMISSIBLE
+    return ADMISSIBLE if independent[p - 1] else INADMISSIBLE
+
+
+@njit
+def _consider(
+    problem: Problem, catch: Catch, words: Words, code: int, value: float, figures: tuple[float, ...]
+) -> None:
+    """Keep a model that is within the window of the best, if it is wanted."""
     for e in range(problem.excluded.shape[0]):
         if same(problem.excluded[e], words):
             code = INADMISSIBLE
+    if code == INADMISSIBLE and not problem.keep_inadmissible:
+        return
     if code != INADMISSIBLE and value < catch.state[BEST]:
         catch.state[BEST] = value
-    if code != INADMISSIBLE or problem.keep_inadmissible:
-        _keep(
-            problem,
-            catch,
-            value,
-            words,
-            deviance,
-            np.exp(parameters[p - 1] + problem.offset[0]),
-            variance,
-            code,
-        )
-    return deviance
-
-
-@nb.njit(cache=True)
-def _keep(
-    problem: Problem,
-    catch: Catch,
-    value: float,
-    words: Words,
-    deviance: float,
-    n0: float,
-    variance: float,
-    code: int,
-) -> None:
     if catch.tally[FOUND] == catch.values.shape[0] and catch.state[BEST] < catch.state[COMPACTED]:
         compact(catch, catch.state[BEST] + problem.window)
     at = catch.tally[FOUND]
@@ -209,157 +246,195 @@ def _keep(
         catch.tally[LOST] += 1
         return
     catch.values[at] = value
-    catch.sets[at] = words
-    catch.figures[at, 0], catch.figures[at, 1], catch.figures[at, 2] = deviance, n0, variance
+    copy(catch.sets[at], words)
+    for j in range(FIGURES):
+        catch.figures[at, j] = figures[j]
     catch.codes[at] = code
     catch.tally[FOUND] += 1
 
 
-@nb.njit(cache=True)
+@njit
 def compact(catch: Catch, threshold: float) -> None:
     """Drop the models that a better one has pushed out of the window."""
     kept = 0
     for i in range(catch.tally[FOUND]):
         if catch.values[i] <= threshold:
             catch.values[kept] = catch.values[i]
-            catch.sets[kept] = catch.sets[i]
-            catch.figures[kept] = catch.figures[i]
+            copy(catch.sets[kept], catch.sets[i])
+            for j in range(FIGURES):
+                catch.figures[kept, j] = catch.figures[i, j]
             catch.codes[kept] = catch.codes[i]
             kept += 1
     catch.tally[FOUND] = kept
     catch.state[COMPACTED] = catch.state[BEST]
 
 
-@nb.njit(cache=True)
-def _raise_floor(problem: Problem, catch: Catch, stack: Stack, depth: int, terms: Ints) -> None:
-    """Fit the largest model of a node; without convergence the inherited bound stays."""
-    p = list_terms(stack.outer[depth], problem.counts.shape[0], terms)
-    fitted = _fit_terms(
-        problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists, problem.offset
-    )
-    catch.tally[FITS] += 1
-    if fitted[6]:
-        stack.floor[depth] = max(
-            stack.floor[depth], fitted[3] - DEVIANCE_SLACK - ROUNDING * problem.margins[0]
-        )
-
-
-@nb.njit(cache=True)
-def _affordable(problem: Problem, catch: Catch, stack: Stack, depth: int, n_free: int) -> int:
+@njit
+def _affordable(stack: Stack, row: int, penalty: Floats, threshold: float) -> int:
     """How many further parameters a model of the node could have and still be good enough."""
+    n_inner = stack.marks[row, N_INNER]
+    n_free = count(stack.outer[row]) - n_inner
     budget = 0
-    while (
-        budget < n_free
-        and stack.floor[depth] + problem.penalty[stack.n_inner[depth] + budget + 1]
-        <= catch.state[BEST] + problem.window
-    ):
+    while budget < n_free and stack.floor[row] + penalty[n_inner + budget + 1] <= threshold:
         budget += 1
     return budget
 
 
-@nb.njit(cache=True)
-def _trim(problem: Problem, catch: Catch, stack: Stack, depth: int, terms: Ints) -> bool:
-    """Shrink the largest model of a node to what is affordable; return whether the node is worth opening."""
-    size = problem.counts.shape[0]
-    p = stack.n_inner[depth]
-    while True:
-        n_free = list_terms(stack.outer[depth], size, terms) - p
-        budget = _affordable(problem, catch, stack, depth, n_free)
-        trimmed = False
-        for t in range(1, size):
-            if has(stack.outer[depth], t) and missing_below(stack.inner[depth], t) > budget:
-                drop(stack.outer[depth], t)
-                trimmed = True
-        if budget == 0 or not trimmed:
-            return budget > 0
-        _raise_floor(problem, catch, stack, depth, terms)
+@njit
+def _trim(stack: Stack, row: int, penalty: Floats, threshold: float) -> int:
+    """Shrink the larger model of a node to what is affordable; if it shrank, it is to be fitted again."""
+    budget = _affordable(stack, row, penalty, threshold)
+    trimmed = False
+    for t in range(1, stack.children.shape[1]):
+        if has(stack.outer[row], t) and missing_below(stack.inner[row], t) > budget:
+            drop(stack.outer[row], t)
+            trimmed = True
+    if budget == 0:
+        stack.marks[row, PHASE] = OPEN
+    elif not trimmed:
+        stack.marks[row, PHASE] = SCANNED
+    return LARGEST if trimmed and budget > 0 else NOTHING
 
 
-@nb.njit(cache=True)
-def _open(problem: Problem, catch: Catch, stack: Stack, depth: int, terms: Ints, deviances: Floats) -> None:
-    """Fit the smaller model of a node with each term that may come next, best first."""
-    size = problem.counts.shape[0]
-    inner = stack.inner[depth]
-    count = 0
-    stack.next_child[depth] = 0
-    stack.n_children[depth] = 0
-    if not _trim(problem, catch, stack, depth, terms):
-        return
-    for t in range(1, size):
-        if has(inner, t) or not has(stack.outer[depth], t) or not facets_inside(inner, t, problem.n_lists):
-            continue
-        put(inner, t)
-        deviance = _consider(problem, catch, inner, terms)
-        drop(inner, t)
-        at = count
-        while at > 0 and deviances[at - 1] > deviance:
-            stack.children[depth, at], deviances[at] = stack.children[depth, at - 1], deviances[at - 1]
-            at -= 1
-        stack.children[depth, at], deviances[at] = t, deviance
-        count += 1
-    stack.n_children[depth] = count
+@njit
+def _scan(stack: Stack, row: int, n_lists: int) -> int:
+    """Put the next term that may come next into the smaller model of a node, which is then to be fitted."""
+    inner = stack.inner[row]
+    for t in range(stack.marks[row, TRIED] + 1, stack.children.shape[1]):
+        if not has(inner, t) and has(stack.outer[row], t) and facets_inside(inner, t, n_lists):
+            put(inner, t)
+            stack.marks[row, TRIED] = t
+            return CHILD
+    stack.marks[row, PHASE] = OPEN
+    return NOTHING
 
 
-@nb.njit(cache=True)
-def _descend(problem: Problem, catch: Catch, stack: Stack, depth: int, terms: Ints) -> bool:
-    """Prepare the next child of a node one row deeper; return whether it holds any further model."""
-    size = problem.counts.shape[0]
-    first = stack.next_child[depth] == 0
-    term = stack.children[depth, stack.next_child[depth]]
-    stack.next_child[depth] += 1
-    child = depth + 1
-    stack.inner[child] = stack.inner[depth]
+@njit
+def _add_child(stack: Stack, row: int, deviance: float) -> None:
+    """Take the term that was tried out again and write it down as a child, in the order of the deviances."""
+    term = stack.marks[row, TRIED]
+    drop(stack.inner[row], term)
+    at = stack.marks[row, N_CHILDREN]
+    while at > 0 and stack.deviances[at - 1] > deviance:
+        stack.children[row, at], stack.deviances[at] = stack.children[row, at - 1], stack.deviances[at - 1]
+        at -= 1
+    stack.children[row, at], stack.deviances[at] = term, deviance
+    stack.marks[row, N_CHILDREN] += 1
+
+
+@njit
+def _descend(stack: Stack, row: int, penalty: Floats, threshold: float) -> int:
+    """Go to the next child of a node, one row deeper, if it holds any further model; back where there is none."""
+    if stack.marks[row, VISITED] == stack.marks[row, N_CHILDREN]:
+        stack.depth[0] -= 1
+        return NOTHING
+    first = stack.marks[row, VISITED] == 0
+    term = stack.children[row, stack.marks[row, VISITED]]
+    stack.marks[row, VISITED] += 1
+    child = row + 1
+    copy(stack.inner[child], stack.inner[row])
     put(stack.inner[child], term)
-    stack.outer[child] = stack.outer[depth]
-    drop_above(stack.outer[depth], term, size)
-    stack.n_inner[child] = stack.n_inner[depth] + 1
-    stack.floor[child] = stack.floor[depth]
-    stack.n_children[child] = -1
-    n_free = list_terms(stack.outer[child], size, terms) - stack.n_inner[child]
-    if n_free == 0:
-        return False
-    if not first and _affordable(problem, catch, stack, child, n_free) > 0:
-        _raise_floor(problem, catch, stack, child, terms)
-    return True
+    copy(stack.outer[child], stack.outer[row])
+    drop_above(stack.outer[row], term, stack.children.shape[1])
+    for mark in range(N_MARKS):
+        stack.marks[child, mark] = 0
+    stack.marks[child, N_INNER] = stack.marks[row, N_INNER] + 1
+    stack.floor[child] = stack.floor[row]
+    if count(stack.outer[child]) == stack.marks[child, N_INNER]:
+        return NOTHING
+    stack.depth[0] = child
+    return NOTHING if first or _affordable(stack, child, penalty, threshold) == 0 else LARGEST
 
 
-@nb.njit(cache=True)
+@njit
+def _next_fit(stack: Stack, penalty: Floats, threshold: float, n_lists: int, out_of_fits: bool) -> int:
+    """Walk through the nodes to the next model that has to be fitted; nothing when the search has ended."""
+    job = NOTHING
+    while job == NOTHING and stack.depth[0] >= 0:
+        row = stack.depth[0]
+        phase = stack.marks[row, PHASE]
+        if out_of_fits and phase in (NEW, OPEN):
+            break
+        if phase == NEW:
+            stack.marks[row, PHASE] = TRIMMED
+        elif phase == TRIMMED:
+            job = _trim(stack, row, penalty, threshold)
+        elif phase == SCANNED:
+            job = _scan(stack, row, n_lists)
+        else:
+            job = _descend(stack, row, penalty, threshold)
+    return job
+
+
+@njit
+def _search(problem: Problem, stack: Stack, catch: Catch) -> None:
+    """Search on from where the stack stands, until nothing is left or the fits have run out."""
+    size = problem.counts.shape[0]
+    terms = np.empty(size, dtype=np.int64)
+    job = FIRST
+    if catch.tally[FITS] > 0:
+        threshold = catch.state[BEST] + problem.window
+        out_of_fits = catch.tally[FITS] > problem.max_fits
+        job = _next_fit(stack, problem.penalty, threshold, problem.n_lists, out_of_fits)
+    while job != NOTHING:
+        row = stack.depth[0]
+        words = stack.outer[row] if job == LARGEST else stack.inner[row]
+        p = list_terms(words, size, terms)
+        parameters, means, live, deviance, variance, _, converged = _fit_terms(
+            problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists, problem.offset
+        )
+        catch.tally[FITS] += 1
+        if job == LARGEST:
+            if converged:  # without convergence the inherited bound stays
+                lowest = deviance - DEVIANCE_SLACK - ROUNDING * problem.margins[0]
+                stack.floor[row] = max(stack.floor[row], lowest)
+        else:
+            value = deviance + problem.penalty[p]
+            if value < np.inf and value <= catch.state[BEST] + problem.window:
+                code = judge(problem.counts, problem.margins, problem.exists, terms[:p], means, live)
+                n0 = np.exp(parameters[p - 1] + problem.offset[0])
+                _consider(
+                    problem, catch, words, code, value, (deviance, n0, variance, 1.0 if converged else 0.0)
+                )
+        if job == FIRST:
+            job = LARGEST
+            continue
+        if job == CHILD:
+            _add_child(stack, row, deviance)
+        threshold = catch.state[BEST] + problem.window
+        out_of_fits = catch.tally[FITS] > problem.max_fits
+        job = _next_fit(stack, problem.penalty, threshold, problem.n_lists, out_of_fits)
+
+
 def run_search(problem: Problem, smallest: Words, largest: Words, catch: Catch) -> None:
     """Collect in `catch` every model from `smallest` to `largest` that is within the window of the best.
 
     When the fits run out, ``state[PROVEN]`` is the lowest criterion that a model not looked at could have; otherwise
-    it is inf. Models that a later best pushed out of the window are dropped.
+    it is inf. Models that a later best pushed out of the window are dropped. A long search shows how far it is where
+    `hiddenpop.parallel` has asked for progress.
     """
-    size = problem.counts.shape[0]
-    rows = size + 2
-    stack = Stack(
-        np.zeros((rows, smallest.shape[0]), dtype=np.uint64),
-        np.zeros((rows, smallest.shape[0]), dtype=np.uint64),
-        np.zeros(rows, dtype=np.int64),
-        np.zeros(rows),
-        np.empty((rows, size), dtype=np.int64),
-        np.full(rows, -1, dtype=np.int64),
-        np.zeros(rows, dtype=np.int64),
-    )
-    terms = np.empty(size, dtype=np.int64)
-    deviances = np.empty(size)
-    catch.state[:] = np.inf
-    catch.tally[:] = 0
-    stack.inner[0], stack.outer[0] = smallest, largest
-    stack.n_inner[0] = list_terms(smallest, size, terms)
-    _consider(problem, catch, smallest, terms)
-    _raise_floor(problem, catch, stack, 0, terms)
-    depth = 0
-    while depth >= 0 and catch.tally[FITS] <= problem.max_fits:
-        if stack.n_children[depth] < 0:
-            _open(problem, catch, stack, depth, terms, deviances)
-        if stack.next_child[depth] == stack.n_children[depth]:
-            depth -= 1
-        elif _descend(problem, catch, stack, depth, terms):
-            depth += 1
-    for row in range(depth + 1):
-        ahead = 1 if stack.n_children[row] < 0 else 2
-        catch.state[PROVEN] = min(
-            catch.state[PROVEN], stack.floor[row] + problem.penalty[stack.n_inner[row] + ahead]
-        )
+    stack = _new_stack(smallest, largest, problem.n_lists)
+    catch.state[:], catch.tally[:] = np.inf, 0
+    _search(problem._replace(max_fits=min(STRETCH, problem.max_fits)), stack, catch)
+    if _is_going_on(problem, stack, catch):
+        _search_on(problem, stack, catch)
+    for row in range(int(stack.depth[0]) + 1):
+        ahead = 1 if stack.marks[row, PHASE] == NEW else 2
+        least = stack.floor[row] + problem.penalty[stack.marks[row, N_INNER] + ahead]
+        catch.state[PROVEN] = min(catch.state[PROVEN], least)
     compact(catch, catch.state[BEST] + problem.window)
+
+
+def _is_going_on(problem: Problem, stack: Stack, catch: Catch) -> bool:
+    return bool(stack.depth[0] >= 0 and catch.tally[FITS] <= problem.max_fits)
+
+
+def _search_on(problem: Problem, stack: Stack, catch: Catch) -> None:
+    """Search stretch by stretch, which leaves room to show progress and to be interrupted."""
+    stretches = -(-problem.max_fits // STRETCH)
+    label = f"search of models, at most {problem.max_fits:,} fits"
+    with progress_bar(label, stretches, done=1) as step:
+        while _is_going_on(problem, stack, catch):
+            limit = min(int(catch.tally[FITS]) + STRETCH, problem.max_fits)
+            _search(problem._replace(max_fits=limit), stack, catch)
+            step()

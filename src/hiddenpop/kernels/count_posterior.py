@@ -7,9 +7,16 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.kernels.graded_grid import GradedGrid, panel_sum
+from hiddenpop.kernels.graded_grid import (
+    NODES,
+    GradedGrid,
+    chebyshev_basis,
+    evaluate_series,
+    panel_coefficients,
+    sum_coefficients,
+)
 
-__all__ = ["CountPosterior", "Mode", "PowerTail", "modes"]
+__all__ = ["CountPosterior", "Knots", "Mode", "PowerTail", "count_posterior", "modes"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -19,6 +26,18 @@ DEEP_VALLEY = 0.95
 
 ZOOM = 33
 EXACT_INTEGERS = 2.0**52
+
+LARGEST = 1e300
+"""A quantile beyond is infinite."""
+
+MOST_STEPS = 200
+ROUNDING = 4.0 * float(np.finfo(np.float64).eps)
+
+KNOTS = 64
+"""Bounds in a panel at which the probability is tabled: a quantile is sought between two of them."""
+
+STEPS_PER_HALVING = 8
+"""Newton's steps in a row, before the bracket is halved in case that they are too short."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,27 +63,46 @@ class PowerTail:
 
     def above(self, x: Floats) -> Floats:
         """Probability of more than `x`, for `x` in the tail."""
-        with np.errstate(over="ignore"):
-            ratio = (x[:, None] + 0.5 + self.offsets) / (self.start - 0.5 + self.offsets)
-            found: Floats = (self.masses * ratio**-self.exponents).sum(axis=1)
+        found: Floats = self._parts(x + 0.5).sum(axis=1)
         return found
 
     def density(self, x: Floats) -> Floats:
         """Probability of each number of the tail."""
-        edge = self.start - 0.5 + self.offsets
-        ratio = (x[:, None] + self.offsets) / edge
-        found: Floats = (self.masses * self.exponents / edge * ratio ** -(1.0 + self.exponents)).sum(axis=1)
+        found: Floats = (self._parts(x) * self.exponents / (x[:, None] + self.offsets)).sum(axis=1)
         return found
 
     def quantile(self, above: Floats) -> Floats:
         """Smallest number with at most so much probability above it; inf where it is beyond all floating numbers."""
-        low, high = np.full(len(above), math.log(self.start)), np.full(len(above), math.log(1e300))
-        for _ in range(64):
-            middle = (low + high) / 2.0
-            over = self.above(np.exp(middle)) > above
-            low, high = np.where(over, middle, low), np.where(over, high, middle)
-        beyond = self.above(np.full(len(above), 1e300)) > above
-        return np.where(beyond, math.inf, np.ceil(np.exp(high)))
+        low, high = np.full(len(above), math.log(self.start)), np.full(len(above), math.log(LARGEST))
+        beyond, at = self.above(np.exp(high)) > above, low
+        for _ in range(MOST_STEPS):
+            gap, slope = self._log_gap(np.exp(at), above)
+            low, high = np.where(gap > 0.0, at, low), np.where(gap > 0.0, high, at)
+            newton = at - gap / slope
+            inside = (newton >= low) & (newton <= high)
+            last, at = at, np.where(inside, newton, (low + high) / 2.0)
+            if (np.abs(at - last) <= ROUNDING * at).all():
+                break
+        return np.where(beyond, math.inf, np.ceil(np.exp(at)))
+
+    def _log_gap(self, x: Floats, above: Floats) -> tuple[Floats, Floats]:
+        """Log of the probability of more than `x` over that asked for, and its slope by the logarithm of `x`.
+
+        Where the probability is too small for a floating number the gap is minus infinity.
+        """
+        parts = self._parts(x + 0.5)
+        found = parts.sum(axis=1)
+        fall = (parts * self.exponents / (x[:, None] + 0.5 + self.offsets)).sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap, slope = np.log(found) - np.log(above), -x * fall / found
+        return np.where(found > 0.0, gap, -math.inf), np.where(slope < 0.0, slope, -1.0)
+
+    def _parts(self, edge: Floats) -> Floats:
+        """Probability of each part of the mixture beyond a bound between two numbers, shape (m, parts)."""
+        with np.errstate(over="ignore"):
+            ratio = (edge[:, None] + self.offsets) / (self.start - 0.5 + self.offsets)
+            found: Floats = self.masses * ratio**-self.exponents
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,16 +112,25 @@ class CountPosterior:
     Attributes
     ----------
     grid : GradedGrid
-    masses : ndarray, shape (q,)
-        Probability of each piece of the grid.
+    at_nodes : ndarray
+        Probability at the nodes of the grid, in their order.
+    masses, up_to : ndarray, shape (q,)
+        Probability of each piece of the grid, and of it with all before.
     coefficients : ndarray, shape (nodes, p)
-        Legendre coefficients of the probability within each panel.
+        Chebyshev coefficients of the probability within each panel.
+    sums : ndarray, shape (nodes + 1, p)
+        Chebyshev coefficients of the probability of the numbers of the panel up to a bound.
+    knots : Knots
     tail : PowerTail or None
     """
 
     grid: GradedGrid
+    at_nodes: Floats
     masses: Floats
+    up_to: Floats
     coefficients: Floats
+    sums: Floats
+    knots: "Knots"
     tail: PowerTail | None
 
     def probability(self, x: npt.ArrayLike) -> Floats:
@@ -91,12 +138,11 @@ class CountPosterior:
         x = np.atleast_1d(np.asarray(x, dtype=np.float64))
         piece, found = self._piece(x), np.zeros(len(x))
         inside = (x >= self.grid.starts[piece]) & (x < self.grid.stops[piece])
-        single = inside & self.grid.is_single[piece]
+        is_single = self.grid.is_single[piece]
+        single, wide = inside & is_single, inside & ~is_single
         found[single] = self.masses[piece[single]]
-        wide = inside & ~self.grid.is_single[piece]
-        t = self._scaled(x[wide], piece[wide])
-        columns = self.coefficients[:, self.grid.panel[piece[wide]]]
-        found[wide] = np.polynomial.legendre.legval(t, columns, tensor=False)
+        if wide.any():
+            found[wide] = self._series(self.coefficients, x[wide], piece[wide])
         if self.tail is not None:
             beyond = x >= self.tail.start
             found[beyond] = self.tail.density(x[beyond])
@@ -106,10 +152,16 @@ class CountPosterior:
         """Probability of each number or less."""
         x = np.atleast_1d(np.asarray(x, dtype=np.float64))
         piece = self._piece(x)
-        before = np.cumsum(self.masses)[piece] - self.masses[piece]
-        found = before + np.where(x >= self.grid.stops[piece] - 1.0, self.masses[piece], 0.0)
+        before = (self.up_to - self.masses)[piece]
+        whole = x >= self.grid.stops[piece] - 1.0
+        found = before + np.where(whole, self.masses[piece], 0.0)
+        if self.tail is None:  # near 1 what lies above keeps its digits
+            beyond = np.append(np.cumsum(self.masses[:0:-1])[::-1], 0.0)
+            high = whole & (found > 0.5)
+            found[high] = 1.0 - beyond[piece[high]]
         within = (x < self.grid.stops[piece] - 1.0) & ~self.grid.is_single[piece]
-        found[within] = before[within] + self._partial(x[within], piece[within])
+        if within.any():
+            found[within] = before[within] + self._series(self.sums, x[within] + 0.5, piece[within])
         found[x < self.grid.starts[0]] = 0.0
         if self.tail is not None:
             beyond = x >= self.tail.start
@@ -119,21 +171,20 @@ class CountPosterior:
     def quantile(self, q: npt.ArrayLike) -> Floats:
         """Smallest number whose probability with all below it is at least `q`."""
         q = np.atleast_1d(np.asarray(q, dtype=np.float64))
-        up_to = np.cumsum(self.masses)
-        piece = np.searchsorted(up_to, q, side="left")
-        beyond = piece >= len(up_to)
-        piece = np.minimum(piece, len(up_to) - 1)
-        found = np.where(self.grid.is_single[piece], self.grid.starts[piece], self.grid.stops[piece] - 1.0)
-        wide = ~self.grid.is_single[piece] & ~beyond
-        found[wide] = self._inside(q[wide] - (up_to - self.masses)[piece[wide]], piece[wide])
+        knot = np.searchsorted(self.knots.up_to, q, side="left")
+        beyond = knot >= len(self.knots.up_to)
+        knot = np.minimum(knot, len(self.knots.up_to) - 1)
+        found = self.knots.numbers[knot]
+        wide = ~self.grid.is_single[self.knots.piece[knot]] & ~beyond
+        if wide.any():
+            found[wide] = self._between_knots(q[wide], knot[wide])
         if self.tail is not None and beyond.any():
             found[beyond] = self.tail.quantile(1.0 - q[beyond])
         return found
 
     def mean(self) -> float:
         """Mean, inf where the tail is too heavy for one."""
-        points, weights = self.grid.nodes()
-        inside = float((self.probability_at_nodes() * weights) @ points)
+        inside = float((self.at_nodes * self.grid.weights) @ self.grid.points)
         if self.tail is None:
             return inside
         t = self.tail
@@ -141,17 +192,6 @@ class CountPosterior:
             return math.inf
         edge = t.start - 0.5 + t.offsets
         return inside + float(t.masses @ (edge * t.exponents / (t.exponents - 1.0) - t.offsets))
-
-    def probability_at_nodes(self) -> Floats:
-        """Probability at the nodes of the grid, in their order."""
-        points, _ = self.grid.nodes()
-        single = self.grid.is_single
-        inside = points[int(single.sum()) :]
-        piece = np.repeat(np.flatnonzero(~single), len(self.coefficients))
-        t = self._scaled(inside, piece)
-        columns = self.coefficients[:, self.grid.panel[piece]]
-        wide = np.polynomial.legendre.legval(t, columns, tensor=False) if len(t) else t
-        return np.concatenate([self.masses[single], wide])
 
     def _piece(self, x: Floats) -> Ints:
         last = len(self.grid.starts) - 1
@@ -162,24 +202,106 @@ class CountPosterior:
         start, length = self.grid.starts[piece], (self.grid.stops - self.grid.starts)[piece]
         return 2.0 * (x - start + 0.5) / length - 1.0
 
-    def _partial(self, x: Floats, piece: Ints) -> Floats:
-        """Probability of the numbers of a panel up to and with `x`."""
-        t = self._scaled(x + 0.5, piece)
-        length = (self.grid.stops - self.grid.starts)[piece]
-        return panel_sum(self.coefficients[:, self.grid.panel[piece]], t, length)
+    def _series(self, coefficients: Floats, x: Floats, piece: Ints) -> Floats:
+        """Evaluate a series of each panel at a number in it."""
+        return evaluate_series(coefficients[:, self.grid.panel[piece]], self._scaled(x, piece))
 
-    def _inside(self, mass: Floats, piece: Ints) -> Floats:
-        """Smallest number of a panel up to which there is so much probability in the panel."""
-        low, high = self.grid.starts[piece] - 1.0, self.grid.stops[piece] - 1.0
-        while len(low):
-            middle = np.floor((low + high) / 2.0)
-            open_ = (middle > low) & (middle < high)
-            if not open_.any():
+    def _between_knots(self, q: Floats, knot: Ints) -> Floats:
+        """Smallest number of a panel whose probability with all below it is at least `q`: Newton from a straight line.
+
+        The number lies at or before the knot, in the same panel.
+        """
+        piece, number = self.knots.piece[knot], self.knots.numbers[knot]
+        start = self.grid.starts[piece]
+        width = (self.grid.stops[piece] - start) / KNOTS
+        mass = q - (self.up_to - self.masses)[piece]
+        rise = self.knots.up_to[knot] - self.knots.up_to[knot - 1]
+        share = (self.knots.up_to[knot] - q) / np.where((rise > 0.0) & (knot > 0), rise, math.inf)
+        low = np.maximum(np.floor(number - width), start - 1.0)
+        high = np.minimum(np.ceil(number), self.grid.stops[piece] - 1.0)
+        at, open_ = number - width * share, np.arange(len(q))
+        for step in range(MOST_STEPS * STEPS_PER_HALVING):
+            below, above = low[open_], high[open_]
+            halve = step % STEPS_PER_HALVING == STEPS_PER_HALVING - 1
+            middle = np.floor((below + above) / 2.0) if halve else np.ceil(at)
+            # Not on a limit of the bracket but beside it, so that the next step closes the bracket.
+            least = np.maximum(below + 1.0, np.nextafter(below, math.inf))
+            middle = np.minimum(np.maximum(middle, least), np.minimum(above - 1.0, np.nextafter(above, 0.0)))
+            keep = (middle > below) & (middle < above)
+            open_, middle = open_[keep], middle[keep]
+            if not len(open_):
                 break
-            enough = self._partial(middle, piece) >= mass
-            high = np.where(open_ & enough, middle, high)
-            low = np.where(open_ & ~enough, middle, low)
+            panel = self.grid.panel[piece[open_]]
+            basis = chebyshev_basis(self._scaled(middle + 0.5, piece[open_]), len(self.sums))
+            gap = mass[open_] - np.einsum("km,km->m", basis, self.sums[:, panel])
+            slope = np.einsum("km,km->m", basis[:-1], self.coefficients[:, panel])
+            short = gap > 0.0
+            low[open_[short]], high[open_[~short]] = middle[short], middle[~short]
+            at = middle + gap / np.where(slope > 0.0, slope, math.inf)
         return high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Knots:
+    """Numbers up to which the probability is tabled: every single number, and some bounds in each panel.
+
+    Attributes
+    ----------
+    numbers : ndarray, shape (k,)
+        Ascending; within a panel they need not be whole.
+    up_to : ndarray, shape (k,)
+        Probability of all numbers up to each.
+    piece : ndarray of int64, shape (k,)
+        Piece of the grid that it belongs to.
+    """
+
+    numbers: Floats
+    up_to: Floats
+    piece: Ints
+
+
+def count_posterior(grid: GradedGrid, at_nodes: Floats, tail: PowerTail | None) -> CountPosterior:
+    """Make a distribution from its probabilities at the nodes of a grid.
+
+    Parameters
+    ----------
+    grid : GradedGrid
+    at_nodes : ndarray
+        In the order of the nodes.
+    tail : PowerTail or None
+
+    Returns
+    -------
+    CountPosterior
+    """
+    single = grid.is_single
+    n_single = int(single.sum())
+    coefficients = panel_coefficients(at_nodes[n_single:].reshape(-1, NODES))
+    sums = sum_coefficients(coefficients, (grid.stops - grid.starts)[~single])
+    masses = np.empty(len(single))
+    masses[single] = at_nodes[:n_single]
+    # Interpolation may dip below nothing where there is nothing.
+    masses[~single] = np.maximum(sums.sum(axis=0), 0.0)
+    up_to = np.cumsum(masses)
+    knots = _knots(grid, masses, up_to, sums)
+    return CountPosterior(grid, at_nodes, masses, up_to, coefficients, sums, knots, tail)
+
+
+def _knots(grid: GradedGrid, masses: Floats, up_to: Floats, sums: Floats) -> Knots:
+    """Table the probability at every single number and at even distances in each panel."""
+    single = grid.is_single
+    piece = np.repeat(np.arange(len(single)), np.where(single, 1, KNOTS))
+    numbers, tabled = grid.starts[piece], up_to[piece]
+    wide = ~single[piece]
+    shares = np.arange(1, KNOTS + 1) / KNOTS
+    length = (grid.stops - grid.starts)[~single]
+    numbers[wide] = (grid.starts[~single, None] - 1.0 + length[:, None] * shares).ravel()
+    inner = chebyshev_basis(2.0 * shares - 1.0, len(sums)).T @ sums
+    inner = np.minimum(np.maximum(inner, 0.0), masses[~single])
+    inner[-1] = masses[~single]
+    tabled[wide] += (inner - masses[~single]).T.ravel()
+    # By rounding a value may lie below the one before it.
+    return Knots(numbers, np.maximum.accumulate(tabled), piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +324,16 @@ def modes(posterior: CountPosterior, smallest: float) -> tuple[Mode, ...]:
     -------
     tuple of Mode
     """
-    points, _ = posterior.grid.nodes()
-    order = np.argsort(points, kind="stable")
-    x, p = points[order], posterior.probability_at_nodes()[order]
-    peaks, valleys = _peaks_and_valleys(p)
-    edges = [-math.inf, *np.floor(x[valleys]).tolist(), math.inf]
-    below = posterior.below(np.array(edges[1:-1])).tolist() if valleys else []
+    order = np.argsort(posterior.grid.points, kind="stable")
+    # The ends of the range are no nodes; the search for an extreme number goes there too.
+    x = np.concatenate(
+        [posterior.grid.starts[:1], posterior.grid.points[order], posterior.grid.stops[-1:] - 1.0]
+    )
+    peaks, valleys = _peaks_and_valleys(posterior.at_nodes[order])
+    lowest = [_extreme(posterior, x[valley], x[valley + 2], sign=-1.0) for valley in valleys]
+    below = posterior.below(np.array(lowest)).tolist() if valleys else []
     found = [
-        Mode(_summit(posterior, x[max(peak - 1, 0)], x[min(peak + 1, len(x) - 1)]), high - low)
+        Mode(_extreme(posterior, x[peak], x[peak + 2], sign=1.0), high - low)
         for peak, (low, high) in zip(peaks, pairwise([0.0, *below, 1.0]), strict=True)
     ]
     return tuple(sorted((mode for mode in found if mode.weight >= smallest), key=lambda mode: -mode.weight))
@@ -230,12 +354,13 @@ def _peaks_and_valleys(p: Floats) -> tuple[list[int], list[int]]:
     return peaks, valleys
 
 
-def _summit(posterior: CountPosterior, low: float, high: float) -> float:
-    """Most probable number between two numbers that enclose a single peak."""
+def _extreme(posterior: CountPosterior, low: float, high: float, *, sign: float) -> float:
+    """Most probable number between two numbers that enclose a single peak; with a sign of -1, the least probable."""
     low, high = float(np.floor(low)), float(np.ceil(high))
     while True:
-        points = np.unique(np.round(np.linspace(low, high, ZOOM)))
-        best = int(np.argmax(posterior.probability(points)))
-        if high - low < ZOOM or high > EXACT_INTEGERS:
+        whole = high - low < ZOOM
+        points = np.arange(low, high + 1.0) if whole else np.unique(np.round(np.linspace(low, high, ZOOM)))
+        best = int(np.argmax(sign * posterior.probability(points)))
+        if whole or high > EXACT_INTEGERS:
             return float(points[best])
         low, high = points[max(best - 1, 0)], points[min(best + 1, len(points) - 1)]

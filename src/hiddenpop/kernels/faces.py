@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.optimize import linprog
 
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.lattice import superset_sums
-from hiddenpop.kernels.rank import full_rank_batch, independent_terms
+from hiddenpop.kernels.plain import live_part, superset_sums
+from hiddenpop.kernels.plain_rank import independent_terms, ranks_of_people, terms_with_people
+from hiddenpop.kernels.rays import MOST_DIMENSIONS, MOST_ROWS, ROUNDING, cone_below, null_space
 
 __all__ = [
     "BatchFaces",
@@ -86,6 +85,9 @@ def facial_set(design: Floats, positive: Bools) -> Bools:
     Fienberg, S. E. and Rinaldo, A. (2012). Maximum likelihood estimation in log-linear models. Annals of Statistics
     40(2), 996-1023. doi:10.1214/12-AOS986
     """
+    from scipy import sparse
+    from scipy.optimize import linprog
+
     empty = ~positive
     n_empty, n_positive, p = int(empty.sum()), int(positive.sum()), design.shape[1]
     if n_empty == 0:
@@ -165,6 +167,8 @@ def _climbs(row: Floats, off: Floats, on: Floats) -> bool:
 
     The programme is bounded, and feasible at 0: its largest value is 0 or 1.
     """
+    from scipy.optimize import linprog
+
     solution = linprog(
         -row,
         A_ub=np.vstack([off, row]),
@@ -212,32 +216,61 @@ def face_of_model(counts: Floats, terms: Ints, n_lists: int) -> Face:
     active, live = _live_part(superset_sums(observed, n_lists), terms)
     positive = observed[live] > 0
     cells = np.zeros(len(counts), dtype=bool)
-    if independent_terms(live[positive], active).all():
+    free = int((~independent_terms(live[positive], active)).sum())
+    if free == 0:
         # No direction but 0 leaves every positive cell alone, so the face is everything that is left.
         cells[live] = True
         return Face("ok", cells, active, len(active), exists=True)
-    on_face = facial_set(lattice_design(live, active), positive)
+    design = lattice_design(live, active)
+    on_face = (
+        _facial_set_by_rays(design, positive, free) if _few(positive, free) else facial_set(design, positive)
+    )
     cells[live[on_face]] = True
     independent = independent_terms(live[on_face], active)
     rank = int(independent.sum())
     if independent[-1]:
         return Face("ok", cells, active, rank, exists=bool(on_face.all()) and rank == len(active))
-    return Face(_direction(live, active, on_face), cells, active, rank, exists=False)
+    return Face(_direction(live, active, on_face, rank), cells, active, rank, exists=False)
+
+
+def _few(kept: Bools, free: int) -> bool:
+    """Whether the rays of the cone can be listed."""
+    return free <= 2 or (free <= MOST_DIMENSIONS and int((~kept).sum()) <= MOST_ROWS)
+
+
+def _facial_set_by_rays(design: Floats, positive: Bools, free: int) -> Bools:
+    """Find what `facial_set` finds, in a null space of few dimensions."""
+    rows = design[~positive] @ null_space(design[positive], free)
+    on_face = positive.copy()
+    on_face[~positive] = ~(rows @ cone_below(rows).rays.T < -ROUNDING).any(axis=1)
+    return on_face
+
+
+def _direction_by_rays(design: Floats, on_face: Bools, free: int) -> FitStatus:
+    """Find what `direction_of_dark_figure` finds, the intercept last, in a null space of few dimensions."""
+    basis = null_space(design[on_face], free)
+    cone = cone_below(design[~on_face] @ basis)
+    if (np.abs(cone.lines @ basis[-1]) > ROUNDING).any():
+        return "not_identified"
+    along = cone.rays @ basis[-1]
+    if (along > ROUNDING).any() and (along < -ROUNDING).any():
+        return "not_identified"
+    return "unbounded" if (along > ROUNDING).any() else "boundary"
 
 
 def _live_part(margins: Floats, terms: Ints) -> tuple[Ints, Ints]:
     """Terms with a positive margin (and the intercept), and the observable cells above no empty margin."""
-    alive = (margins[terms] > 0) | (terms == 0)
-    cells = np.arange(1, len(margins), dtype=np.int64)
-    for dead in terms[~alive]:
-        cells = cells[cells & dead != dead]
-    return terms[alive], cells
+    alive, live = live_part(margins, terms)
+    return terms[alive], np.flatnonzero(live)[1:]
 
 
-def _direction(live: Ints, active: Ints, on_face: Bools) -> FitStatus:
+def _direction(live: Ints, active: Ints, on_face: Bools, rank: int) -> FitStatus:
     if not independent_terms(live, active)[-1]:
         return "not_identified"
-    return direction_of_dark_figure(lattice_design(live, active), on_face, intercept=len(active) - 1)
+    design, free = lattice_design(live, active), len(active) - rank
+    if _few(on_face, free):
+        return _direction_by_rays(design, on_face, free)
+    return direction_of_dark_figure(design, on_face, intercept=len(active) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,13 +321,11 @@ def faces_of_batch(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: i
     observed = counts.copy()
     observed[0] = 0.0
     margins = superset_sums(observed, n_lists)
-    full = full_rank_batch(observed, margins, term_sets)
-    alive = np.uint64(1 | sum(1 << t for t in range(1, len(counts)) if margins[t] > 0))
+    rank, _ = ranks_of_people(observed, margins, term_sets)
+    exists = rank == np.bitwise_count(term_sets & terms_with_people(margins))
     status = np.full(len(term_sets), "ok", dtype="<U14")
-    rank = np.bitwise_count(term_sets & alive).astype(np.int64)
-    exists = full.copy()
     known: dict[tuple[bytes, bytes], Face] = {}
-    for m in np.flatnonzero(~full):
+    for m in np.flatnonzero(~exists):
         face = _face_once(observed, margins, int(term_sets[m]), n_lists, known)
         status[m], rank[m], exists[m] = face.status, face.rank, face.exists
     return BatchFaces(status, rank, exists)

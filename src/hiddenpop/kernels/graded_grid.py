@@ -2,13 +2,21 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.polynomial import legendre
+from numpy.polynomial import chebyshev, legendre
 
-__all__ = ["NODES", "GradedGrid", "graded_grid", "panel_coefficients", "panel_sum", "single_numbers"]
+__all__ = [
+    "NODES",
+    "GradedGrid",
+    "chebyshev_basis",
+    "evaluate_series",
+    "graded_grid",
+    "panel_coefficients",
+    "single_numbers",
+    "sum_coefficients",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,37 +42,33 @@ class GradedGrid:
         Each piece holds the numbers from its start up to but not its stop.
     panel : ndarray of int64, shape (q,)
         Position of the piece among the panels, -1 for a single number.
+    is_single : ndarray of bool, shape (q,)
+    points, weights : ndarray, shape (m,)
+        Nodes to evaluate a function at, and weights that turn its values into the sum over all numbers. Single numbers
+        come first, then the panels.
     """
 
     starts: Floats
     stops: Floats
     panel: Ints
+    is_single: npt.NDArray[np.bool_]
+    points: Floats
+    weights: Floats
 
-    @property
-    def is_single(self) -> npt.NDArray[np.bool_]:
-        """Which pieces are single numbers."""
-        return self.panel < 0
 
-    def nodes(self) -> tuple[Floats, Floats]:
-        """Points to evaluate a function at, and weights that turn its values into the sum over all numbers.
-
-        Single numbers come first, then the panels.
-        """
-        single, wide = self.is_single, ~self.is_single
-        length = (self.stops - self.starts)[wide]
-        middle = self.starts[wide] - 0.5 + length / 2.0
-        points = middle[:, None] + length[:, None] / 2.0 * _gauss()[0]
-        weights = np.array([_panel_weights(float(h)) for h in length]).reshape(-1, NODES)
-        return (
-            np.concatenate([self.starts[single], points.ravel()]),
-            np.concatenate([np.ones(int(single.sum())), weights.ravel()]),
-        )
+def _with_nodes(starts: Floats, stops: Floats, panel: Ints) -> GradedGrid:
+    single = panel < 0
+    first, length = starts[~single], (stops - starts)[~single]
+    inner = (first - 0.5 + length / 2.0)[:, None] + length[:, None] / 2.0 * _rule().points
+    points = np.concatenate([starts[single], inner.ravel()])
+    weights = np.concatenate([np.ones(int(single.sum())), _panel_weights(length).T.ravel()])
+    return GradedGrid(starts, stops, panel, single, points, weights)
 
 
 def single_numbers(numbers: Ints) -> GradedGrid:
     """Each of some ascending whole numbers on its own."""
     starts = numbers.astype(np.float64)
-    return GradedGrid(starts, starts + 1.0, np.full(len(starts), -1, dtype=np.int64))
+    return _with_nodes(starts, starts + 1.0, np.full(len(starts), -1, dtype=np.int64))
 
 
 def graded_grid(first: int, stop: int, peaks: Floats, widths: Floats) -> GradedGrid:
@@ -83,7 +87,7 @@ def graded_grid(first: int, stop: int, peaks: Floats, widths: Floats) -> GradedG
     Examples
     --------
     >>> grid = graded_grid(0, 10**9, np.array([5e4]), np.array([3e3]))
-    >>> len(grid.nodes()[0]) < 2_000
+    >>> len(grid.points) < 2_000
     True
     """
     starts, stops, panel, x, n_panels = [], [], [], first, 0
@@ -103,57 +107,121 @@ def graded_grid(first: int, stop: int, peaks: Floats, widths: Floats) -> GradedG
             stops += [float(y + 1) for y in range(x, end)]
             panel += [-1] * (end - x)
             x = end
-    return GradedGrid(np.array(starts), np.array(stops), np.array(panel, dtype=np.int64))
+    return _with_nodes(np.array(starts), np.array(stops), np.array(panel, dtype=np.int64))
 
 
 def panel_coefficients(values: Floats) -> Floats:
-    """Legendre coefficients, shape (NODES, p), of functions by their values at the nodes, shape (p, NODES)."""
-    points, weights = _gauss()
-    degrees = np.arange(NODES)
-    basis = legendre.legvander(points, NODES - 1) * weights[:, None] * (degrees + 0.5)
-    return (values @ basis).T
+    """Chebyshev coefficients, shape (NODES, p), of functions by their values at the nodes, shape (p, NODES)."""
+    return (values @ _rule().to_coefficients).T
 
 
-def panel_sum(coefficients: Floats, t: Floats, length: Floats) -> Floats:
-    """Sum of a function over the numbers of its panel up to a bound, by Euler and Maclaurin's formula.
+def sum_coefficients(coefficients: Floats, length: Floats) -> Floats:
+    """Chebyshev coefficients of the sum over the numbers of a panel up to a bound, by Euler and Maclaurin's formula.
 
     Parameters
     ----------
-    coefficients : ndarray, shape (NODES, m)
-        A column for each bound.
+    coefficients : ndarray, shape (NODES, p)
+        Of a function on each panel.
+    length : ndarray, shape (p,)
+        Numbers in each panel.
+
+    Returns
+    -------
+    ndarray, shape (NODES + 1, p)
+        As functions of the bound, half way between two numbers, on the scale on which the panel runs from -1 to 1.
+    """
+    whole, first, third = (operator @ coefficients for operator in _rule().operators)
+    return _euler_maclaurin(whole, first, third, length)
+
+
+def evaluate_series(coefficients: Floats, t: Floats) -> Floats:
+    """Values of Chebyshev series, a column of coefficients for each argument between -1 and 1.
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (k, m)
     t : ndarray, shape (m,)
-        The bound, half way between two numbers, on the scale on which the panel runs from -1 to 1.
-    length : ndarray, shape (m,)
-        Numbers in the panel.
 
     Returns
     -------
     ndarray, shape (m,)
+
+    Examples
+    --------
+    >>> evaluate_series(np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]), np.array([0.5, 1.0])).tolist()
+    [2.0, 1.0]
     """
+    found: Floats = np.einsum("km,km->m", chebyshev_basis(t, len(coefficients)), coefficients)
+    return found
+
+
+def chebyshev_basis(t: Floats, k: int) -> Floats:
+    """Chebyshev polynomials of degrees 0 to ``k - 1`` at each argument, shape (k, m).
+
+    Notes
+    -----
+    ``T_(n+j) = 2 T_n T_j - T_(n-j)`` for all j up to n at once, so that each step doubles the degree.
+    """
+    basis = np.empty((k, len(t)))
+    basis[:1], basis[1:2] = 1.0, t
+    n = 1
+    while n < k - 1:
+        more = min(n, k - 1 - n)
+        rows = basis[n + 1 : n + 1 + more]
+        np.multiply(2.0 * basis[n], basis[1 : more + 1], out=rows)
+        rows -= basis[n - more : n][::-1]
+        n += more
+    return basis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rule:
+    """Constants of a panel of any length.
+
+    Attributes
+    ----------
+    points : ndarray, shape (NODES,)
+        Nodes of Gauss and Legendre.
+    to_coefficients : ndarray, shape (NODES, NODES)
+        From values at the nodes to Chebyshev coefficients.
+    operators : tuple of ndarray, shape (NODES + 1, NODES)
+        On coefficients: the integral from -1, and the first and third derivative less their values at -1.
+    to_sums : tuple of ndarray, shape (NODES,)
+        From values at the nodes to what the operators give at 1.
+    """
+
+    points: Floats
+    to_coefficients: Floats
+    operators: tuple[Floats, Floats, Floats]
+    to_sums: tuple[Floats, Floats, Floats]
+
+
+@cache
+def _rule() -> _Rule:
+    points, _ = legendre.leggauss(NODES)
+    to_coefficients = np.asarray(np.linalg.inv(chebyshev.chebvander(points, NODES - 1)).T, dtype=np.float64)
+    whole = np.asarray(chebyshev.chebint(np.eye(NODES), lbnd=-1), dtype=np.float64)
+    operators = (whole, _derivative(1), _derivative(3))
+    first, second, third = (to_coefficients @ operator.sum(axis=0) for operator in operators)
+    return _Rule(np.asarray(points, dtype=np.float64), to_coefficients, operators, (first, second, third))
+
+
+def _derivative(order: int) -> Floats:
+    """Operator of a derivative less its value at -1, with as many rows as that of the integral."""
+    found = np.zeros((NODES + 1, NODES))
+    found[: NODES - order] = chebyshev.chebder(np.eye(NODES), order)
+    found[0] -= chebyshev.chebval(-1.0, found)
+    return found
+
+
+def _panel_weights(length: Floats) -> Floats:
+    """Weights of the nodes of each panel for the sum over its numbers, shape (NODES, p)."""
+    whole, first, third = (part[:, None] for part in _rule().to_sums)
+    return _euler_maclaurin(whole, first, third, length)
+
+
+def _euler_maclaurin(whole: Floats, first: Floats, third: Floats, length: Floats) -> Floats:
+    """Put integral and derivatives on the scale from -1 to 1 together to a sum over so many numbers."""
     half = length / 2.0
-    lower = np.full_like(t, -1.0)
-    whole = _columns(legendre.legint(coefficients, lbnd=-1), t)
-    first, third = (
-        _columns(legendre.legder(coefficients, order), t)
-        - _columns(legendre.legder(coefficients, order), lower)
-        for order in (1, 3)
-    )
-    return half * whole - first / (24.0 * half) + 7.0 * third / (5760.0 * half**3)
-
-
-def _columns(coefficients: Any, t: Floats) -> Floats:
-    """Evaluate a series a column at its own argument."""
-    return np.asarray(legendre.legval(t, coefficients, tensor=False), dtype=np.float64)
-
-
-@cache
-def _gauss() -> tuple[Floats, Floats]:
-    points, weights = legendre.leggauss(NODES)
-    return points, weights
-
-
-@cache
-def _panel_weights(length: float) -> Floats:
-    """Weights of the nodes of a panel for the sum over its numbers."""
-    coefficients = panel_coefficients(np.eye(NODES))
-    return panel_sum(coefficients, np.ones(NODES), np.full(NODES, length))
+    # One division at a time: the third power of a long panel is no floating number.
+    return half * whole - first / (24.0 * half) + (7.0 / 5760.0) * third / half / half / half

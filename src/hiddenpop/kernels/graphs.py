@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +59,7 @@ class DecomposableGraphs:
         >>> decomposable_graphs(3).cliques(-1)
         (7,)
         """
-        found = np.flatnonzero(self.coefficients[graph] > 0).tolist()
-        return tuple(sorted(found, key=lambda mask: (-mask.bit_count(), bit_positions(mask))))
+        return _all_cliques(self)[graph]
 
     def notation(self, graph: int) -> str:
         """Bracket notation of one graph: its cliques by positions of the lists.
@@ -70,7 +69,27 @@ class DecomposableGraphs:
         >>> decomposable_graphs(3).notation(0), decomposable_graphs(3).notation(-1)
         ('[1,2,3]', '[123]')
         """
-        return "[" + ",".join(term_label(clique, self.n_lists) for clique in self.cliques(graph)) + "]"
+        return _all_notations(self)[graph]
+
+
+@cache
+def _all_cliques(graphs: DecomposableGraphs) -> tuple[tuple[int, ...], ...]:
+    """Cliques of every graph."""
+    sets = range(1 << graphs.n_lists)
+    order = np.array(sorted(sets, key=lambda mask: (-mask.bit_count(), bit_positions(mask))))
+    graph, place = np.nonzero(graphs.coefficients[:, order] > 0)
+    ends = np.searchsorted(graph, np.arange(len(graphs.links) + 1)).tolist()
+    found = order[place].tolist()
+    return tuple(tuple(found[start:stop]) for start, stop in pairwise(ends))
+
+
+@cache
+def _all_notations(graphs: DecomposableGraphs) -> tuple[str, ...]:
+    """Bracket notation of every graph."""
+    labels = [term_label(clique, graphs.n_lists) if clique else "" for clique in range(1 << graphs.n_lists)]
+    return tuple(
+        "[" + ",".join(labels[clique] for clique in cliques) + "]" for cliques in _all_cliques(graphs)
+    )
 
 
 @cache

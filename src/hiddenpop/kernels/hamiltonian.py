@@ -6,7 +6,7 @@ data, as compiled code that takes functions as arguments cannot be kept on disk:
     class Normal(NamedTuple):
         precision: Floats
 
-    @nb.njit
+    @njit
     def _log_normal(data, x, prior_gradient, likelihood_gradient):
         ...                                     # fills both gradients at x
         return log_prior, log_likelihood        # each up to a constant
@@ -15,18 +15,14 @@ data, as compiled code that takes functions as arguments cannot be kept on disk:
 """
 
 import functools
-import hashlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.kernels import trajectories
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.trajectories import (
     evaluate,
     exchange,
@@ -227,22 +223,11 @@ def _run_chain(
 
 
 @functools.cache
-def _digest(kind: type) -> str:
-    """Digest of the source behind a density, part of the name under which compiled code is kept.
-
-    numba looks only at the file of the function it compiles: with the density alone changed it would take the old one.
-    """
-    sources = (Path(inspect.getfile(kind)), Path(trajectories.__file__))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-
-
-@functools.cache
 def _compiled(kind: Any) -> Callable[..., tuple[Any, ...]]:
-    """Compile one chain, kept on disk in files of this density's own, under the digest of its source.
+    """Compile one chain, kept on disk in files of this density's own.
 
     In a file for all, one density whose module cannot be imported would keep every other from being loaded.
     """
-    digest = _digest(kind)
 
     def chain(
         data: Any,
@@ -262,7 +247,7 @@ def _compiled(kind: Any) -> Callable[..., tuple[Any, ...]]:
         warm_up(data, states, scratch, tuning, betas, n_tune * n_sweeps, target, rng)
         draws, log_likelihood = np.empty((n_draws, p)), np.empty(n_draws)
         accept, rates = np.zeros(n_temps), np.zeros(max(n_temps - 1, 0))
-        trips, divergent, total = 0, 0 * len(digest), n_draws * n_sweeps
+        trips, divergent, total = 0, 0, n_draws * n_sweeps
         for sweep in range(total):
             divergent += sweep_once(data, states, scratch, tuning, betas, 0.0, accept, rng)
             exchange(states, betas, sweep % 2, rates, rng)
@@ -276,5 +261,4 @@ def _compiled(kind: Any) -> Callable[..., tuple[Any, ...]]:
         return draws, log_likelihood, accept, rates, trips, divergent, tuning.step
 
     chain.__qualname__ = f"chain.{kind.__module__}.{kind.__qualname__}"
-    compiled: Callable[..., tuple[Any, ...]] = nb.njit(cache=True, error_model="numpy")(chain)
-    return compiled
+    return njit(error_model="numpy", behind=(kind.__module__,))(chain)

@@ -6,8 +6,8 @@ behavioural response to capture it is another function of the fit, see `hiddenpo
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -17,23 +17,29 @@ from hiddenpop.histories import captures, decode
 from hiddenpop.kernels.dense import DenseFit
 from hiddenpop.kernels.faces import FitStatus, direction_of_dark_figure, facial_set
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
-from hiddenpop.kernels.profile import ProfileLimits, profile_limits
+from hiddenpop.kernels.profile import HiddenProfile, information_of
 from hiddenpop.kernels.repeated import LARGEST_COUNT, RepeatedFit, repeated_fit
-from hiddenpop.kernels.steady import robust_fit, steady_fit
+from hiddenpop.kernels.steady import LARGEST_LOG_MEAN, robust_fit, steady_fit
+from hiddenpop.kernels.steps import Examined, free_at_maximum
 
 __all__ = [
     "ClosedDesign",
     "ClosedFit",
+    "behaviour_design",
     "bias_corrected_counts",
+    "bias_corrected_variance",
     "closed_design",
     "face_of_design",
     "fit_closed",
     "fit_lower_bound",
+    "frequency_design",
     "heterogeneity_column",
     "independent_columns",
+    "level_design",
     "lists_before_the_first",
+    "profile_deviance",
     "profile_of_design",
-    "without_unreached",
+    "reached_steps",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -43,6 +49,9 @@ RANK_TOLERANCE = 1e-9
 """Columns are scaled to at most 1. They hold small integers or a smooth convex function of the number of captures;
 what is left of an independent column is above 1e-6 over the parameters that the estimators admit, and rounding leaves
 1e-14 of a dependent one."""
+
+SCORE_ROUNDING = 1e-7
+"""Score of a step, in persons by the step's column, that a fit may leave: its likelihood is right to 1e-14 of them."""
 
 SMALLEST_CELL = 1e-9
 """The likelihood is continuous as the supposed dark figure goes to 0; at 0 Newton's method would be singular."""
@@ -63,17 +72,20 @@ class ClosedDesign:
     names : tuple of str, length p
     etas : tuple of int
         Columns whose coefficient may not be negative: the steps of Chao's lower bound.
+    offset : ndarray, shape (m,), or None
+        Logarithm of how many histories each row stands for, where it is not one.
     """
 
     matrix: Floats
     names: tuple[str, ...]
     etas: tuple[int, ...] = ()
+    offset: Floats | None = None
 
     def without(self, columns: Sequence[int]) -> "ClosedDesign":
         """Leave columns out, which sets their coefficients to 0."""
         keep = [c for c in range(len(self.names)) if c not in set(columns)]
         etas = tuple(new for new, old in enumerate(keep) if old in self.etas)
-        return ClosedDesign(self.matrix[:, keep], tuple(self.names[c] for c in keep), etas)
+        return ClosedDesign(self.matrix[:, keep], tuple(self.names[c] for c in keep), etas, self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,8 @@ class ClosedFit:
     coefficients, standard_errors : ndarray, shape (p,)
         nan where the face does not determine them.
     converged : bool
+    by_captures : ndarray, shape (t,), or None
+        Persons expected to be caught 1, ..., t times, where `means` are not those of every cell.
     """
 
     status: FitStatus
@@ -108,11 +122,17 @@ class ClosedFit:
     coefficients: Floats
     standard_errors: Floats
     converged: bool
+    by_captures: Floats | None = None
 
     @property
     def n0_standard_error(self) -> float:
         """Standard error of the dark figure, ``sqrt(n0 + n0^2 var)``: Poisson variation and estimation error."""
         return math.sqrt(self.n0 + self.n0**2 * self.log_n0_variance)
+
+    @property
+    def information(self) -> float:
+        """How many persons a count would have that tells as much of the dark figure; 0 where it has no number."""
+        return information_of(self.log_n0_variance)
 
 
 def heterogeneity_column(kind: str, k: Floats, parameter: float) -> Floats:
@@ -177,21 +197,111 @@ def closed_design(
     k = captures(histories).astype(np.float64)
     columns: dict[str, Floats] = {}
     if model in ("Mb", "Mbh"):
-        before = lists_before_the_first(histories)
-        columns = {"lists before the first capture": before, "recaptures": k - 1.0}
-        if model == "Mbh":
-            columns["first capture on the first list"] = (before == 0).astype(np.float64)
+        columns = _behaviour(model, lists_before_the_first(histories), k)
     elif model in ("Mt", "Mth"):
         columns = dict(zip(lists, decode(histories, t).T.astype(np.float64), strict=True))
     else:
         columns = {"captures": k}
+    return _with_heterogeneity(columns, k, t, heterogeneity, parameter)
+
+
+def frequency_design(
+    n_lists: int, heterogeneity: str | None = None, parameter: float = math.nan
+) -> ClosedDesign:
+    """Build the design of a model whose lists are alike, on the numbers of persons caught 1, ..., t times.
+
+    Parameters
+    ----------
+    n_lists : int
+        Any number, t.
+    heterogeneity, parameter
+        As for `closed_design`, model ``"M0"`` or ``"Mh"``.
+
+    Returns
+    -------
+    ClosedDesign
+        A row a number of captures, with the logarithm of its number of histories as offset.
+
+    Examples
+    --------
+    >>> round(fit_closed(frequency_design(2), np.array([50.0, 10])).n0, 6)  # 50 persons on one list, 10 on both
+    62.5
+    """
+    k = np.arange(1.0, n_lists + 1.0)
+    design = _with_heterogeneity({"captures": k}, k, n_lists, heterogeneity, parameter)
+    return replace(design, offset=np.log([float(math.comb(n_lists, int(times))) for times in k]))
+
+
+def behaviour_design(model: str, n_lists: int) -> tuple[ClosedDesign, npt.NDArray[np.int64]]:
+    """Build the design of a model with behavioural response on numbers of persons by first capture and captures.
+
+    Parameters
+    ----------
+    model : {"Mb", "Mbh"}
+    n_lists : int
+        Any number, t.
+
+    Returns
+    -------
+    design : ClosedDesign
+        A row for each number of lists before the first capture and each number of captures that goes with it, with the
+        logarithm of its number of histories as offset.
+    row : ndarray of int, shape (t, t + 1)
+        Which row that is, -1 where there is none.
+
+    Examples
+    --------
+    >>> design, row = behaviour_design("Mb", 3)
+    >>> design.matrix[row[1, 2]].tolist(), float(np.exp(design.offset[row[0, 2]]))
+    ([1.0, 1.0, 1.0], 2.0)
+    """
+    pairs = [(before, k) for before in range(n_lists) for k in range(1, n_lists - before + 1)]
+    before, k = (np.array(column, dtype=np.float64) for column in zip(*pairs, strict=True))
+    row = np.full((n_lists, n_lists + 1), -1, dtype=np.int64)
+    row[tuple(np.array(pairs).T)] = np.arange(len(pairs))
+    design = _with_heterogeneity(_behaviour(model, before, k), k, n_lists, None, math.nan)
+    numbers = [float(math.comb(n_lists - first - 1, times - 1)) for first, times in pairs]
+    return replace(design, offset=np.log(numbers)), row
+
+
+def _behaviour(model: str, before: Floats, k: Floats) -> dict[str, Floats]:
+    columns = {"lists before the first capture": before, "recaptures": k - 1.0}
+    if model == "Mbh":
+        columns["first capture on the first list"] = (before == 0).astype(np.float64)
+    return columns
+
+
+def level_design(n_lists: int, heterogeneity: str | None, parameter: float = math.nan) -> ClosedDesign:
+    """Build what the number of captures alone does, a row a number from 1, the intercept last.
+
+    Parameters
+    ----------
+    n_lists : int
+    heterogeneity, parameter
+        As for `closed_design`.
+
+    Returns
+    -------
+    ClosedDesign
+
+    Examples
+    --------
+    >>> level_design(3, "chao").names
+    ('eta3', 'intercept')
+    """
+    return _with_heterogeneity({}, np.arange(1.0, n_lists + 1.0), n_lists, heterogeneity, parameter)
+
+
+def _with_heterogeneity(
+    columns: dict[str, Floats], k: Floats, t: int, heterogeneity: str | None, parameter: float
+) -> ClosedDesign:
     n_base = len(columns)
     if heterogeneity == "chao":
         columns |= {f"eta{j}": np.maximum(k - j + 1.0, 0.0) for j in range(3, t + 1)}
     elif heterogeneity is not None:
         columns["heterogeneity"] = heterogeneity_column(heterogeneity, k, parameter)
     etas = tuple(range(n_base, len(columns))) if heterogeneity == "chao" else ()
-    columns["intercept"] = np.ones(len(histories))
+    columns["intercept"] = np.ones(len(k))
     return ClosedDesign(np.column_stack(list(columns.values())), tuple(columns), etas)
 
 
@@ -285,7 +395,8 @@ def fit_closed(design: ClosedDesign, counts: Floats) -> ClosedFit:
     status, on_face = face_of_design(design.matrix, counts > 0)
     scaled = _scaled(design.matrix)[on_face]
     kept = independent_columns(scaled)
-    fit = robust_fit(design.matrix[on_face][:, kept], counts[on_face])
+    offset = None if design.offset is None else design.offset[on_face]
+    fit = robust_fit(design.matrix[on_face][:, kept], counts[on_face], offset)
     means = np.zeros(len(counts))
     means[on_face] = fit.means
     determined = kept if kept.all() else np.array([_determined(scaled, c) for c in range(len(kept))])
@@ -315,7 +426,7 @@ def _determined(rows: Floats, column: int) -> bool:
 
 
 def fit_lower_bound(design: ClosedDesign, counts: Floats) -> tuple[ClosedDesign, ClosedFit]:
-    """Fit a model with Chao's steps eta, setting negative ones to 0 until none is negative.
+    """Fit a model with Chao's steps eta by maximum likelihood under the condition that none is negative.
 
     Parameters
     ----------
@@ -325,12 +436,13 @@ def fit_lower_bound(design: ClosedDesign, counts: Floats) -> tuple[ClosedDesign,
     Returns
     -------
     design : ClosedDesign
-        Without the steps that were set to 0.
+        Without the steps that are 0.
     fit : ClosedFit
 
     Notes
     -----
-    Where nobody was caught exactly j times eta_j runs to minus infinity, so it is among the first to go.
+    A step at 0 would lower the likelihood if it grew: its score is not positive. Where nobody was caught exactly j
+    times eta_j runs to minus infinity, so it is not among the first to be free.
 
     Examples
     --------
@@ -340,18 +452,48 @@ def fit_lower_bound(design: ClosedDesign, counts: Floats) -> tuple[ClosedDesign,
     >>> kept.names
     ('a', 'b', 'c', 'eta3', 'intercept')
     """
-    design = without_unreached(design, counts)
-    while True:
-        fit = fit_closed(design, counts)
-        negative = [c for c in design.etas if fit.coefficients[c] < 0.0]
-        if not negative:
-            return design, fit
-        design = design.without(negative)
+
+    def examine(free: frozenset[int]) -> Examined[tuple[ClosedDesign, ClosedFit]]:
+        reduced = design.without([c for c in design.etas if c not in free])
+        fit = fit_closed(reduced, counts)
+        below = [_is_negative(reduced, fit, c) for c in reduced.etas]
+        wanted = _wanted(design, free, counts - fit.means, counts)
+        return Examined((reduced, fit), fit.deviance, _those(free, below), wanted)
+
+    return free_at_maximum(design.etas, reached_steps(design, counts), examine)[1]
 
 
-def without_unreached(design: ClosedDesign, counts: Floats) -> ClosedDesign:
-    """Leave out the steps eta_j for which nobody was caught exactly j times."""
-    return design.without([c for c in design.etas if not counts[design.matrix[:, c] == 1.0].any()])
+def reached_steps(design: ClosedDesign, counts: Floats) -> list[int]:
+    """Give the columns of the steps eta_j for which somebody was caught exactly j times."""
+    return [c for c in design.etas if counts[design.matrix[:, c] == 1.0].any()]
+
+
+def _those(free: frozenset[int], chosen: Sequence[bool]) -> frozenset[int]:
+    """Choose among the free columns, in order."""
+    return frozenset(c for c, is_so in zip(sorted(free), chosen, strict=True) if is_so)
+
+
+def _wanted(design: ClosedDesign, free: frozenset[int], residuals: Floats, counts: Floats) -> frozenset[int]:
+    """Give the steps held at 0 whose score is positive beyond rounding."""
+    held = [c for c in design.etas if c not in free]
+    columns = design.matrix[:, held]
+    scores, sizes = columns.T @ residuals, columns.T @ counts
+    return frozenset(
+        c for c, score, size in zip(held, scores, sizes, strict=True) if score > SCORE_ROUNDING * size
+    )
+
+
+def _is_negative(design: ClosedDesign, fit: ClosedFit, column: int) -> bool:
+    """Tell whether a coefficient is below 0, also where it runs off to minus infinity on the way to a face."""
+    value = float(fit.coefficients[column])
+    if not math.isnan(value):
+        return value < 0.0
+    return not fit.on_face.all() and _falls(_scaled(design.matrix), fit.on_face, column)
+
+
+def _falls(matrix: Floats, on_face: Bools, column: int) -> bool:
+    """Tell whether a coefficient that the face leaves open falls wherever the likelihood climbs to it."""
+    return direction_of_dark_figure(matrix, on_face, column) == "boundary"
 
 
 def bias_corrected_counts(counts: Floats, n_lists: int) -> Floats:
@@ -388,67 +530,130 @@ def bias_corrected_counts(counts: Floats, n_lists: int) -> Floats:
     return np.asarray(counts + np.select([k == 1, k == 2], [0.5 - 1.0 / t, 2.0 / (t * (t - 1))], 0.0))
 
 
-def profile_of_design(design: ClosedDesign, counts: Floats, n0_hat: float, level: float) -> ProfileLimits:
-    """Profile likelihood limits for a model whose unobserved cell has the intercept alone.
+def bias_corrected_variance(fit: ClosedFit, counts: Floats) -> float:
+    """Give the variance of the logarithm of a bias-corrected dark figure.
 
     Parameters
     ----------
-    design : ClosedDesign
-        With every step eta that may be positive: at each supposed dark figure the negative ones are set to 0 anew.
+    fit : ClosedFit
+        Of the counts.
     counts : ndarray, shape (2**t - 1,)
-    n0_hat : float
-        Estimated dark figure, 0 or inf included.
-    level : float
+        With pseudo-counts, see `bias_corrected_counts`.
 
     Returns
     -------
-    ProfileLimits
+    float
 
-    Raises
-    ------
-    ArithmeticError
-        If rounding hides the fall of the likelihood, as where cells of 10^12 and of 1 contradict the model.
+    Notes
+    -----
+    That of the fit, but for two lists: with m persons on both, the variance of the dark figure, Poisson variation
+    included, is then ``(m + 1) / (m + 2)`` of what the fit says. So corrected it is Seber's (1970), which has no bias.
+
+    References
+    ----------
+    Seber, G. A. F. (1970). The effects of trap response on tag recapture estimates. Biometrics 26(1), 13-22.
+    doi:10.2307/2529040
 
     Examples
     --------
     >>> import numpy as np
-    >>> limits = profile_of_design(closed_design("Mt", ["a", "b"]), np.array([30.0, 20.0, 10.0]), 60.0, 0.95)
+    >>> counts = bias_corrected_counts(np.array([30.0, 20.0, 10.0]), 2)
+    >>> fit = fit_closed(closed_design("Mt", ["a", "b"]), counts)
+    >>> n0 = fit.n0
+    >>> round((n0 + n0**2 * bias_corrected_variance(fit, counts)) ** 0.5, 2)
+    22.92
+    """
+    if len(counts) > 3 or fit.status != "ok":
+        return fit.log_n0_variance
+    on_both = float(counts[2])
+    whole = fit.n0_standard_error**2 * on_both / (on_both + 1.0)
+    return (whole - fit.n0) / fit.n0**2
+
+
+def profile_of_design(design: ClosedDesign, counts: Floats, fit: ClosedFit) -> HiddenProfile:
+    """Say what the data tell of every dark figure under a model whose unobserved cell has the intercept alone.
+
+    Parameters
+    ----------
+    design : ClosedDesign
+        With every step eta, see `profile_deviance`.
+    counts : ndarray, shape (2**t - 1,)
+    fit : ClosedFit
+        Of the same model to the same counts.
+
+    Returns
+    -------
+    HiddenProfile
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hiddenpop.kernels.profile import profile_limits
+    >>> design, counts = closed_design("Mt", ["a", "b"]), np.array([30.0, 20.0, 10.0])
+    >>> limits = profile_limits(profile_of_design(design, counts, fit_closed(design, counts)), 0.95)
     >>> round(limits.low, 1), round(limits.high, 1)
     (82.4, 199.4)
     """
+    return HiddenProfile(float(counts.sum()), fit.n0, fit.information, profile_deviance(design, counts))
+
+
+def profile_deviance(design: ClosedDesign, counts: Floats) -> Callable[[float], float]:
+    """Give the deviance as a function of a supposed dark figure, no step eta being negative.
+
+    Parameters
+    ----------
+    design : ClosedDesign
+        With every step eta: at each supposed dark figure it is found anew which of them are 0.
+    counts : ndarray, shape (2**t - 1,)
+
+    Returns
+    -------
+    callable
+        From a dark figure of 0 or more to the deviance of the fit to the observed cells and this one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> deviance_at = profile_deviance(closed_design("Mt", ["a", "b"]), np.array([30.0, 20.0, 10.0]))
+    >>> abs(deviance_at(60.0)) < 1e-9, round(deviance_at(30.0), 2)  # as of a table of four cells, 10 30 20 30
+    (True, 2.28)
+    """
     unobserved = np.append(np.zeros(design.matrix.shape[1] - 1), 1.0)
-    whole = ClosedDesign(np.vstack([unobserved, design.matrix]), design.names, design.etas)
+    offset = None if design.offset is None else np.append(0.0, design.offset)
+    whole = ClosedDesign(np.vstack([unobserved, design.matrix]), design.names, design.etas, offset)
     supposed = np.append(1.0, counts)
-    reductions: dict[tuple[str, ...], tuple[Floats, Bools, list[int]]] = {}
-    starts: dict[tuple[str, ...], Floats] = {}
+    reductions: dict[frozenset[int], _Reduction] = {}
+    starts: dict[frozenset[int], Floats] = {}
+    last_free = frozenset(reached_steps(design, counts))
+
+    def examine(free: frozenset[int]) -> Examined[float]:
+        if free not in reductions:
+            reductions[free] = _reduction(whole, free, supposed)
+        reduced = reductions[free]
+        seen = supposed[reduced.on_face]
+        fit = _fit_again(reduced.matrix, seen, starts.get(free), reduced.offset)
+        starts[free] = fit.coefficients
+        log_means = reduced.matrix @ fit.coefficients + (0.0 if reduced.offset is None else reduced.offset)
+        residuals = seen - np.exp(np.minimum(log_means, LARGEST_LOG_MEAN))
+        wrong = reduced.negative(fit.coefficients), reduced.wanted(residuals)
+        return Examined(fit.deviance, fit.deviance, *wrong)
 
     @cache
     def deviance_at(n0: float) -> float:
+        nonlocal last_free
         supposed[0] = max(n0, SMALLEST_CELL)
-        reduced = whole
-        while True:
-            if reduced.names not in reductions:
-                reductions[reduced.names] = _reduction(reduced, supposed > 0)
-            matrix, on_face, positions = reductions[reduced.names]
-            fit = _fit_again(matrix, supposed[on_face], starts.get(reduced.names))
-            starts[reduced.names] = fit.coefficients
-            negative = [
-                c
-                for c, value in zip(positions, fit.coefficients, strict=True)
-                if value < 0 and c in reduced.etas
-            ]
-            if not negative:
-                return fit.deviance
-            reduced = reduced.without(negative)
+        last_free, deviance = free_at_maximum(whole.etas, last_free, examine)
+        return deviance
 
-    try:
-        return profile_limits(deviance_at, float(counts.sum()), n0_hat, level)
-    except ValueError as error:  # the search for a limit finds no change of sign
-        raise ArithmeticError("the profile likelihood drowns in rounding: counts differ too much") from error
+    return deviance_at
 
 
-def _fit_again(matrix: Floats, counts: Floats, start: Floats | None) -> RepeatedFit | DenseFit:
+def _fit_again(
+    matrix: Floats, counts: Floats, start: Floats | None, offset: Floats | None
+) -> RepeatedFit | DenseFit:
     """Fit by compiled steps from the last coefficients or from the counts, else by the exact or the steady route."""
+    if offset is not None:
+        return robust_fit(matrix, counts, offset)
     if counts.max() <= LARGEST_COUNT:
         for near in (start, None):
             quick = repeated_fit(matrix, counts, near)
@@ -457,9 +662,60 @@ def _fit_again(matrix: Floats, counts: Floats, start: Floats | None) -> Repeated
     return steady_fit(matrix, counts, start) if len(matrix) > MANY_CELLS else robust_fit(matrix, counts)
 
 
-def _reduction(design: ClosedDesign, positive: Bools) -> tuple[Floats, Bools, list[int]]:
-    """Matrix of full rank on the face, the cells on it, and which columns it has."""
-    _, on_face = face_of_design(design.matrix, positive)
-    matrix = design.matrix[on_face]
-    kept = np.flatnonzero(independent_columns(_scaled(matrix)))
-    return matrix[:, kept], on_face, kept.tolist()
+@dataclass(frozen=True, slots=True)
+class _Reduction:
+    """A design with some steps left out, of full rank on the face that a supposed dark figure leaves it.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (f, q)
+    on_face : ndarray of bool, shape (2**t,)
+    fixed : tuple of (int, int)
+        Free steps that the face determines: the column in the whole design, and in `matrix`.
+    falling : frozenset of int
+        Free steps that run to minus infinity.
+    held : tuple of int
+        Steps left out.
+    held_matrix : ndarray, shape (h, f)
+        Their columns on the face.
+    least : ndarray, shape (h,)
+        Scores of theirs that may be rounding.
+    offset : ndarray, shape (f,), or None
+    """
+
+    matrix: Floats
+    on_face: Bools
+    fixed: tuple[tuple[int, int], ...]
+    falling: frozenset[int]
+    held: tuple[int, ...]
+    held_matrix: Floats
+    least: Floats
+    offset: Floats | None
+
+    def negative(self, coefficients: Floats) -> frozenset[int]:
+        """Give the free steps below 0."""
+        return self.falling | {step for step, column in self.fixed if coefficients[column] < 0.0}
+
+    def wanted(self, residuals: Floats) -> frozenset[int]:
+        """Give the steps left out whose score is positive."""
+        scores = self.held_matrix @ residuals
+        return frozenset(step for step, up in zip(self.held, scores > self.least, strict=True) if up)
+
+
+def _reduction(design: ClosedDesign, free: frozenset[int], counts: Floats) -> _Reduction:
+    columns = [c for c in range(len(design.names)) if c in free or c not in design.etas]
+    matrix = design.matrix[:, columns]
+    _, on_face = face_of_design(matrix, counts > 0)
+    scaled = _scaled(matrix)
+    kept = np.flatnonzero(independent_columns(scaled[on_face])).tolist()
+    loose = [] if on_face.all() else [c for c in free if not _determined(scaled[on_face], columns.index(c))]
+    fixed = tuple((c, kept.index(columns.index(c))) for c in sorted(free) if c not in loose)
+    falling = [c for c in loose if _falls(scaled, on_face, columns.index(c))]
+    held = tuple(c for c in design.etas if c not in free)
+    # The unobserved cell is on no list and so in no step: what a score may be does not depend on its count.
+    least = SCORE_ROUNDING * (counts @ design.matrix[:, held])
+    held_matrix = np.ascontiguousarray(design.matrix[on_face][:, held].T)
+    offset = None if design.offset is None else design.offset[on_face]
+    return _Reduction(
+        matrix[on_face][:, kept], on_face, fixed, frozenset(falling), held, held_matrix, least, offset
+    )

@@ -10,13 +10,19 @@ from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT, DenseFit, fit_design
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.hidden_faces import HiddenFace, face_of_cells, independent_columns, total_status
 from hiddenpop.kernels.lattice import offset_or_zeros
-from hiddenpop.kernels.poisson_batch import fit_tables, one_thread
+from hiddenpop.kernels.poisson_batch import fit_tables
+from hiddenpop.kernels.threads import one_thread
 
-__all__ = ["HiddenFit", "HiddenRefits", "fit_hidden", "refit_hidden"]
+__all__ = ["NO_TAIL", "HiddenFit", "HiddenRefits", "SilentTail", "fit_hidden", "refit_hidden", "silent_tail"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.str_]
+
+LEAST_PERSONS, LEAST_RISE = 1e-4, 0.02
+LARGEST_RISE, LARGEST_RATIO = 40.0, 1e6
+STEP = 1.6
+"""How finely and how far the deviance of a stratum at the boundary is followed."""
 
 MEAN_BY_STATUS = {"boundary": 0.0, "unbounded": math.inf, "not_identified": math.nan}
 
@@ -159,6 +165,96 @@ def _kept_columns(design: Floats, face: HiddenFace) -> npt.NDArray[np.intp]:
     if face.rank == len(alive):
         return alive
     return alive[independent_columns(design[np.ix_(face.on_face, alive)])]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SilentTail:
+    """How many persons may be hidden in a stratum where the data push the dark figure to 0.
+
+    Attributes
+    ----------
+    persons : ndarray, shape (k,)
+        Rising, from 0.
+    rise : ndarray, shape (k,)
+        Rise of the deviance when so many persons are supposed to be hidden there.
+    """
+
+    persons: Floats
+    rise: Floats
+
+    def at(self, rise: Floats) -> Floats:
+        """Give the persons at which the deviance has risen so far; inf where it never does."""
+        inside = np.minimum(np.asarray(rise, dtype=np.float64), self.rise[-1])
+        logs = np.interp(np.log(np.maximum(inside, 1e-300)), np.log(self.rise[1:]), np.log(self.persons[1:]))
+        first = self.persons[1] * inside / self.rise[1]  # a likelihood begins to fall in a straight line
+        found = np.where(inside < self.rise[1], first, np.exp(logs))
+        return np.where(np.asarray(rise) > self.rise[-1], math.inf, found)
+
+    def draw(self, size: int, rng: np.random.Generator) -> Floats:
+        """Draw whole persons from the law whose quantiles are the mid-P limits at every level: half of it is at 0."""
+        tail = rng.random(size)
+        rises = np.where(tail < 0.5, -2.0 * np.log(2.0 * tail), 0.0)
+        return np.asarray(np.round(np.where(tail < 0.5, self.at(rises), 0.0)), dtype=np.float64)
+
+
+NO_TAIL = SilentTail(np.array([0.0, 1e-9]), np.array([0.0, 1e-12]))
+"""Of a stratum of which nothing is known but that the maximum lies at 0."""
+
+
+def silent_tail(
+    design: Floats,
+    hidden: Floats,
+    counts: Floats,
+    place: int,
+    offset: Floats | None = None,
+    multiplier: float = 1.0,
+) -> SilentTail:
+    """Follow the deviance as persons are supposed to be hidden in one stratum at the boundary.
+
+    Parameters
+    ----------
+    design, hidden, counts, offset, multiplier
+        As for `fit_hidden`.
+    place : int
+        Row of `hidden`: a stratum with status ``"boundary"``.
+
+    Returns
+    -------
+    SilentTail
+
+    Notes
+    -----
+    The hidden cell of the stratum enters the fit with a supposed count. What the deviance rises by is twice the fall of
+    the log-likelihood; see `hiddenpop.kernels.profile.profile_limits` for its use where few persons tell anything.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> design, hidden = np.array([[1.0, 1, 0], [1, 0, 1], [1, 1, 1]]), np.array([[1.0, 0, 0]])
+    >>> tail = silent_tail(design, hidden, np.array([30.0, 0, 12]), 0)  # the second list lies inside the first
+    >>> round(float(tail.at(np.array([5.991465]))[0]), 1)
+    10.1
+    """
+    rows = np.vstack([hidden[place], design])
+    offsets = np.append(math.log(multiplier), offset_or_zeros(offset, len(design)))
+    supposed = np.append(0.0, counts)
+
+    def deviance_at(persons: float) -> float:
+        supposed[0] = persons
+        return fit_hidden(rows, hidden, supposed, offsets, multiplier).deviance
+
+    least, persons = deviance_at(0.0), 1.0
+    while persons > LEAST_PERSONS and deviance_at(persons) - least > LEAST_RISE:
+        persons /= 4.0
+    found = [(0.0, 0.0)]
+    largest = LARGEST_RATIO * max(float(counts.sum()), 1.0)
+    while persons <= largest and found[-1][1] < LARGEST_RISE:
+        rise = deviance_at(persons) - least
+        if rise > found[-1][1]:
+            found.append((persons, rise))
+        persons *= STEP
+    table = np.array(found)
+    return SilentTail(table[:, 0], table[:, 1]) if len(table) > 2 else NO_TAIL
 
 
 def _nobody() -> DenseFit:

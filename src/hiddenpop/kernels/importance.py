@@ -7,10 +7,10 @@ posterior is, which a single covariance cannot be where an empty cell leaves a p
 import math
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _add_supersets
 from hiddenpop.kernels.marginal_likelihood import (
     ThetaPrior,
@@ -63,7 +63,7 @@ class ThetaDraws:
     interaction_squares: Floats
 
 
-@nb.njit(cache=True)
+@njit
 def _widths(
     counts: Floats,
     entropy: float,
@@ -99,7 +99,7 @@ def _widths(
     return widths
 
 
-@nb.njit(cache=True)
+@njit
 def _importance(
     counts: Floats,
     entropy: float,

@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.hamiltonian import has_density
 from hiddenpop.kernels.poisson_draws import draw_poisson
 
@@ -28,13 +28,15 @@ __all__ = [
     "evaluate",
     "hidden_share",
     "latent_class_data",
+    "latent_class_of_cells",
     "starts",
 ]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-NEGLIGIBLE = -45.0
-"""A class whose part of a cell is below exp(-45) of the largest one changes nothing in double precision."""
+SMALLEST = 1e-250
+"""Below, the probability of a cell is worked out in logarithms: a product might be no floating number."""
 
 FARTHEST_START = 3.0
 
@@ -99,9 +101,42 @@ def latent_class_data(
     -------
     LatentClassData
     """
-    n_lists = len(counts).bit_length() - 1
     cells = np.flatnonzero(counts[1:]) + 1
-    filled = np.ascontiguousarray(counts[cells], dtype=np.float64)
+    return latent_class_of_cells(
+        cells,
+        counts[cells],
+        len(counts).bit_length() - 1,
+        n_classes=n_classes,
+        size_prior=size_prior,
+        concentration=concentration,
+    )
+
+
+def latent_class_of_cells(
+    cells: Ints,
+    counts: Floats,
+    n_lists: int,
+    *,
+    n_classes: int,
+    size_prior: tuple[float, float] = (0.0, 0.0),
+    concentration: tuple[float, float] = (0.25, 0.25),
+) -> LatentClassData:
+    """Put the data together from the non-empty cells, of any number of lists.
+
+    Parameters
+    ----------
+    cells : ndarray of int64, shape (m,)
+        Their histories, in order.
+    counts : ndarray, shape (m,)
+    n_lists : int
+    n_classes, size_prior, concentration
+        As for `latent_class_data`.
+
+    Returns
+    -------
+    LatentClassData
+    """
+    filled = np.ascontiguousarray(counts, dtype=np.float64)
     members = ((cells[:, None] >> np.arange(n_lists)) & 1).astype(np.int64)
     shares = np.log(filled / filled.sum())
     return LatentClassData(
@@ -113,109 +148,184 @@ def latent_class_data(
     )
 
 
-@nb.njit(error_model="numpy")
-def _soft(x: float) -> float:
-    """``log(1 + exp(x))``."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+class _Room(NamedTuple):
+    """What one evaluation works out on the way, a row a list or one figure, a column a class.
+
+    Attributes
+    ----------
+    on, off : ndarray, shape (lists, classes)
+        Chance to be on each list, and not to be.
+    by_list : ndarray, shape (lists, classes)
+        Persons of each class on each list.
+    weights : ndarray, shape (classes,)
+        ``nu``.
+    slopes, exponents : ndarray, shape (classes,)
+        ``d log V / dz`` and E; the last elements are not used.
+    missed, seen : ndarray, shape (classes,)
+        Chance to be on no list, and on one at least.
+    persons : ndarray, shape (classes,)
+    shares : ndarray, shape (classes,)
+        Of one cell.
+    """
+
+    on: Floats
+    off: Floats
+    by_list: Floats
+    weights: Floats
+    slopes: Floats
+    exponents: Floats
+    missed: Floats
+    seen: Floats
+    persons: Floats
+    shares: Floats
 
 
-@nb.njit(error_model="numpy")
-def _sticks(z: Floats, log_nu: Floats, slope: Floats, E: Floats) -> float:
-    """Fill log weights, ``d log V / dz`` and E; give the sum of E."""
-    total = 0.0
+@njit(keep=False, error_model="numpy")
+def _new_room(t: int, n_classes: int) -> Any:
+    rows = np.zeros((3 * t + 7, n_classes))
+    return _Room(
+        rows[:t],
+        rows[t : 2 * t],
+        rows[2 * t : 3 * t],
+        rows[3 * t],
+        rows[3 * t + 1],
+        rows[3 * t + 2],
+        rows[3 * t + 3],
+        rows[3 * t + 4],
+        rows[3 * t + 5],
+        rows[3 * t + 6],
+    )
+
+
+@njit(keep=False, error_model="numpy")
+def _sticks(z: Floats, room: Any) -> float:
+    """Fill weights, ``d log V / dz`` and E; give the sum of E."""
+    total, left = 0.0, 1.0
     for k in range(z.shape[0]):
-        E[k] = math.exp(z[k])
-        rest = -math.expm1(-E[k])
-        log_nu[k] = (math.log(rest) if rest > 0.0 else z[k]) - total
-        slope[k] = math.exp(-E[k]) * E[k] / rest if rest > 0.0 else 1.0
-        total += E[k]
-    log_nu[z.shape[0]] = -total
+        E = math.exp(z[k])
+        if E < 1.0:
+            rest = -math.expm1(-E)
+            stays = 1.0 - rest
+        else:
+            stays = math.exp(-E)
+            rest = 1.0 - stays
+        room.exponents[k], room.weights[k] = E, rest * left
+        room.slopes[k] = stays * E / rest if rest > 0.0 else 1.0
+        left *= stays
+        total += E
+    room.weights[z.shape[0]] = left
     return total
 
 
-@nb.njit(error_model="numpy")
-def _shares(row: Floats, r: Floats) -> float:
-    """Turn log parts of a cell into shares, and give the log of their sum."""
-    top = row.max()
-    total = 0.0
-    for k in range(row.shape[0]):
-        off = row[k] - top
-        r[k] = math.exp(off) if off > NEGLIGIBLE else 0.0
-        total += r[k]
-    for k in range(row.shape[0]):
-        r[k] /= total
-    return top + math.log(total)
-
-
-@nb.njit(error_model="numpy")
-def _lists_prior(data: Any, x: Floats, gradient: Floats, lam: Floats, log_miss: Floats) -> float:
-    """Log prior of the logits, uniform in lambda; fills lambda and the log chance to be on no list."""
+@njit(keep=False, error_model="numpy")
+def _lists_prior(data: Any, x: Floats, gradient: Floats, room: Any) -> float:
+    """Log prior of the logits, uniform in lambda; fills the chances to be on each list, on none and on some."""
     K, t = data.n_classes, data.members.shape[1]
     total = 0.0
     for k in range(K):
-        log_miss[k] = 0.0
+        more, missed, seen = 0.0, 1.0, 0.0
         for j in range(t):
             i = K - 1 + k * t + j
             e = math.exp(-abs(x[i]))
-            soft = math.log1p(e)
-            lam[k, j] = 1.0 / (1.0 + e) if x[i] >= 0.0 else e / (1.0 + e)
-            log_miss[k] -= max(x[i], 0.0) + soft
-            total -= abs(x[i]) + 2.0 * soft
-            gradient[i] = 1.0 - 2.0 * lam[k, j]
+            larger = 1.0 / (1.0 + e)
+            on, off = (larger, e * larger) if x[i] >= 0.0 else (e * larger, larger)
+            room.on[j, k], room.off[j, k] = on, off
+            gradient[i] = off - on
+            total -= abs(x[i])
+            # Sums of positive parts: what is near 0 keeps all its digits.
+            more += e + more * e
+            seen += on * missed
+            missed *= off
+        total -= 2.0 * math.log1p(more)
+        room.missed[k], room.seen[k] = missed, seen
     return total
 
 
-@nb.njit(error_model="numpy")
-def _cells(data: Any, x: Floats, base: Floats, by_class: Floats, by_list: Floats) -> float:
+@njit(keep=False, error_model="numpy")
+def _far_cell(data: Any, x: Floats, w: int, shares: Floats) -> float:
+    """Log probability of a cell too small for a floating number, and the shares of the classes in it."""
+    K, t = data.n_classes, data.members.shape[1]
+    before, top = 0.0, -np.inf
+    for k in range(K):
+        shares[k] = -before
+        if k < K - 1:
+            E = math.exp(x[k])
+            rest = -math.expm1(-E)
+            shares[k] += math.log(rest) if rest > 0.0 else x[k]
+            before += E
+        for j in range(t):
+            logit = x[K - 1 + k * t + j] if data.members[w, j] else -x[K - 1 + k * t + j]
+            shares[k] += min(logit, 0.0) - math.log1p(math.exp(-abs(logit)))
+        top = max(top, shares[k])
+    total = 0.0
+    for k in range(K):
+        shares[k] = math.exp(shares[k] - top)
+        total += shares[k]
+    for k in range(K):
+        shares[k] /= total
+    return top + math.log(total)
+
+
+@njit(keep=False, error_model="numpy")
+def _cells(data: Any, x: Floats, room: Any) -> float:
     """Sum of ``y log(p / share)`` over the cells; fills the persons that fall to each class, and class and list."""
     K, t = data.n_classes, data.members.shape[1]
-    row, r = np.empty(K), np.empty(K)
-    total = 0.0
+    shares, total = room.shares, 0.0
     for w in range(data.counts.shape[0]):
         for k in range(K):
-            row[k] = base[k]
-            for j in range(t):
-                if data.members[w, j]:
-                    row[k] += x[K - 1 + k * t + j]
-        total += data.counts[w] * (_shares(row, r) - data.log_shares[w])
+            shares[k] = room.weights[k]
+        for j in range(t):
+            chances = room.on[j] if data.members[w, j] else room.off[j]
+            for k in range(K):
+                shares[k] *= chances[k]
+        p = 0.0
         for k in range(K):
-            persons = data.counts[w] * r[k]
-            by_class[k] += persons
-            for j in range(t):
-                by_list[k, j] += persons * data.members[w, j]
+            p += shares[k]
+        if p > SMALLEST:
+            log_p = math.log(p)
+        else:
+            log_p, p = _far_cell(data, x, w, shares), 1.0
+        total += data.counts[w] * (log_p - data.log_shares[w])
+        scale = data.counts[w] / p
+        for k in range(K):
+            shares[k] *= scale
+            room.persons[k] += shares[k]
+        for j in range(t):
+            if data.members[w, j]:
+                for k in range(K):
+                    room.by_list[j, k] += shares[k]
     return total
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _log_density(data: Any, x: Floats, prior_gradient: Floats, likelihood_gradient: Floats) -> Any:
     K, t = data.n_classes, data.members.shape[1]
-    log_nu, slope, E = np.empty(K), np.zeros(K), np.zeros(K)
-    total_E = _sticks(x[: K - 1], log_nu, slope, E)
+    room = _new_room(t, K)
+    total_E = _sticks(x[: K - 1], room)
     power = data.a + K - 1.0
     log_prior = -power * math.log(data.b + total_E)
     for k in range(K - 1):
         log_prior += x[k]
-        prior_gradient[k] = 1.0 - power * E[k] / (data.b + total_E)
-    lam, log_miss = np.empty((K, t)), np.empty(K)
-    log_prior += _lists_prior(data, x, prior_gradient, lam, log_miss)
-    by_class, by_list = np.zeros(K), np.zeros((K, t))
-    log_likelihood = _cells(data, x, log_nu + log_miss, by_class, by_list)
+        prior_gradient[k] = 1.0 - power * room.exponents[k] / (data.b + total_E)
+    log_prior += _lists_prior(data, x, prior_gradient, room)
+    log_likelihood = _cells(data, x, room)
     seen = 0.0
     for k in range(K):
-        seen += math.exp(log_nu[k]) * -math.expm1(log_miss[k])
+        seen += room.weights[k] * room.seen[k]
     n = data.counts.sum()
     log_likelihood -= (n + data.shape) * math.log(data.rate + seen)
     factor = (n + data.shape) / (data.rate + seen)
     after = 0.0
     for k in range(K - 1, -1, -1):
-        weight = math.exp(log_nu[k])
+        expected = factor * room.weights[k]
         # Every person observed is in the denominator too: what is left are small differences of large sums.
-        of_class = by_class[k] - factor * weight * -math.expm1(log_miss[k])
-        missed = factor * weight * math.exp(log_miss[k])
+        of_class = room.persons[k] - expected * room.seen[k]
+        in_all = room.persons[k] + expected * room.missed[k]
         for j in range(t):
-            likelihood_gradient[K - 1 + k * t + j] = by_list[k, j] - lam[k, j] * (by_class[k] + missed)
+            likelihood_gradient[K - 1 + k * t + j] = room.by_list[j, k] - room.on[j, k] * in_all
         if k < K - 1:
-            likelihood_gradient[k] = of_class * slope[k] - (E[k] * after if after != 0.0 else 0.0)
+            later = room.exponents[k] * after if after != 0.0 else 0.0
+            likelihood_gradient[k] = of_class * room.slopes[k] - later
         after += of_class
     return log_prior, log_likelihood
 
@@ -223,7 +333,7 @@ def _log_density(data: Any, x: Floats, prior_gradient: Floats, likelihood_gradie
 # --- classes change places --------------------------------------------------------------------------------------------
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _swapped(first: float, second: float) -> Any:
     """Exponents of two sticks after their classes have exchanged weights."""
     u, v = -math.expm1(-first), -math.expm1(-second)
@@ -233,7 +343,7 @@ def _swapped(first: float, second: float) -> Any:
     return new_first, new_second
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _exchange_classes(data: Any, x: Floats, beta: float, rng: Any) -> bool:
     """Offer each class in turn the place of the next, weight and all, which leaves the likelihood as it is.
 

@@ -7,12 +7,23 @@ terms is the superset sum of the fitted means at their union. Each transform tak
 design matrix is ever formed.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from hiddenpop.kernels.compiled import njit
+from hiddenpop.kernels.plain import (
+    DECREMENT_TOLERANCE,
+    LIKELIHOOD_SLACK,
+    MAX_HALVINGS,
+    MAX_ITERATIONS,
+    PIVOT_TOLERANCE,
+    START_OFFSET,
+    BatchFit,
+    LatticeFit,
+    offset_or_zeros,
+)
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,78 +40,8 @@ __all__ = [
     "superset_sums",
 ]
 
-START_OFFSET = 0.1
-"""Added to the counts as starting means, so that an empty cell has a logarithm."""
 
-DECREMENT_TOLERANCE = 1e-8
-"""Newton's decrement is about twice the log-likelihood still to be gained; the step that reveals it is still taken."""
-
-MAX_ITERATIONS = 25
-"""Off the face of the maximum a mean shrinks by a factor e a step, so that 25 steps bring 0.1 to 1e-12."""
-
-PIVOT_TOLERANCE = 1e-12
-"""A pivot below this share of its diagonal is rounding: that parameter is aliased and stays where it is."""
-
-MAX_HALVINGS = 30
-LIKELIHOOD_SLACK = 1e-9
-
-
-def offset_or_zeros(offset: Floats | None, n_cells: int) -> Floats:
-    """Give an offset as the compiled loops want it; none is 0 for every history."""
-    return np.zeros(n_cells) if offset is None else np.ascontiguousarray(offset, dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class LatticeFit:
-    """One fitted model: parameters, means and what is known of the fit.
-
-    Attributes
-    ----------
-    parameters : ndarray, shape (p,)
-        One per term, in the order given; ``-inf`` where the margin of the term is zero. Without the offset.
-    means : ndarray, shape (2**K,)
-        Fitted means by history; 0 where the fit leaves the cell out, and at 0 the mean of the unobserved cell.
-    deviance : float
-    log_n0_variance : float
-        Inverse of the last pivot, the variance of the intercept; inf when the intercept is aliased.
-    iterations : int
-    converged : bool
-    """
-
-    parameters: npt.NDArray[np.float64]
-    means: npt.NDArray[np.float64]
-    deviance: float
-    log_n0_variance: float
-    iterations: int
-    converged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFit:
-    """Many models fitted to one table; every array has one element a model.
-
-    Attributes
-    ----------
-    n0 : ndarray of float
-        Mean of the unobserved cell, the dark figure. A number even where it means nothing: judge the status first.
-    log_n0_variance : ndarray of float
-        Variance of the intercept, from the information one step before the last: good to about 1e-5 relative.
-    deviance : ndarray of float
-    n_parameters : ndarray of int
-        Nominal number of parameters, those at minus infinity included.
-    converged : ndarray of bool
-        Rounding in the Gram matrix leaves an error of about 1e-12 n in the deviance: beyond 10^6 persons the route of
-        `hiddenpop.kernels.dense` is the more exact one.
-    """
-
-    n0: npt.NDArray[np.float64]
-    log_n0_variance: npt.NDArray[np.float64]
-    deviance: npt.NDArray[np.float64]
-    n_parameters: npt.NDArray[np.int64]
-    converged: npt.NDArray[np.bool_]
-
-
-@nb.njit(cache=True, inline="always")
+@njit(inline="always")
 def _add_supersets(values: Floats, n_lists: int) -> None:
     """Replace each element by the sum over the histories that contain it, in place."""
     size = values.shape[0]
@@ -111,7 +52,7 @@ def _add_supersets(values: Floats, n_lists: int) -> None:
                 values[w] += values[w + bit]
 
 
-@nb.njit(cache=True, inline="always")
+@njit(inline="always")
 def _add_subsets(values: npt.NDArray[Any], n_lists: int) -> None:
     """Replace each element by the sum over the histories that it contains, in place."""
     size = values.shape[0]
@@ -122,7 +63,7 @@ def _add_subsets(values: npt.NDArray[Any], n_lists: int) -> None:
                 values[w + bit] += values[w]
 
 
-@nb.njit(cache=True)
+@njit
 def superset_sums(values: Floats, n_lists: int) -> Floats:
     """Sum `values` over the histories that contain each history."""
     result = values.copy()
@@ -130,7 +71,7 @@ def superset_sums(values: Floats, n_lists: int) -> Floats:
     return result
 
 
-@nb.njit(cache=True)
+@njit
 def _live_terms(margins: Floats, terms: Ints, n_lists: int, live: Bools, active: Ints) -> int:
     """Take out terms with an empty margin and the cells above them; return how many terms are left.
 
@@ -154,7 +95,7 @@ def _live_terms(margins: Floats, terms: Ints, n_lists: int, live: Bools, active:
     return count
 
 
-@nb.njit(cache=True)
+@njit
 def _factor(sums: Floats, terms: Ints, active: Ints, p: int, lower: Floats) -> None:
     """Cholesky factor of the Gram matrix in the active terms; an aliased parameter gets a zero row."""
     for i in range(p):
@@ -171,7 +112,7 @@ def _factor(sums: Floats, terms: Ints, active: Ints, p: int, lower: Floats) -> N
         lower[i, i] = np.sqrt(pivot) if pivot > PIVOT_TOLERANCE * diagonal and pivot > 0.0 else 0.0
 
 
-@nb.njit(cache=True)
+@njit
 def _solve(lower: Floats, p: int, vector: Floats) -> None:
     """Solve with the Cholesky factor in place; aliased parameters get 0."""
     for i in range(p):
@@ -186,12 +127,13 @@ def _solve(lower: Floats, p: int, vector: Floats) -> None:
         vector[i] = value / lower[i, i] if lower[i, i] > 0.0 else 0.0
 
 
-@nb.njit(cache=True)
+@njit
 def _predict(
     theta: Floats, terms: Ints, active: Ints, p: int, n_lists: int, offset: Floats, eta: Floats
 ) -> None:
     """Fill `eta` with the linear predictor of every history."""
-    eta[:] = 0.0
+    for w in range(eta.shape[0]):
+        eta[w] = 0.0
     for i in range(p):
         eta[terms[active[i]]] = theta[i]
     _add_subsets(eta, n_lists)
@@ -199,7 +141,7 @@ def _predict(
         eta[w] += offset[w]
 
 
-@nb.njit(cache=True)
+@njit
 def _log_likelihood(counts: Floats, live: Bools, eta: Floats, means: Floats) -> float:
     """Fill `means` on the live cells and return the Poisson log-likelihood up to a constant."""
     total = 0.0
@@ -212,7 +154,7 @@ def _log_likelihood(counts: Floats, live: Bools, eta: Floats, means: Floats) -> 
     return total
 
 
-@nb.njit(cache=True)
+@njit
 def _newton(
     counts: Floats,
     margins: Floats,
@@ -243,7 +185,8 @@ def _newton(
     _predict(theta, terms, active, p, n_lists, offset, eta)
     likelihood = _log_likelihood(counts, live, eta, means)
     for iteration in range(1, MAX_ITERATIONS + 1):
-        sums[:] = means
+        for w in range(size):
+            sums[w] = means[w]
         _add_supersets(sums, n_lists)
         _factor(sums, terms, active, p, lower)
         for i in range(p):
@@ -274,7 +217,7 @@ def _newton(
     return MAX_ITERATIONS, False
 
 
-@nb.njit(cache=True)
+@njit
 def _deviance(counts: Floats, live: Bools, means: Floats) -> float:
     """Poisson deviance; by log1p, so that a huge count fitted closely adds its own small share and no rounding."""
     total = 0.0
@@ -289,7 +232,7 @@ def _deviance(counts: Floats, live: Bools, means: Floats) -> float:
     return 2.0 * total
 
 
-@nb.njit(cache=True)
+@njit
 def _fit_terms(
     counts: Floats, margins: Floats, use: Bools, terms: Ints, n_lists: int, offset: Floats
 ) -> tuple[Floats, Floats, Bools, float, float, int, bool]:
@@ -321,7 +264,7 @@ def _fit_terms(
     return parameters, means, live, deviance, variance, iterations, converged
 
 
-@nb.njit(cache=True)
+@njit
 def _decode_terms(term_set: np.uint64, size: int) -> Ints:
     """List the terms of a coded model, by value, the intercept last."""
     count = 0
@@ -338,7 +281,7 @@ def _decode_terms(term_set: np.uint64, size: int) -> Ints:
     return terms
 
 
-@nb.njit(cache=True)
+@njit
 def _fit_batch(
     counts: Floats,
     term_sets: TermSets,
@@ -484,7 +427,7 @@ def refit_deviances(tables: Floats, terms: Ints, n_lists: int, offset: Floats | 
     return found
 
 
-@nb.njit(cache=True)
+@njit
 def _refit_deviances(tables: Floats, terms: Ints, n_lists: int, offset: Floats) -> Floats:
     size = tables.shape[1]
     use = np.ones(size, dtype=np.bool_)

@@ -10,11 +10,11 @@ prior of N and ``b = a / mean`` (a = b = 0 for 1/N), the likelihood of theta wit
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import LinAlgError, solve_triangular
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.hamiltonian import has_density
 from hiddenpop.kernels.lattice import superset_sums
 
@@ -129,7 +129,7 @@ class LogLinearData(NamedTuple):
 # --- compiled ---------------------------------------------------------------------------------------------------------
 
 
-@nb.njit(cache=True)
+@njit
 def _add_subsets(values: Floats) -> None:
     bit, size = 1, values.shape[0]
     while bit < size:
@@ -139,7 +139,7 @@ def _add_subsets(values: Floats) -> None:
         bit *= 2
 
 
-@nb.njit(cache=True)
+@njit
 def _add_supersets(values: Floats) -> None:
     bit, size = 1, values.shape[0]
     while bit < size:
@@ -149,7 +149,7 @@ def _add_supersets(values: Floats) -> None:
         bit *= 2
 
 
-@nb.njit(cache=True)
+@njit
 def _excess(shares: Floats, eta: Floats, factor: float, change: Floats) -> float:
     """Log of the mean of exp(eta) less the mean of eta; adds ``factor`` times the change of the shares to `change`."""
     largest, top = 0.0, -np.inf
@@ -172,7 +172,7 @@ def _excess(shares: Floats, eta: Floats, factor: float, change: Floats) -> float
     return (np.log1p(total) if near else shift + np.log(total)) - mean
 
 
-@nb.njit(cache=True)
+@njit
 def log_density(
     data: LogLinearData, z: Floats, prior_gradient: Floats, likelihood_gradient: Floats
 ) -> tuple[float, float]:

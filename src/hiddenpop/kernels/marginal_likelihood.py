@@ -15,11 +15,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _add_subsets, _add_supersets, _decode_terms, _solve
 
 __all__ = [
@@ -90,7 +90,7 @@ class Evidence:
     converged: npt.NDArray[np.bool_]
 
 
-@nb.njit(cache=True)
+@njit
 def _size_term(log_odds: float, n: float, shape: float, rate: float) -> float:
     """Give what the prior of N adds to the log-likelihood of the observed cells among themselves."""
     if shape == 0.0:
@@ -99,7 +99,7 @@ def _size_term(log_odds: float, n: float, shape: float, rate: float) -> float:
     return -n * np.log1p(rate * (1.0 + unseen_odds)) - shape * np.log(rate + 1.0 / (1.0 + unseen_odds))
 
 
-@nb.njit(cache=True)
+@njit
 def _log_posterior(
     counts: Floats,
     entropy: float,
@@ -137,7 +137,7 @@ def _log_posterior(
     return value - entropy + _size_term(log_odds, n, prior.shape, prior.rate) - 0.5 * penalty, log_odds
 
 
-@nb.njit(cache=True)
+@njit
 def _weights(log_odds: float, n: float, prior: ThetaPrior, concave: bool) -> tuple[float, float]:
     """Factors of the diagonal and of the outer product in the curvature; without the convex part on request."""
     unseen_odds = np.exp(min(-log_odds, LARGEST_LOG))
@@ -152,7 +152,7 @@ def _weights(log_odds: float, n: float, prior: ThetaPrior, concave: bool) -> tup
     )
 
 
-@nb.njit(cache=True)
+@njit
 def _factor(
     sums: Floats, terms: Ints, precision: Floats, diagonal: float, outer: float, lower: Floats
 ) -> bool:
@@ -173,7 +173,7 @@ def _factor(
     return True
 
 
-@nb.njit(cache=True)
+@njit
 def _curvature(
     shares: Floats,
     log_odds: float,
@@ -196,7 +196,7 @@ def _curvature(
     return False
 
 
-@nb.njit(cache=True)
+@njit
 def _solve_transposed(lower: Floats, vector: Floats) -> None:
     """Solve with the transpose of the Cholesky factor in place."""
     p = vector.shape[0]
@@ -206,7 +206,7 @@ def _solve_transposed(lower: Floats, vector: Floats) -> None:
         vector[i] /= lower[i, i]
 
 
-@nb.njit(cache=True)
+@njit
 def _start(
     counts: Floats, terms: Ints, n_lists: int, precision: Floats, sums: Floats, eta: Floats, lower: Floats
 ) -> Floats:
@@ -229,7 +229,7 @@ def _start(
     return theta
 
 
-@nb.njit(cache=True)
+@njit
 def _mode(
     counts: Floats,
     margins: Floats,
@@ -282,7 +282,7 @@ def _mode(
     return theta, value, log_odds, False
 
 
-@nb.njit(cache=True)
+@njit
 def _terms_of(term_set: np.uint64, size: int, prior: ThetaPrior) -> tuple[Ints, Floats, float]:
     """Terms of a coded model without the intercept, their prior precisions, and the log normaliser of their prior.
 
@@ -299,7 +299,7 @@ def _terms_of(term_set: np.uint64, size: int, prior: ThetaPrior) -> tuple[Ints, 
     return terms, precision, normaliser
 
 
-@nb.njit(cache=True)
+@njit
 def _log_diagonal(lower: Floats, p: int) -> float:
     total = 0.0
     for i in range(p):
@@ -307,7 +307,7 @@ def _log_diagonal(lower: Floats, p: int) -> float:
     return total
 
 
-@nb.njit(cache=True)
+@njit
 def _laplace(
     counts: Floats,
     entropy: float,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.kernels.best_models import TIE, penalties
 from hiddenpop.kernels.bound import ADMISSIBLE, DOUBTFUL, INADMISSIBLE, Problem, judge
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.faces import face_of_model
 from hiddenpop.kernels.lattice import _fit_terms, offset_or_zeros, superset_sums
 from hiddenpop.kernels.rank import independent_terms
@@ -79,7 +79,7 @@ class Book(NamedTuple):
     tally: Ints
 
 
-@nb.njit(cache=True)
+@njit
 def _terms(mask: Words, pairs: Ints, n_lists: int) -> Ints:
     """Terms of a model, the intercept last."""
     terms = np.empty(n_lists + pairs.shape[0] + 1, dtype=np.int64)
@@ -94,7 +94,7 @@ def _terms(mask: Words, pairs: Ints, n_lists: int) -> Ints:
     return terms[: count + 1]
 
 
-@nb.njit(cache=True)
+@njit
 def _row(problem: Problem, space: Space, book: Book, mask: Words) -> int:
     """Row of a model in the book; a model not seen before is fitted."""
     last = np.uint64(book.slots.shape[0] - 1)
@@ -120,7 +120,7 @@ def _row(problem: Problem, space: Space, book: Book, mask: Words) -> int:
     return row
 
 
-@nb.njit(cache=True)
+@njit
 def _code(problem: Problem, space: Space, book: Book, row: int) -> int:
     """Whether a model of the book may be chosen, judged when it is first asked."""
     if book.codes[row] == UNJUDGED:
@@ -128,11 +128,11 @@ def _code(problem: Problem, space: Space, book: Book, row: int) -> int:
         _, means, live, _, _, _, _ = _fit_terms(
             problem.counts, problem.margins, problem.use, terms, problem.n_lists, problem.offset
         )
-        book.codes[row] = judge(problem, terms, means, live)
+        book.codes[row] = judge(problem.counts, problem.margins, problem.exists, terms, means, live)
     return book.codes[row]
 
 
-@nb.njit(cache=True)
+@njit
 def run_chain(
     problem: Problem, space: Space, book: Book, flips: Ints, log_uniforms: Floats, trace: Ints, first: int
 ) -> int:

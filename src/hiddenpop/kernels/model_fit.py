@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from hiddenpop.kernels.dense import fit_design
 from hiddenpop.kernels.faces import Face, face_of_model, lattice_design
-from hiddenpop.kernels.lattice import fit_one, offset_or_zeros, superset_sums
-from hiddenpop.kernels.profile import ProfileLimits, profile_limits, stirling_remainder
-from hiddenpop.kernels.rank import independent_terms
+from hiddenpop.kernels.plain import fit_one, live_part, offset_or_zeros, superset_sums
+from hiddenpop.kernels.plain_rank import independent_terms
+from hiddenpop.kernels.profile import HiddenProfile, information_of, stirling_remainder
 
-__all__ = ["ModelFit", "fit_model", "profile_of_model", "saturated_constant"]
+__all__ = ["ModelFit", "fit_model", "hidden_profile", "saturated_constant"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -53,6 +53,11 @@ class ModelFit:
     def n0_standard_error(self) -> float:
         """Standard error of the dark figure, ``sqrt(n0 + n0^2 var)``: Poisson variation and estimation error."""
         return math.sqrt(self.n0 + self.n0**2 * self.log_n0_variance)
+
+    @property
+    def information(self) -> float:
+        """How many persons a count would have that tells as much of the dark figure; 0 where it has no number."""
+        return information_of(self.log_n0_variance)
 
 
 NUMBER_BY_STATUS = {"boundary": 0.0, "unbounded": math.inf, "not_identified": math.nan}
@@ -131,24 +136,21 @@ def _estimable(term: int, cells: Ints, terms: Ints) -> bool:
     return bool(independent_terms(cells, term_last)[-1])
 
 
-def profile_of_model(
-    counts: Floats, terms: Ints, n_lists: int, n0_hat: float, level: float, offset: Floats | None = None
-) -> ProfileLimits:
-    """Profile likelihood limits for a hierarchical model taken as known.
+def hidden_profile(
+    counts: Floats, terms: Ints, n_lists: int, fit: ModelFit, offset: Floats | None = None
+) -> HiddenProfile:
+    """Say what the data tell of every dark figure under a hierarchical model taken as known.
 
     Parameters
     ----------
-    counts, terms, n_lists
+    counts, terms, n_lists, offset
         As for `fit_model`.
-    n0_hat : float
-        Estimated dark figure, 0 or inf included.
-    level : float
-    offset
-        As for `fit_model`.
+    fit : ModelFit
+        What `fit_model` gave for them.
 
     Returns
     -------
-    ProfileLimits
+    HiddenProfile
 
     Notes
     -----
@@ -163,15 +165,13 @@ def profile_of_model(
         quick = fit_one(supposed, everything, terms, n_lists, offset)
         return quick.deviance if quick.converged else _deviance_exactly(supposed, terms, n_lists, offset)
 
-    return profile_limits(deviance_at, float(counts[1:].sum()), n0_hat, level)
+    return HiddenProfile(float(counts[1:].sum()), fit.n0, fit.information, deviance_at)
 
 
 def _deviance_exactly(supposed: Floats, terms: Ints, n_lists: int, offset: Floats | None) -> float:
     """Deviance with a supposed dark figure where the lattice kernel ran out of steps or digits."""
-    margins = superset_sums(supposed, n_lists)
-    kept, cells = terms[margins[terms] > 0], np.arange(len(supposed))
-    for dead in terms[margins[terms] <= 0]:
-        cells = cells[cells & dead != dead]
+    active, live = live_part(superset_sums(supposed, n_lists), terms)
+    cells, kept = np.flatnonzero(live), terms[active]
     kept = kept[independent_terms(cells, kept)]
     offsets = offset_or_zeros(offset, len(supposed))
     return fit_design(lattice_design(cells, kept), supposed[cells], offsets[cells]).deviance

@@ -3,18 +3,16 @@
 Newton steps from a warm start: a Gram matrix by BLAS, Cholesky, and a start from the counts where the warm one fails.
 """
 
-from contextlib import AbstractContextManager
-
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _solve
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-__all__ = ["factor", "fit_cells", "fit_tables", "likelihood_bound", "one_thread"]
+__all__ = ["factor", "fit_cells", "fit_tables", "likelihood_bound"]
 
 START_OFFSET = 0.1
 DECREMENT_TOLERANCE = 1e-11
@@ -30,19 +28,7 @@ LARGEST_LINEAR = 700.0
 """Beyond it the exponential overflows."""
 
 
-def one_thread() -> AbstractContextManager[object]:
-    """Keep BLAS to one thread.
-
-    The matrices here are small: threads that wait for each other take longer than the work, on a busy machine ten
-    times as long. And sums come out the same to the last bit whatever the number of cores.
-    """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
-    return limits
-
-
-@nb.njit(cache=True)
+@njit
 def factor(gram: Floats, lower: Floats) -> int:
     """Cholesky factor of `gram` into `lower`; an aliased parameter gets a zero row. Give how many there are."""
     frozen = 0
@@ -66,7 +52,7 @@ def factor(gram: Floats, lower: Floats) -> int:
     return frozen
 
 
-@nb.njit(cache=True)
+@njit
 def _log_likelihood(counts: Floats, linear: Floats, means: Floats) -> float:
     """Fill `means` and return the Poisson log-likelihood up to a constant; minus infinity where it overflows."""
     total = 0.0
@@ -78,7 +64,7 @@ def _log_likelihood(counts: Floats, linear: Floats, means: Floats) -> float:
     return total
 
 
-@nb.njit(cache=True)
+@njit
 def _deviance(counts: Floats, means: Floats) -> float:
     total = 0.0
     for w in range(counts.shape[0]):
@@ -91,7 +77,7 @@ def _deviance(counts: Floats, means: Floats) -> float:
     return 2.0 * total
 
 
-@nb.njit(cache=True)
+@njit
 def _gram(design: Floats, weights: Floats) -> Floats:
     weighted = np.empty_like(design)
     for w in range(design.shape[0]):
@@ -101,7 +87,7 @@ def _gram(design: Floats, weights: Floats) -> Floats:
     return np.dot(weighted.T, weighted)
 
 
-@nb.njit(cache=True)
+@njit
 def _cold_start(design: Floats, counts: Floats, offset: Floats, lower: Floats, coefficients: Floats) -> None:
     """One weighted least-squares fit to the logarithm of the counts, a little added."""
     weights = counts + START_OFFSET
@@ -110,7 +96,7 @@ def _cold_start(design: Floats, counts: Floats, offset: Floats, lower: Floats, c
     _solve(lower, coefficients.shape[0], coefficients)
 
 
-@nb.njit(cache=True)
+@njit
 def likelihood_bound(means: Floats) -> float:
     """Bound the log-likelihood of a model from above by any means that meet all of its margins.
 
@@ -138,7 +124,7 @@ def likelihood_bound(means: Floats) -> float:
     return total
 
 
-@nb.njit(cache=True)
+@njit
 def _climb(
     design: Floats,
     counts: Floats,
@@ -180,7 +166,7 @@ def _climb(
     return False, likelihood
 
 
-@nb.njit(cache=True)
+@njit
 def fit_cells(
     design: Floats, counts: Floats, offset: Floats, start: Floats, means: Floats, needed: float
 ) -> tuple[Floats, float, bool]:
@@ -219,7 +205,7 @@ def fit_cells(
     return coefficients, likelihood, converged
 
 
-@nb.njit(cache=True)
+@njit
 def fit_tables(
     design: Floats, tables: Floats, on_face: Bools, start: Floats, offset: Floats
 ) -> tuple[Floats, Floats, Bools]:

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from hiddenpop.kernels.compiled import njit
 
 __all__ = ["PooledData", "n_parameters", "packed", "unpack", "unpacked"]
 
@@ -138,12 +139,12 @@ def unpacked(kept: Floats, data: PooledData) -> dict[str, Floats]:
     }
 
 
-@nb.njit(cache=True)
+@njit
 def _take(vector: Any, at: int, size: int) -> tuple[Any, int]:
     return vector[at : at + size], at + size
 
 
-@nb.njit(cache=True)
+@njit
 def unpack(data: Floats) -> PooledData:
     """Read the vector that `packed` makes.
 

@@ -12,10 +12,10 @@ level; by place the size, then list effects and interactions; by factor its vari
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.pooled_data import PooledData, unpack
 from hiddenpop.kernels.pooled_histories import (
     TINY,
@@ -72,7 +72,7 @@ class _Strata(NamedTuple):
     log_none: Floats
 
 
-@nb.njit(cache=True)
+@njit
 def _layout(data: PooledData) -> _Layout:
     n_lists = 0
     while 1 << n_lists < data.cells.shape[1]:
@@ -94,7 +94,7 @@ def _layout(data: PooledData) -> _Layout:
     )
 
 
-@nb.njit(cache=True)
+@njit
 def _spreads(x: Floats, data: PooledData) -> tuple[float, Floats]:
     sd, value = np.empty(len(data.scales)), 0.0
     for h in range(len(sd)):
@@ -107,7 +107,7 @@ def _spreads(x: Floats, data: PooledData) -> tuple[float, Floats]:
     return value, sd
 
 
-@nb.njit(cache=True)
+@njit
 def _powers(sd: float, own: float) -> tuple[float, float, float]:
     """Factor from a variable to its effect and to its standard normal form, and the slope of the former in `sd`."""
     if own == 0.0:
@@ -115,7 +115,7 @@ def _powers(sd: float, own: float) -> tuple[float, float, float]:
     return sd ** (1.0 - own), sd**-own, (1.0 - own) * sd**-own
 
 
-@nb.njit(cache=True)
+@njit
 def _typical(x: Floats, data: PooledData, at: _Layout) -> tuple[float, _Typical]:
     """Place everything at its mean, with the priors of the means and of the level."""
     n_cells = data.cells.shape[1]
@@ -131,7 +131,7 @@ def _typical(x: Floats, data: PooledData, at: _Layout) -> tuple[float, _Typical]
     return value, _Typical(mean, level, log_odds, odds[data.masks])
 
 
-@nb.njit(cache=True)
+@njit
 def _spread_of(first: int, column: int, n_lists: int) -> int:
     """Tell which standard deviation a column of a factor has: that of sizes, of lists, of interactions."""
     if column == 0:
@@ -139,7 +139,7 @@ def _spread_of(first: int, column: int, n_lists: int) -> int:
     return first + 1 if column <= n_lists else first + 2
 
 
-@nb.njit(cache=True)
+@njit
 def _factor_effects(x: Floats, data: PooledData, at: _Layout, sd: Floats) -> tuple[float, Floats]:
     """Effects of all factors, shape (f, levels, 1 + terms), and their prior."""
     most = data.shapes[:, 2].max() + 1 if len(data.shapes) else 0
@@ -164,7 +164,7 @@ def _factor_effects(x: Floats, data: PooledData, at: _Layout, sd: Floats) -> tup
     return value, effects
 
 
-@nb.njit(cache=True)
+@njit
 def _factor_gradient(
     x: Floats, data: PooledData, at: _Layout, sd: Floats, slope: Floats, gradient: Floats, of_sd: Floats
 ) -> None:
@@ -187,7 +187,7 @@ def _factor_gradient(
         first += 2 + (width - 1 > at.n_lists)
 
 
-@nb.njit(cache=True)
+@njit
 def _place_effects(u: Floats, sd: Floats, own: Floats, n_lists: int) -> tuple[float, Floats]:
     """List effects and interactions by place; the nearer `own` is to 1, the freer of their standard deviation."""
     effects, value = np.empty(u.shape), 0.0
@@ -207,7 +207,7 @@ def _place_effects(u: Floats, sd: Floats, own: Floats, n_lists: int) -> tuple[fl
     return value, effects
 
 
-@nb.njit(cache=True)
+@njit
 def _place_gradient(
     u: Floats, sd: Floats, own: Floats, n_lists: int, effects: Floats, slope: Floats, of_sd: Floats
 ) -> Floats:
@@ -232,7 +232,7 @@ def _place_gradient(
     return gradient
 
 
-@nb.njit(cache=True)
+@njit
 def _each_stratum(
     data: PooledData, at: _Layout, typical: _Typical, by_place: Floats, by_factor: Floats
 ) -> tuple[float, _Strata]:
@@ -271,7 +271,7 @@ def _each_stratum(
     return value, _Strata(fit, odds, n, base, log_some, log_none)
 
 
-@nb.njit(cache=True)
+@njit
 def _place_sizes(u: Floats, sd: Floats, data: PooledData, expected: Floats) -> tuple[float, Floats, Floats]:
     """Effects of places on sizes, and the log of the number expected to be observed in each without its effect."""
     if not len(u):
@@ -292,7 +292,7 @@ def _place_sizes(u: Floats, sd: Floats, data: PooledData, expected: Floats) -> t
     return value, effects, seen
 
 
-@nb.njit(cache=True)
+@njit
 def _size_gradient(
     u: Floats,
     sd: Floats,
@@ -323,7 +323,7 @@ def _size_gradient(
     return gradient
 
 
-@nb.njit(cache=True)
+@njit
 def _numbers(
     log_seen: Floats, strata: _Strata, cv: float, residual: bool
 ) -> tuple[float, Floats, float, Floats]:
@@ -349,7 +349,7 @@ def _numbers(
     return value, slope, -2.0 * cv * k * of_log_k, hidden
 
 
-@nb.njit(cache=True)
+@njit
 def _stratum_slopes(
     slope: Floats, strata: _Strata, data: PooledData, at: _Layout, by_factor: Floats
 ) -> tuple[Floats, Floats, Floats]:
@@ -378,7 +378,7 @@ def _stratum_slopes(
 # --- the density ------------------------------------------------------------------------------------------------------
 
 
-@nb.njit(cache=True)
+@njit
 def density(x: Floats, data: PooledData) -> tuple[float, Floats, Floats, Floats, float, Floats]:
     """Log posterior, its gradient, and what is kept of a draw.
 
@@ -425,7 +425,7 @@ def density(x: Floats, data: PooledData) -> tuple[float, Floats, Floats, Floats,
     return value, gradient, log_hidden, np.abs(sd), typical.level, typical.mean
 
 
-@nb.njit(cache=True)
+@njit
 def _rest_of_gradient(
     x: Floats,
     data: PooledData,
@@ -449,7 +449,7 @@ def _rest_of_gradient(
             gradient[h] = of_sd[h] * data.scales[h] - x[h]
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(nogil=True)
 def packed_density(x: Floats, data: Floats) -> Floats:
     """Compute the density from the vector of `packed`.
 

@@ -2,9 +2,10 @@
 
 import math
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from hiddenpop.kernels.compiled import njit
 
 __all__ = [
     "TINY",
@@ -29,7 +30,7 @@ TINY = 1e-300
 # --- small functions --------------------------------------------------------------------------------------------------
 
 
-@nb.njit(cache=True, inline="always")
+@njit(inline="always")
 def softplus(x: float) -> float:
     """``log(1 + exp(x))``.
 
@@ -41,7 +42,7 @@ def softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
-@nb.njit(cache=True, inline="always")
+@njit(inline="always")
 def expit(x: float) -> float:
     """``1 / (1 + exp(-x))``.
 
@@ -56,7 +57,7 @@ def expit(x: float) -> float:
     return e / (1.0 + e)
 
 
-@nb.njit(cache=True)
+@njit
 def _digamma(x: float) -> float:
     found = 0.0
     while x < 8.0:
@@ -67,7 +68,7 @@ def _digamma(x: float) -> float:
     return found + math.log(x) - 0.5 / x - series
 
 
-@nb.njit(cache=True)
+@njit
 def gamma_steps(n: float, k: float) -> tuple[float, float]:
     """Log of ``gamma(n + k) / gamma(k)`` and its derivative in k.
 
@@ -85,7 +86,7 @@ def gamma_steps(n: float, k: float) -> tuple[float, float]:
     return product, slope
 
 
-@nb.njit(cache=True, inline="always")
+@njit(inline="always")
 def subset_sums(cells: Floats, n_lists: int) -> None:
     """Add to each history, in place, the values of all histories inside it.
 
@@ -101,7 +102,7 @@ def subset_sums(cells: Floats, n_lists: int) -> None:
                 cells[w] += cells[w ^ bit]
 
 
-@nb.njit(cache=True, inline="always")
+@njit(inline="always")
 def superset_sums(cells: Floats, n_lists: int) -> None:
     """Add to each history, in place, the values of all histories that it is inside of.
 
@@ -120,7 +121,7 @@ def superset_sums(cells: Floats, n_lists: int) -> None:
 # --- histories --------------------------------------------------------------------------------------------------------
 
 
-@nb.njit(cache=True)
+@njit
 def histories(eta: Floats, y: Floats, n: float, fit: Floats, odds: Floats) -> tuple[float, float]:
     """Log likelihood of histories given observation, and log odds of observation, with their derivatives in eta.
 
@@ -152,7 +153,7 @@ def histories(eta: Floats, y: Floats, n: float, fit: Floats, odds: Floats) -> tu
     return value - n * log_some, top + log_some
 
 
-@nb.njit(cache=True)
+@njit
 def merged_histories(
     eta: Floats, y: Floats, n: float, absent: int, fit: Floats, odds: Floats, weight: Floats
 ) -> tuple[float, float]:

@@ -5,21 +5,22 @@ found unless the prime divides every minor that shows it. With a prime of 31 bit
 this size by accident, and there is no tolerance to choose.
 """
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from hiddenpop.kernels.compiled import njit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 TermSets = npt.NDArray[np.uint64]
 
-__all__ = ["full_rank_batch", "independent_terms"]
+__all__ = ["independent_terms", "ranks_of_people"]
 
 PRIME = (1 << 31) - 1
 
 
-@nb.njit(cache=True)
+@njit
 def _inverse(value: int) -> int:
     """Inverse modulo the prime, by Fermat."""
     result, base, exponent = 1, value % PRIME, PRIME - 2
@@ -31,7 +32,7 @@ def _inverse(value: int) -> int:
     return result
 
 
-@nb.njit(cache=True)
+@njit
 def _eliminate(matrix: Ints) -> Bools:
     """Bring to row echelon form in place and say which columns hold a pivot."""
     n_rows, n_columns = matrix.shape
@@ -60,7 +61,7 @@ def _eliminate(matrix: Ints) -> Bools:
     return pivots
 
 
-@nb.njit(cache=True)
+@njit
 def independent_terms(cells: Ints, terms: Ints) -> Bools:
     """Say which columns of the design of `terms` on `cells` are independent of the columns before them.
 
@@ -85,8 +86,18 @@ def independent_terms(cells: Ints, terms: Ints) -> Bools:
     return pivots
 
 
-@nb.njit(cache=True)
-def _odd_full_rank(cells: Ints, terms: Ints) -> bool:
+@njit
+def rank_of(independent: Bools) -> int:
+    """How many columns `independent_terms` found."""
+    rank = 0
+    for column in independent:
+        if column:
+            rank += 1
+    return rank
+
+
+@njit
+def odd_full_rank(cells: Ints, terms: Ints) -> bool:
     """Whether the design has full column rank modulo 2, which implies it over the rational numbers."""
     p = terms.shape[0]
     pivots = np.zeros(p, dtype=np.uint64)
@@ -108,8 +119,10 @@ def _odd_full_rank(cells: Ints, terms: Ints) -> bool:
     return False
 
 
-@nb.njit(cache=True)
-def _full_rank_batch(cells: Ints, margins: Floats, term_sets: TermSets, full: Bools) -> None:
+@njit
+def _ranks_of_people(
+    cells: Ints, margins: Floats, term_sets: TermSets, rank: Ints, identified: Bools
+) -> None:
     size = margins.shape[0]
     terms = np.empty(size, dtype=np.int64)
     for m in range(term_sets.shape[0]):
@@ -120,13 +133,17 @@ def _full_rank_batch(cells: Ints, margins: Floats, term_sets: TermSets, full: Bo
                 p += 1
         terms[p] = 0
         active = terms[: p + 1]
-        full[m] = _odd_full_rank(cells, active) or independent_terms(cells, active).all()
+        if odd_full_rank(cells, active):
+            rank[m], identified[m] = p + 1, True
+        else:
+            independent = independent_terms(cells, active)
+            rank[m], identified[m] = rank_of(independent), independent[p]
 
 
-def full_rank_batch(
+def ranks_of_people(
     counts: npt.NDArray[np.float64], margins: npt.NDArray[np.float64], term_sets: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.bool_]:
-    """Say of each model whether the cells with people in them alone determine every parameter.
+) -> tuple[Ints, Bools]:
+    """Say of each model what the cells with people in them alone determine.
 
     Parameters
     ----------
@@ -137,9 +154,12 @@ def full_rank_batch(
 
     Returns
     -------
-    ndarray of bool, shape (m,)
-        Where true, the maximum is attained, unique, and the dark figure finite.
+    rank : ndarray of int64, shape (m,)
+        Of the design on the cells with people: the data determine so many parameters at least.
+    identified : ndarray of bool, shape (m,)
+        Whether these cells determine the intercept; the dark figure is then finite and unique on whatever face the
+        maximum lies.
     """
-    full = np.empty(len(term_sets), dtype=np.bool_)
-    _full_rank_batch(np.flatnonzero(counts > 0).astype(np.int64), margins, term_sets, full)
-    return full
+    rank, identified = np.empty(len(term_sets), dtype=np.int64), np.empty(len(term_sets), dtype=np.bool_)
+    _ranks_of_people(np.flatnonzero(counts > 0).astype(np.int64), margins, term_sets, rank, identified)
+    return rank, identified

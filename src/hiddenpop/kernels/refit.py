@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.best_models import PENALTY_KINDS, TIE, _penalties, penalties
-from hiddenpop.kernels.bound import DOUBTFUL, INADMISSIBLE, Problem, judge
+from hiddenpop.kernels.best_models import TIE, penalties
+from hiddenpop.kernels.bound import DOUBTFUL, INADMISSIBLE, judge
+from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.faces import face_of_model
 from hiddenpop.kernels.lattice import _fit_terms, fit_one, offset_or_zeros, superset_sums
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
@@ -18,6 +18,7 @@ __all__ = ["Refits", "best_among", "same_model"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 
 
@@ -37,51 +38,32 @@ class Refits:
     chosen: Ints
 
 
-@nb.njit(cache=True)
-def _best_among(
-    tables: Floats,
+@njit
+def _best_of_list(
+    counts: Floats,
+    margins: Floats,
+    use: Bools,
     models: Words,
     n_lists: int,
     offset: Floats,
-    kind: int,
+    penalty: Floats,
     exists: bool,
-    n0: Floats,
-    chosen: Ints,
-    codes: Ints,
-) -> None:
-    size = tables.shape[1]
-    use = np.ones(size, dtype=np.bool_)
-    use[0] = False
-    nothing = np.zeros((0, models.shape[1]), dtype=np.uint64)
-    terms = np.empty(size, dtype=np.int64)
-    for b in range(tables.shape[0]):
-        counts = tables[b].copy()
-        counts[0] = 0.0
-        problem = Problem(
-            counts,
-            superset_sums(counts, n_lists),
-            use,
-            n_lists,
-            offset,
-            _penalties(kind, size, counts.sum()),
-            exists,
-            0.0,
-            0,
-            nothing,
-            False,
+) -> tuple[int, int, float]:
+    """Position of the best admissible model, what `judge` says of it, and its dark figure; -1 where there is none."""
+    terms = np.empty(counts.shape[0], dtype=np.int64)
+    best, chosen, its_code, n0 = np.inf, -1, INADMISSIBLE, np.nan
+    for m in range(models.shape[0]):
+        p = list_terms(models[m], counts.shape[0], terms)
+        parameters, means, live, deviance, _, _, _ = _fit_terms(
+            counts, margins, use, terms[:p], n_lists, offset
         )
-        best = np.inf
-        for m in range(models.shape[0]):
-            p = list_terms(models[m], size, terms)
-            parameters, means, live, deviance, _, _, _ = _fit_terms(
-                counts, problem.margins, use, terms[:p], n_lists, offset
-            )
-            value = deviance + problem.penalty[p]
-            if value < best - TIE:
-                code = judge(problem, terms[:p], means, live)
-                if code != INADMISSIBLE:
-                    best = value
-                    chosen[b], codes[b], n0[b] = m, code, np.exp(parameters[p - 1] + offset[0])
+        value = deviance + penalty[p]
+        if value < best - TIE:
+            code = judge(counts, margins, exists, terms[:p], means, live)
+            if code != INADMISSIBLE:
+                best, chosen, its_code = value, m, code
+                n0 = np.exp(parameters[p - 1] + offset[0])
+    return chosen, its_code, n0
 
 
 def best_among(
@@ -113,12 +95,16 @@ def best_among(
     Refits
     """
     n0, chosen = np.full(len(tables), np.nan), np.full(len(tables), -1, dtype=np.int64)
-    codes = np.full(len(tables), INADMISSIBLE, dtype=np.int64)
     models = np.array([to_words(s, n_lists) for s in term_sets])
     offsets = offset_or_zeros(offset, tables.shape[1])
-    _best_among(tables, models, n_lists, offsets, PENALTY_KINDS[criterion], exists, n0, chosen, codes)
-    for row in np.flatnonzero(codes == DOUBTFUL):
-        chosen[row], n0[row] = _best_by_face(tables[row], term_sets, n_lists, criterion, exists, offsets)
+    use = _observable(tables.shape[1])
+    for row, counts in enumerate(np.where(use, tables, 0.0)):
+        penalty = penalties(criterion, len(counts), float(counts.sum()))
+        chosen[row], code, n0[row] = _best_of_list(
+            counts, superset_sums(counts, n_lists), use, models, n_lists, offsets, penalty, exists
+        )
+        if code == DOUBTFUL:
+            chosen[row], n0[row] = _best_by_face(counts, term_sets, n_lists, criterion, exists, offsets)
     return Refits(n0, chosen)
 
 

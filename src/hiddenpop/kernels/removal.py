@@ -14,7 +14,7 @@ from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.heterogeneity import ClosedFit, lists_before_the_first
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
-from hiddenpop.kernels.profile import ProfileLimits, profile_limits
+from hiddenpop.kernels.profile import HiddenProfile
 from hiddenpop.kernels.steady import robust_fit
 
 __all__ = ["first_captures", "fit_removal", "profile_of_removal", "removal_status"]
@@ -96,26 +96,32 @@ def removal_status(first: Floats) -> FitStatus:
     return "ok" if 2.0 * delay < n * (s - 1) else "unbounded"
 
 
-def profile_of_removal(first: Floats, n0_hat: float, level: float) -> ProfileLimits:
-    """Profile likelihood limits for a removal experiment.
+def profile_of_removal(first: Floats, fit: ClosedFit) -> HiddenProfile:
+    """Say what a removal experiment tells of every dark figure.
 
     Parameters
     ----------
     first : ndarray, shape (s,)
         See `fit_removal`.
-    n0_hat, level : float
+    fit : ClosedFit
+        With the dark figure of `fit_removal`.
 
     Returns
     -------
-    ProfileLimits
-        For the persons who took part in the experiment, hidden ones included; those caught before it are not counted.
+    HiddenProfile
+        For the persons who took part in the experiment; those caught before it are not counted.
 
     Examples
     --------
     >>> import numpy as np
-    >>> limits = profile_of_removal(np.array([40.0, 20.0]), 20.0, 0.95)
-    >>> round(limits.low, 1)
-    62.6
+    >>> from hiddenpop.kernels.heterogeneity import closed_design, fit_closed
+    >>> from hiddenpop.kernels.profile import profile_limits
+    >>> counts = np.array([40.0, 20.0, 0.0])
+    >>> first = first_captures(counts, 2)
+    >>> fit = fit_removal(fit_closed(closed_design("Mb", ["a", "b"]), counts), first)
+    >>> profile = profile_of_removal(first, fit)
+    >>> round(profile.information, 1), round(profile_limits(profile, 0.95).low, 1)
+    (1.8, 63.4)
     """
     s, n = len(first), float(first.sum())
     places = np.arange(s + 1, dtype=np.float64)
@@ -129,4 +135,4 @@ def profile_of_removal(first: Floats, n0_hat: float, level: float) -> ProfileLim
         means = (n + n0) * shares * np.append(np.full(s, p), 1.0)
         return poisson_deviance(np.append(first, n0), means)
 
-    return profile_limits(deviance_at, n, n0_hat, level)
+    return HiddenProfile(n, fit.n0, fit.information, deviance_at)

@@ -1,10 +1,13 @@
-"""Poisson log-linear fits to a small explicit design, compiled: for a profile that repeats one fit a hundred times."""
+"""Poisson log-linear fits to a small explicit design by Gram matrices, for a profile that repeats one many times."""
 
+import math
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from hiddenpop.kernels.dense import poisson_deviance
 
 __all__ = ["LARGEST_COUNT", "RepeatedFit", "repeated_fit"]
 
@@ -67,127 +70,49 @@ def repeated_fit(matrix: Floats, counts: Floats, start: Floats | None = None) ->
     >>> fit.converged, round(float(np.exp(fit.coefficients[2])), 6)
     (True, 60.0)
     """
-    columns = np.ascontiguousarray(matrix)
-    near = _start(columns, counts) if start is None else start.copy()
-    coefficients, deviance, converged = _newton(columns, counts, near)
-    return RepeatedFit(coefficients, deviance, converged)
-
-
-@nb.njit(cache=True)
-def _start(matrix: Floats, counts: Floats) -> Floats:
-    """One weighted least squares step from the counts themselves; nan where it cannot be solved."""
-    p = matrix.shape[1]
-    information, score = np.empty((p, p)), np.empty(p)
-    means = counts + START_OFFSET
-    _fill_information(matrix, means * (1.0 + np.log(means)), means, information, score)
-    _solve(information, score)
-    return score
-
-
-@nb.njit(cache=True)
-def _newton(matrix: Floats, counts: Floats, coefficients: Floats) -> tuple[Floats, float, bool]:
-    m, p = matrix.shape
-    means = np.empty(m)
-    information, score = np.empty((p, p)), np.empty(p)
-    likelihood = _fill_means(matrix, counts, coefficients, means)
+    coefficients = _start(matrix, counts) if start is None else start
+    means, likelihood = _means(matrix, counts, coefficients)
     for _ in range(ITERATIONS):
-        _fill_information(matrix, counts, means, information, score)
-        decrement = _solve(information, score)
-        # Written so that a decrement that is no number also ends here.
-        if not decrement >= 0.0:
-            return coefficients, np.nan, False
-        score *= min(1.0, LONGEST_STEP / max(_longest(matrix, score), LONGEST_STEP))
+        score = matrix.T @ (counts - means)
+        step = _solved((matrix.T * means) @ matrix, score)
+        if step is None:
+            break
+        decrement = float(score @ step)
+        step = step * min(1.0, LONGEST_STEP / max(float(np.abs(matrix @ step).max()), LONGEST_STEP))
         slack = 1e-9 * (1.0 + abs(likelihood))
         for _ in range(HALVINGS):
-            proposed = _fill_means(matrix, counts, coefficients + score, means)
+            means, proposed = _means(matrix, counts, coefficients + step)
             if proposed >= likelihood - slack:
                 break
-            score *= 0.5
-        coefficients += score
-        likelihood = proposed
+            step = step * 0.5
+        coefficients, likelihood = coefficients + step, proposed
         if decrement < TOLERANCE:
-            return coefficients, _deviance(counts, means), True
-    return coefficients, np.nan, False
+            return RepeatedFit(coefficients, poisson_deviance(counts, means), True)
+    return RepeatedFit(coefficients, math.nan, False)
 
 
-@nb.njit(cache=True)
-def _longest(matrix: Floats, step: Floats) -> float:
-    """Largest change of a logarithm of a mean."""
-    longest = 0.0
-    for i in range(matrix.shape[0]):
-        change = 0.0
-        for c in range(matrix.shape[1]):
-            change += matrix[i, c] * step[c]
-        longest = max(longest, abs(change))
-    return longest
+def _start(matrix: Floats, counts: Floats) -> Floats:
+    """One weighted least squares step from the counts themselves; nan where it cannot be solved."""
+    means = counts + START_OFFSET
+    start = _solved((matrix.T * means) @ matrix, matrix.T @ (means * np.log(means)))
+    return np.full(matrix.shape[1], math.nan) if start is None else start
 
 
-@nb.njit(cache=True)
-def _fill_means(matrix: Floats, counts: Floats, coefficients: Floats, means: Floats) -> float:
-    """Fill in the means, and return the log-likelihood up to a constant."""
-    likelihood = 0.0
-    for i in range(matrix.shape[0]):
-        linear = 0.0
-        for c in range(matrix.shape[1]):
-            linear += matrix[i, c] * coefficients[c]
-        means[i] = np.exp(linear)
-        likelihood += counts[i] * linear - means[i]
-    return likelihood
+def _means(matrix: Floats, counts: Floats, coefficients: Floats) -> tuple[Floats, float]:
+    """Fitted means, and the log-likelihood up to a constant."""
+    linear = matrix @ coefficients
+    with np.errstate(over="ignore"):
+        means: Floats = np.exp(linear)
+    return means, float(counts @ linear - means.sum())
 
 
-@nb.njit(cache=True)
-def _fill_information(
-    matrix: Floats, counts: Floats, means: Floats, information: Floats, score: Floats
-) -> None:
-    information[:] = 0.0
-    score[:] = 0.0
-    for i in range(matrix.shape[0]):
-        for c in range(matrix.shape[1]):
-            entry = matrix[i, c]
-            if entry != 0.0:
-                score[c] += entry * (counts[i] - means[i])
-                for d in range(c + 1):
-                    information[c, d] += entry * matrix[i, d] * means[i]
-
-
-@nb.njit(cache=True)
-def _solve(information: Floats, score: Floats) -> float:
-    """Put Newton's step in the place of the score, by Cholesky factors in the lower triangle; return the decrement."""
-    p = len(score)
-    decrement = 0.0
-    for i in range(p):
-        for j in range(i + 1):
-            value = information[i, j]
-            for k in range(j):
-                value -= information[i, k] * information[j, k]
-            if j < i:
-                information[i, j] = value / information[j, j]
-            elif value <= PIVOT_TOLERANCE * information[i, i]:
-                return np.nan
-            else:
-                information[i, i] = np.sqrt(value)
-        for k in range(i):
-            score[i] -= information[i, k] * score[k]
-        score[i] /= information[i, i]
-        decrement += score[i] * score[i]
-    for i in range(p - 1, -1, -1):
-        for k in range(i + 1, p):
-            score[i] -= information[k, i] * score[k]
-        score[i] /= information[i, i]
-    return decrement
-
-
-@nb.njit(cache=True)
-def _deviance(counts: Floats, means: Floats) -> float:
-    """Twice the fall of the log-likelihood from the counts themselves, without cancellation where a fit is close."""
-    total = 0.0
-    for i in range(len(counts)):
-        y, mu = counts[i], means[i]
-        if y <= 0.0:
-            total += mu
-        elif mu > 0.5 * y:
-            relative = (mu - y) / y
-            total += y * (relative - np.log1p(relative))
-        else:
-            total += mu - y - y * (np.log(mu) - np.log(y))
-    return 2.0 * total
+def _solved(information: Floats, score: Floats) -> Floats | None:
+    """Newton's step, or None where the information is singular or no number."""
+    if not np.isfinite(information).all():
+        return None
+    lower, fault = dpotrf(information, lower=1, clean=0)
+    pivots = np.square(np.diagonal(lower))
+    if fault or not (pivots > PIVOT_TOLERANCE * np.diagonal(information)).all():
+        return None
+    step: Floats = dpotrs(lower, score, lower=1)[0]
+    return step

@@ -161,17 +161,27 @@ class Bagged:
     reason: str
 
 
-def bagged(draws: npt.ArrayLike, resampled_counts: npt.ArrayLike, cell_counts: npt.ArrayLike) -> Bagged:
-    """Bagged (smoothed) estimate, the mean over multinomial resamples, with its standard error.
+def bagged(
+    draws: npt.ArrayLike,
+    resampled_counts: npt.ArrayLike,
+    cell_counts: npt.ArrayLike,
+    *,
+    n_hat: float | None = None,
+) -> Bagged:
+    """Bagged (smoothed) estimate, the mean over resamples of the observed histories, with its standard error.
 
     Parameters
     ----------
     draws : array_like, shape (B,)
         Bootstrap estimates of N: inf where unbounded, nan where unknown.
     resampled_counts : array_like, shape (B, m)
-        The resamples behind them, drawn by `draw_multinomial`.
+        The resamples behind them, drawn by `draw_multinomial` or `draw_semiparametric`.
     cell_counts : array_like, shape (m,)
         Persons observed by history; histories that nobody has are left out.
+    n_hat : float, optional
+        The estimate of N, from whose population `draw_semiparametric` draws. The standard error then holds the variance
+        of the number observed. Without it the standard error is that given the number observed, and the resamples must
+        be those of `draw_multinomial`.
 
     Returns
     -------
@@ -180,15 +190,26 @@ def bagged(draws: npt.ArrayLike, resampled_counts: npt.ArrayLike, cell_counts: n
     Raises
     ------
     ValueError
-        If the shapes do not fit together, or there are fewer than two draws.
+        If the shapes do not fit together, or there are fewer than two draws, or resamples let n vary and `n_hat` is not
+        given.
 
     Notes
     -----
-    ``se^2 = sum_{w: n_w > 0} cov_b(n*_w, N*_b)^2 / n_w - (m - 1) / B^2 sum_b (N*_b - mean)^2``, with `m` the number of
-    histories that somebody has: the infinitesimal jackknife with its Monte Carlo bias taken off. Efron's bias has the
-    number of persons in the place of ``m - 1`` because he estimates a covariance for every person; persons with the
-    same history share theirs here, which leaves so much less noise to take off. The formula is for resamples that
-    keep n fixed. It is the error of the bagged estimate, which is smaller than the spread of the draws.
+    With ``c_w = cov_b(n*_w, N*_b)``, `m` the number of histories that somebody has and `v` the variance of the draws
+    with divisor B, the infinitesimal jackknife with its Monte Carlo bias taken off is
+
+    - given n: ``se^2 = sum_w c_w^2 / n_w - (m - 1) v / B``;
+    - where n varies in the resamples: ``se^2 = sum_w c_w^2 / n_w + (sum_w c_w)^2 / (N - n) - m v / B``;
+    - from resamples that keep n fixed: that given n, and ``N (N - n) / n`` for the variance of n.
+
+    All are ``c' V^-1 c`` with V the covariance of the counts, ``diag(n_w) - n_w n_v / n`` given n and ``diag(n_w) -
+    n_w n_v / N`` otherwise: c is V times the slope of the bagged estimate in the counts. That its population, N, moves
+    with the counts as well plays no part: with the same mean counts it changes their variance only, and of an estimate
+    that doubles when all counts double the second derivatives vanish in that direction. For the same reason the slope
+    along n is N / n where resamples cannot show it. Efron's bias has the number of persons in the place of ``m - 1``
+    because he estimates a covariance for every person; persons with the same history share theirs here, which leaves
+    so much less noise to take off. It is the error of the bagged estimate, which is smaller than the spread of the
+    draws where these jump between models.
 
     References
     ----------
@@ -216,18 +237,28 @@ def bagged(draws: npt.ArrayLike, resampled_counts: npt.ArrayLike, cell_counts: n
     if not np.isfinite(values).all():
         return Bagged(math.inf, math.inf, median, _why_not_bagged(values))
     mean = float(values.mean())
-    variance = _infinitesimal_jackknife(values - mean, resampled[:, cells > 0], cells[cells > 0])
+    variance = _infinitesimal_jackknife(values - mean, resampled[:, cells > 0], cells[cells > 0], n_hat)
     reason = (
         "" if variance > 0.0 else "its standard error is below the Monte Carlo noise; take more resamples"
     )
     return Bagged(mean, math.sqrt(max(variance, 0.0)), median, reason)
 
 
-def _infinitesimal_jackknife(deviations: Floats, resampled: Ints, cells: Ints) -> float:
-    size = len(deviations)
+def _infinitesimal_jackknife(deviations: Floats, resampled: Ints, cells: Ints, n_hat: float | None) -> float:
+    size, n = len(deviations), float(cells.sum())
+    keeps_n = bool((resampled.sum(axis=1) == n).all())
     covariances = deviations @ (resampled - cells) / size
-    noise = (len(cells) - 1) * float(deviations @ deviations) / size**2
-    return float(np.sum(covariances**2 / cells)) - noise
+    free = len(cells) - 1 if keeps_n else len(cells)
+    given_cells = float(np.sum(covariances**2 / cells)) - free * float(deviations @ deviations) / size**2
+    if n_hat is None:
+        if not keeps_n:
+            raise ValueError(
+                "the resamples let the number observed vary: give n_hat, whose population they are of"
+            )
+        return given_cells
+    if keeps_n:
+        return given_cells + n_hat * max(n_hat - n, 0.0) / n
+    return given_cells + float(covariances.sum()) ** 2 / (n_hat - n)
 
 
 def _median(draws: Floats) -> float:

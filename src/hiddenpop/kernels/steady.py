@@ -28,7 +28,7 @@ MEAN_ROUNDING = 1e-14
 SMALLEST_DAMPING, LARGEST_DAMPING = 1e-8, 1e12
 
 
-def robust_fit(matrix: Floats, counts: Floats) -> DenseFit:
+def robust_fit(matrix: Floats, counts: Floats, offset: Floats | None = None) -> DenseFit:
     """Fit a Poisson log-linear model, by damped Newton steps where the undamped ones leave the range of numbers.
 
     Parameters
@@ -36,6 +36,8 @@ def robust_fit(matrix: Floats, counts: Floats) -> DenseFit:
     matrix : ndarray, shape (m, p)
         Of full column rank, the intercept last; the maximum is attained.
     counts : ndarray, shape (m,)
+    offset : ndarray, shape (m,), optional
+        Added to the log means; with it the undamped steps alone are tried.
 
     Returns
     -------
@@ -49,6 +51,9 @@ def robust_fit(matrix: Floats, counts: Floats) -> DenseFit:
     >>> fit.converged, round(float(fit.means.sum()))
     (True, 64000064)
     """
+    if offset is not None:
+        with np.errstate(all="ignore"):
+            return fit_design(matrix, counts, offset)
     with np.errstate(all="ignore"):
         try:
             fit = fit_design(matrix, counts)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.hidden_faces import empty_margins
 from hiddenpop.kernels.lattice import _solve
-from hiddenpop.kernels.poisson_batch import factor, fit_cells, likelihood_bound, one_thread
+from hiddenpop.kernels.poisson_batch import factor, fit_cells, likelihood_bound
+from hiddenpop.kernels.threads import one_thread
 
 __all__ = ["SearchSpace", "Step", "stepwise_path"]
 

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.hidden_cells import MEAN_BY_STATUS, HiddenRefits
 from hiddenpop.kernels.hidden_faces import HiddenFace, face_of_cells, independent_columns, total_status
-from hiddenpop.kernels.poisson_batch import one_thread
 from hiddenpop.kernels.summed_climb import (
     LARGEST_LINEAR,
     Part,
@@ -26,6 +25,7 @@ from hiddenpop.kernels.summed_climb import (
     highest,
     null_of_rows,
 )
+from hiddenpop.kernels.threads import one_thread
 
 __all__ = ["SummedCells", "SummedFit", "fit_summed", "refit_summed"]
 

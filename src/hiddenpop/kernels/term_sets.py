@@ -1,8 +1,9 @@
 """Sets of terms as bits in 64-bit words, compiled: a model of t lists is 2**t bits, so up to six lists are one word."""
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from hiddenpop.kernels.compiled import njit
 
 __all__ = ["from_words", "n_words", "to_words"]
 
@@ -40,26 +41,26 @@ def from_words(words: Words) -> int:
     return sum(int(word) << (WORD_BITS * i) for i, word in enumerate(words))
 
 
-@nb.njit(cache=True)
+@njit
 def has(words: Words, term: int) -> bool:
     """Whether the set holds a term."""
     found: bool = (words[term >> 6] >> np.uint64(term & 63)) & np.uint64(1) != 0
     return found
 
 
-@nb.njit(cache=True)
+@njit
 def put(words: Words, term: int) -> None:
     """Put a term into the set."""
     words[term >> 6] |= np.uint64(1) << np.uint64(term & 63)
 
 
-@nb.njit(cache=True)
+@njit
 def drop(words: Words, term: int) -> None:
     """Take a term out of the set."""
     words[term >> 6] &= ~(np.uint64(1) << np.uint64(term & 63))
 
 
-@nb.njit(cache=True)
+@njit
 def drop_above(words: Words, term: int, size: int) -> None:
     """Take out every term that contains `term`."""
     for t in range(term, size):
@@ -67,7 +68,14 @@ def drop_above(words: Words, term: int, size: int) -> None:
             drop(words, t)
 
 
-@nb.njit(cache=True)
+@njit
+def copy(to: Words, words: Words) -> None:
+    """Make one set equal to another; a slice would say the same and take seconds to compile."""
+    for i in range(words.shape[0]):
+        to[i] = words[i]
+
+
+@njit
 def same(a: Words, b: Words) -> bool:
     """Whether two sets are equal."""
     equal = True
@@ -76,7 +84,7 @@ def same(a: Words, b: Words) -> bool:
     return equal
 
 
-@nb.njit(cache=True)
+@njit
 def count(words: Words) -> int:
     """How many terms the set holds."""
     total = 0
@@ -88,16 +96,7 @@ def count(words: Words) -> int:
     return total
 
 
-@nb.njit(cache=True)
-def earlier(a: Words, b: Words) -> bool:
-    """Whether set `a` comes before `b` in the order of their integers."""
-    for i in range(a.shape[0] - 1, -1, -1):
-        if a[i] != b[i]:
-            return a[i] < b[i]
-    return False
-
-
-@nb.njit(cache=True)
+@njit
 def list_terms(words: Words, size: int, terms: Ints) -> int:
     """Fill `terms` with the terms of a set, the intercept last; return how many there are."""
     count = 0
@@ -109,7 +108,7 @@ def list_terms(words: Words, size: int, terms: Ints) -> int:
     return count + 1
 
 
-@nb.njit(cache=True)
+@njit
 def facets_inside(words: Words, term: int, n_lists: int) -> bool:
     """Whether the set holds every term that is `term` less one list."""
     inside = True
@@ -118,7 +117,7 @@ def facets_inside(words: Words, term: int, n_lists: int) -> bool:
     return inside
 
 
-@nb.njit(cache=True)
+@njit
 def missing_below(words: Words, term: int) -> int:
     """How many terms the set lacks of those that come with `term`, itself included."""
     missing = 0

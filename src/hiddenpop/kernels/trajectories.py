@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 from numba.extending import overload
+
+from hiddenpop.kernels.compiled import njit
 
 __all__ = [
     "evaluate",
@@ -58,7 +59,7 @@ class _Behind(NamedTuple):
 _BEHIND: dict[type, _Behind] = {}
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _stay(data: Any, x: Floats, beta: float, rng: Any) -> bool:
     return False
 
@@ -138,7 +139,7 @@ class _Scratch(NamedTuple):
     likelihood_gradient: Floats
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def evaluate(data: Any, states: Any, t: int) -> None:
     """Fill log densities and gradients of the state at power t."""
     log_prior, log_likelihood = log_density(
@@ -147,13 +148,13 @@ def evaluate(data: Any, states: Any, t: int) -> None:
     states.log_prior[t], states.log_likelihood[t] = log_prior, log_likelihood
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _push(scratch: Any, beta: float, size: float) -> None:
     for i in range(scratch.x.shape[0]):
         scratch.momentum[i] += size * (scratch.prior_gradient[i] + beta * scratch.likelihood_gradient[i])
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _kinetic(momentum: Floats, inverse_mass: Floats) -> float:
     total = 0.0
     for i in range(momentum.shape[0]):
@@ -161,7 +162,7 @@ def _kinetic(momentum: Floats, inverse_mass: Floats) -> float:
     return 0.5 * total
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _start(states: Any, scratch: Any, t: int, inverse_mass: Floats, rng: Any) -> None:
     for i in range(scratch.x.shape[0]):
         scratch.x[i] = states.x[t, i]
@@ -170,7 +171,7 @@ def _start(states: Any, scratch: Any, t: int, inverse_mass: Floats, rng: Any) ->
         scratch.momentum[i] = rng.standard_normal() / np.sqrt(inverse_mass[i])
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _trajectory(
     data: Any, states: Any, scratch: Any, t: int, beta: float, step: float, inverse_mass: Floats, rng: Any
 ) -> Any:
@@ -201,7 +202,7 @@ def _trajectory(
     return np.exp(min(0.0, change)), False
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def exchange(states: Any, betas: Floats, first: int, rates: Floats, rng: Any) -> None:
     """Offer neighbours (first, first + 1), (first + 2, first + 3), ... the exchange of their states."""
     for t in range(first, betas.shape[0] - 1, 2):
@@ -218,7 +219,7 @@ def exchange(states: Any, betas: Floats, first: int, rates: Floats, rng: Any) ->
                     g[t, i], g[t + 1, i] = g[t + 1, i], g[t, i]
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def round_trip(phase: npt.NDArray[np.int64]) -> int:
     """Mark the states at both ends (1 has been at power 1, 2 at the lowest since); 1 when a round trip ends."""
     last = phase.shape[0] - 1
@@ -229,7 +230,7 @@ def round_trip(phase: npt.NDArray[np.int64]) -> int:
     return done
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _adapt_step(tuning: Any, t: int, accepted: float, target: float) -> None:
     """Dual averaging of the log step size, with the constants of Hoffman and Gelman (2014)."""
     tuning.n_steps[t] += 1
@@ -242,7 +243,7 @@ def _adapt_step(tuning: Any, t: int, accepted: float, target: float) -> None:
     tuning.step[t] = np.exp(log_step)
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _note(tuning: Any, t: int, x: Floats) -> None:
     tuning.n_seen[t] += 1
     for i in range(x.shape[0]):
@@ -251,7 +252,7 @@ def _note(tuning: Any, t: int, x: Floats) -> None:
         tuning.square[t, i] += off * (x[i] - tuning.mean[t, i])
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _set_masses(tuning: Any, t: int) -> None:
     n = tuning.n_seen[t]
     for i in range(tuning.mean.shape[1]):
@@ -262,13 +263,13 @@ def _set_masses(tuning: Any, t: int) -> None:
     _restart(tuning, t, np.exp(tuning.log_step_average[t]))
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _restart(tuning: Any, t: int, step: float) -> None:
     tuning.centre[t], tuning.error[t], tuning.n_steps[t] = np.log(10.0 * step), 0.0, 0
     tuning.step[t], tuning.log_step_average[t] = step, np.log(step)
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def new_states(x: Floats) -> Any:
     """Make one state a power around the starts `x`."""
     n, p = x.shape
@@ -277,7 +278,7 @@ def new_states(x: Floats) -> Any:
     )
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def new_tuning(n: int, p: int) -> Any:
     """Make the tuning of `n` powers and `p` parameters: unit masses, steps of 0.1."""
     tuning = _Tuning(
@@ -296,7 +297,7 @@ def new_tuning(n: int, p: int) -> Any:
     return tuning
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def _is_update(sweep: int, n_sweeps: int) -> bool:
     found = False
     for share in UPDATES:
@@ -304,7 +305,7 @@ def _is_update(sweep: int, n_sweeps: int) -> bool:
     return found
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def sweep_once(
     data: Any, states: Any, scratch: Any, tuning: Any, betas: Floats, target: float, accept: Floats, rng: Any
 ) -> int:
@@ -326,7 +327,7 @@ def sweep_once(
     return divergent
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def warm_up(
     data: Any, states: Any, scratch: Any, tuning: Any, betas: Floats, n_sweeps: int, target: float, rng: Any
 ) -> None:
@@ -344,7 +345,7 @@ def warm_up(
         tuning.step[:] = np.exp(tuning.log_step_average)
 
 
-@nb.njit(error_model="numpy")
+@njit(keep=False, error_model="numpy")
 def new_scratch(p: int) -> Any:
     """Make room for one trajectory."""
     return _Scratch(np.zeros(p), np.zeros(p), np.zeros(p), np.zeros(p))

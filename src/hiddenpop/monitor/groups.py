@@ -14,7 +14,7 @@ from hiddenpop._cells import unknown_name
 from hiddenpop.errors import CapabilityError, PersonYearsWarning, SettingError
 from hiddenpop.estimators.protocol import check_level
 from hiddenpop.monitor.limits import check_draws, draw_limits, draw_median
-from hiddenpop.result import Estimate
+from hiddenpop.result import OF_EXPECTED_SIZES, Estimate
 
 __all__ = [
     "ALL",
@@ -26,6 +26,7 @@ __all__ = [
     "group_limits",
     "groups_of",
     "level_order",
+    "limits_are_for",
     "settled_level",
     "strata_of",
 ]
@@ -245,6 +246,11 @@ def group_limits(estimate: Estimate, groups: Groups, level: float) -> tuple[Floa
     return np.maximum(low, groups.n_observed), np.maximum(high, groups.n_observed)
 
 
+def limits_are_for(estimate: Estimate) -> tuple[str, ...]:
+    """Say what limits of groups are for, where that is not the persons in them."""
+    return tuple(remark.message for remark in estimate.diagnostics if remark.name == OF_EXPECTED_SIZES)
+
+
 def added_years(
     estimate: Estimate, apart: Iterable[str], rows: pd.DataFrame | None = None
 ) -> tuple[str, ...]:
@@ -273,7 +279,7 @@ def added_years(
     ]
     texts = tuple(_person_years(estimate, name, levels) for name, levels in found if len(levels) > 1)
     for text in texts:
-        warnings.warn(text, PersonYearsWarning, stacklevel=3)
+        warnings.warn(text, PersonYearsWarning, stacklevel=4)
     return texts
 
 

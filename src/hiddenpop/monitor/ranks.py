@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
+from hiddenpop._cells import distinct_texts
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import CapabilityError, SettingError, TableError
 from hiddenpop.estimators.protocol import check_whole
 from hiddenpop.monitor.groups import (
@@ -18,6 +20,7 @@ from hiddenpop.monitor.groups import (
     covariate_names,
     group_limits,
     groups_of,
+    limits_are_for,
     settled_level,
     strata_of,
 )
@@ -26,7 +29,7 @@ from hiddenpop.monitor.rates import read_residents
 from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.trend import share_name
 from hiddenpop.monitor.withhold import marked, withheld_rows
-from hiddenpop.result import Estimate
+from hiddenpop.result import Estimate, format_level
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -90,7 +93,7 @@ class Ranks(Told):
         """Write a line for each of the first groups."""
         what = "rate per residents" if self.measure == "rate" else "number of persons"
         lines = [
-            f"{self.table.name}: order by {what} ({self.estimator}; {self.level:.0%} limits of the rank)"
+            f"{self.table.name}: order by {what} ({self.estimator}; {format_level(self.level)} limits of the rank)"
         ]
         lines += [f"  {self._line(row)}" for _, row in self.frame.head(MOST_LINES).iterrows()]
         left = len(self.frame) - MOST_LINES
@@ -169,6 +172,7 @@ def places(values: Floats, top: int) -> Places:
     return Places(rank=rank, top_share=share(top), first_share=share(1), n_unknown=int(unknown.sum()))
 
 
+@front_door
 def ranks(
     estimate: Estimate,
     by: str | Sequence[str],
@@ -212,10 +216,11 @@ def ranks(
 
     Notes
     -----
-    Ranks are taken in each draw, from 1 for the largest. Tied groups share the mean of their places as their rank; in
-    the shares of first places they count as if chance decided, so that these add up to `top` and to 1. Draws in which
-    some group is unknown tell nothing of the order: every place is as likely, and they only widen the limits. Limits of
-    ranks are among the ranks drawn.
+    Groups are ordered by the persons in them, or by their rate, and not by what would be expected of them in another
+    year. Ranks are taken in each draw, from 1 for the largest. Tied groups share the mean of their places as their
+    rank; in the shares of first places they count as if chance decided, so that these add up to `top` and to 1. Draws
+    in which some group is unknown tell nothing of the order: every place is as likely, and they only widen the limits.
+    Limits of ranks are among the ranks drawn.
 
     With posterior draws the shares are probabilities. With bootstrap draws they are shares of resamples, which say how
     stable the order is under sampling; they are not probabilities of the order, and resampling spreads the groups
@@ -261,7 +266,7 @@ def ranks(
         draws_are=estimate.draws_are,
         estimator=estimate.estimator.label,
         table=estimate.table,
-        notes=(*added_years(estimate, apart=names), *notes),
+        notes=(*limits_are_for(estimate), *added_years(estimate, apart=names), *notes),
     )
 
 
@@ -270,7 +275,8 @@ def _residents_of(
 ) -> Floats:
     known = read_residents(estimate, residents, names, ())
     bottom = np.array([known.of(own) for own in groups.members])
-    wrong = [" / ".join(groups.levels.iloc[g]) for g in np.flatnonzero(~(bottom > 0.0))]
+    named = distinct_texts(groups.levels.itertuples(index=False, name=None), " / ")
+    wrong = [named[g] for g in np.flatnonzero(~(bottom > 0.0))]
     if wrong:
         raise TableError(
             f"residents are missing or zero for {', '.join(wrong[:5])}"

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import level_text, unknown_name
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.monitor.groups import (
     Groups,
@@ -17,13 +18,14 @@ from hiddenpop.monitor.groups import (
     covariate_names,
     covariates_of,
     groups_of,
+    limits_are_for,
     settled_level,
     strata_of,
 )
 from hiddenpop.monitor.subgroups import figures_of, total_of
 from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_with_total
-from hiddenpop.result import Estimate
+from hiddenpop.result import Estimate, format_level
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Rates(Told):
         """Write a line a group."""
         head = f"{self.table.name}: persons per {self.per:,.0f} residents by {', '.join(self.by)}"
         lines = [f"  {self._line(row)}" for _, row in self.frame.iterrows()]
-        limits = f"({self.estimator}; {self.level:.0%} limits, residents taken as known)"
+        limits = f"({self.estimator}; {format_level(self.level)} limits, residents taken as known)"
         return "\n".join([f"{head} {limits}", *lines, *(f"  note: {note}" for note in self.notes)])
 
     def _line(self, row: "pd.Series[Any]") -> str:
@@ -111,6 +113,7 @@ def rate_text(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 100.0 else f"{rate:.3g}"
 
 
+@front_door
 def rates(
     estimate: Estimate,
     residents: pd.DataFrame,
@@ -164,7 +167,8 @@ def rates(
 
     Notes
     -----
-    ``rate = per * N / residents``, with the limits of N: residents are taken as known. The numerator counts everybody
+    ``rate = per * N / residents``, with the limits of N, the persons in the group: residents are taken as known, and
+    what another year would bring is not in the limits. The numerator counts everybody
     in scope of the table, also those who are not residents, such as persons in the country for a short time.
 
     References
@@ -199,7 +203,12 @@ def rates(
         draws_are=estimate.draws_are if whole.draws is not None else "",
         estimator=estimate.estimator.label,
         table=estimate.table,
-        notes=(*added_years(estimate, apart=()), *notes, *_too_many(frame, bottom)),
+        notes=(
+            *limits_are_for(estimate),
+            *added_years(estimate, apart=()),
+            *notes,
+            *_too_many(frame, bottom),
+        ),
     )
 
 

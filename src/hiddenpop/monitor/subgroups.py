@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import level_text, unknown_name
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.groups import (
     ALL,
@@ -19,13 +20,14 @@ from hiddenpop.monitor.groups import (
     group_limits,
     groups_of,
     level_order,
+    limits_are_for,
     settled_level,
     strata_of,
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median
 from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_with_total
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -80,7 +82,9 @@ class Subgroups(Told):
 
     def text(self) -> str:
         """Write a line a part."""
-        head = f"{self.table.name} by {', '.join(self.by)} ({self.estimator}; {self.level:.0%} limits)"
+        head = (
+            f"{self.table.name} by {', '.join(self.by)} ({self.estimator}; {format_level(self.level)} limits)"
+        )
         lines = [f"  {_line(row, self.by)}" for _, row in self.frame.iterrows()]
         return "\n".join([head, *lines, *(f"  note: {note}" for note in self.notes)])
 
@@ -107,6 +111,7 @@ def persons_in_words(row: "pd.Series[Any]") -> str:
     return f"{format_persons(n_hat, width, least)} ({limits}{boundary})"
 
 
+@front_door
 def subgroups(estimate: Estimate, by: str | Sequence[str], *, level: float | None = None) -> Subgroups:
     """Give the number of persons in every combination of levels of some covariates.
 
@@ -139,7 +144,8 @@ def subgroups(estimate: Estimate, by: str | Sequence[str], *, level: float | Non
 
     Notes
     -----
-    The draws of a part are the sums of those of its strata, so that the parts add up to the whole draw by draw. Of
+    Limits of a part are for the persons in it, as those of the whole are. The draws of a part are the sums of those of
+    its strata, so that the parts add up to the whole draw by draw. Of
     posterior draws the median and equal-tailed limits are given. Of bootstrap draws the number is the sum of the
     estimates of the strata and the limits are percentiles; a replicate that is unbounded counts as infinite, one that
     is unknown only widens the limits. Medians of parts need not add up to the median of the whole. A part that
@@ -163,6 +169,7 @@ def subgroups(estimate: Estimate, by: str | Sequence[str], *, level: float | Non
     return _record(estimate, names, groups, chosen, notes)
 
 
+@front_door
 def subgroup(estimate: Estimate, *, level: float | None = None, **levels: object) -> Subgroups:
     """Give the number of persons in one part of the population.
 
@@ -279,7 +286,7 @@ def _record(
         draws_are=estimate.draws_are if whole.draws is not None else "",
         estimator=estimate.estimator.label,
         table=estimate.table,
-        notes=notes,
+        notes=(*limits_are_for(estimate), *notes),
     )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._cells import distinct_texts
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.kernels.bootstrap_limits import DRAWS_BEYOND
 from hiddenpop.monitor.groups import (
@@ -18,6 +20,7 @@ from hiddenpop.monitor.groups import (
     covariate_names,
     group_limits,
     groups_of,
+    limits_are_for,
     settled_level,
     strata_of,
 )
@@ -25,7 +28,7 @@ from hiddenpop.monitor.limits import draw_limits, draw_median, simultaneous_band
 from hiddenpop.monitor.subgroups import persons_in_words
 from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_rows
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -107,7 +110,7 @@ class Trend(Told):
 
     def text(self) -> str:
         """Write a line a year and a line a change."""
-        head = f"{self.table.name} by {self.year} ({self.estimator}; {self.level:.0%} limits"
+        head = f"{self.table.name} by {self.year} ({self.estimator}; {format_level(self.level)} limits"
         lines = [f"{head}, in brackets those for all years at once)"]
         lines += [f"  {_year_line(row, self.by)}" for _, row in self.frame.iterrows()]
         lines += [f"  {_change_line(row, self.by, self.draws_are)}" for _, row in self.changes.iterrows()]
@@ -134,6 +137,7 @@ def share_name(draws_are: str) -> str:
     return "posterior probability" if draws_are == "posterior" else "share of resamples"
 
 
+@front_door
 def trend(
     estimate: Estimate,
     year: str = "year",
@@ -170,10 +174,13 @@ def trend(
 
     Notes
     -----
-    The limits of a year hold its number with the stated probability. Those of all years at once hold the whole path of
-    numbers with it: they are the smallest band of pointwise quantiles, between draws of the same rank from below and
-    from above in every year, inside which the stated share of the draws lies in all years (Besag et al. 1995). They are
-    wider, and it is to them that a reading of the whole figure belongs. Several groups each have their own band.
+    The limits of a year hold the persons of that year with the stated probability: those who were there, not the number
+    that would be expected there again. An estimate by `CovariateLogLinear` with ``limits_of="expected"`` gives limits
+    for the latter, wider bands, and shares of an increase nearer to a half. Those of all years at once hold the whole
+    path of numbers with it: they are the smallest band of pointwise quantiles, between draws of the same rank from
+    below and from above in every year, inside which the stated share of the draws lies in all years (Besag et al.
+    1995). They are wider, and it is to them that a reading of the whole figure belongs. Several groups each have their
+    own band.
 
     Changes are computed draw by draw, so that what the years share cancels. A draw that is unknown counts half in the
     share that went up, as does one without a change.
@@ -227,7 +234,11 @@ def trend(
         draws_are=estimate.draws_are,
         estimator=estimate.estimator.label,
         table=estimate.table,
-        notes=(*_missing_years(groups, others, numbers, paths), *dict.fromkeys(n for n in notes if n)),
+        notes=(
+            *limits_are_for(estimate),
+            *_missing_years(groups, others, numbers, paths),
+            *dict.fromkeys(n for n in notes if n),
+        ),
     )
 
 
@@ -334,10 +345,10 @@ def _missing_years(
 ) -> tuple[str, ...]:
     """Name the years between the first and the last for which there is no stratum."""
     lacking: dict[tuple[int, ...], list[str]] = {}
-    for path in paths:
+    rows = [groups.levels.loc[path[0], list(others)] if others else () for path in paths]
+    for path, name in zip(paths, distinct_texts(rows, " / "), strict=True):
         own = set(numbers[path].tolist())
         missing = tuple(y for y in range(int(numbers.min()), int(numbers.max()) + 1) if y not in own)
-        name = " / ".join(groups.levels.loc[path[0], list(others)]) if others else ""
         lacking.setdefault(missing, []).append(name)
     return tuple(
         f"{'' if len(names) == len(paths) else _few(names) + ': '}no estimate for {_few(list(map(str, missing)))}; "

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._cells import unknown_name
-from hiddenpop.errors import HiddenpopError, HiddenpopWarning
+from hiddenpop._front_door import front_door
+from hiddenpop.errors import HiddenpopError, HiddenpopWarning, TableError
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.histories import decode
 from hiddenpop.monitor.groups import level_order
@@ -78,6 +79,7 @@ def _direction_line(row: "pd.Series[Any]") -> str:
     return f"{name}: {limits}{turned}{silent}"
 
 
+@front_door
 def trend_by_list(
     estimator: Estimator,
     table: CaptureTable,
@@ -108,6 +110,8 @@ def trend_by_list(
     ------
     UnknownNameError
         For a covariate that is not there.
+    TableError
+        For a list whose name stands for all lists in the frames.
     CapabilityError, SettingError
         As for `trend`, for the fit to all lists. One without a list that fails is a row with a status and a reason.
 
@@ -131,6 +135,10 @@ def trend_by_list(
     known = [str(name) for name in table.strata.columns]
     if year not in known:
         raise unknown_name("covariate", year, known)
+    if NONE_DROPPED in table.lists:
+        raise TableError(
+            f"a list is called {NONE_DROPPED!r}, which stands for all lists here; rename it with rename"
+        )
     whole = trend(estimator.fit(table, rng=_same(rng)), year, level=level)
     fits: list[tuple[str, Trend | HiddenpopError]] = [(NONE_DROPPED, whole)]
     fits += [(name, _without(estimator, table, name, year, level, rng)) for name in table.lists]

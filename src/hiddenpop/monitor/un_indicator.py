@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError, TableError, UnknownNameError
 from hiddenpop.monitor.groups import (
     Groups,
@@ -18,13 +19,14 @@ from hiddenpop.monitor.groups import (
     group_limits,
     groups_of,
     level_order,
+    limits_are_for,
     settled_level,
     strata_of,
 )
 from hiddenpop.monitor.rates import Residents, read_residents
 from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_groups
-from hiddenpop.result import Estimate
+from hiddenpop.result import Estimate, format_level
 from hiddenpop.table import TableSummary
 
 __all__ = ["OUR_COLUMNS", "UN_COLUMNS", "UNIndicator", "un_indicator"]
@@ -108,10 +110,12 @@ class UNIndicator(Told):
             + (f" ({row['LowerBound']:.3g} to {row['UpperBound']:.3g})" if row["Part"] != "detected" else "")
             for _, row in rate.iterrows()
         ]
-        head = f"{self.table.name}: indicator 16.2.2, per 100,000 residents ({self.estimator}; {self.level:.0%} bounds)"
+        of = f"({self.estimator}; {format_level(self.level)} bounds)"
+        head = f"{self.table.name}: indicator 16.2.2, per 100,000 residents {of}"
         return "\n".join([head, *lines, *(f"  note: {note}" for note in self.notes)])
 
 
+@front_door
 def un_indicator(
     estimate: Estimate,
     residents: pd.DataFrame,
@@ -178,8 +182,8 @@ def un_indicator(
     ``Form``, ``Level`` and ``Status``. The undetected are the total less the detected, with bounds moved alike.
     ``Value`` is empty where an estimate has no number, and an ``UpperBound`` may be infinite.
 
-    Rates by form are set against all residents of the sex and age. Residents are taken as known. Years are never
-    added up.
+    Bounds are for the persons in the group. Rates by form are set against all residents of the sex and age. Residents
+    are taken as known. Years are never added up.
 
     References
     ----------
@@ -225,7 +229,7 @@ def un_indicator(
         estimator=estimate.estimator.label,
         table=estimate.table,
         withheld=_withheld(estimate, labels, present, frame),
-        notes=added_years(estimate, apart=apart),
+        notes=(*limits_are_for(estimate), *added_years(estimate, apart=apart)),
     )
 
 
@@ -252,6 +256,10 @@ def _checked_mapping(
             raise UnknownNameError(f"no dimension {dimension!r}: there is {', '.join(map(repr, TOTALS))}")
         absent = [level for level in level_order(strata[name]) if level not in codes]
         faults += [f"{level!r} of {name!r}" for level in absent]
+        if TOTALS[dimension] and TOTALS[dimension] in codes.values():
+            raise SettingError(
+                f"the code {TOTALS[dimension]!r} of {name!r} is that of all levels added up; give a level its own code"
+            )
         wrong = [code for code in codes.values() if dimension == "Form" and (not code or code not in FORMS)]
         if wrong:
             raise SettingError(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
@@ -33,7 +34,7 @@ from hiddenpop.plotting.style import (
     set_title,
     spread,
 )
-from hiddenpop.result import Estimate, Interval, format_persons
+from hiddenpop.result import Estimate, Interval, format_level, format_persons
 
 __all__ = ["bootstrap_plot"]
 
@@ -98,6 +99,7 @@ class _Draws:
 
 
 @as_typed
+@front_door
 def bootstrap_plot(
     estimate: Estimate, ax: Axes | None = None, *, n_models: int = 6, protect: bool = False
 ) -> Axes:
@@ -303,7 +305,7 @@ def _draw_interval(ax: Axes, draws: _Draws, interval: Interval, y: float, colour
 
 
 def _row_name(interval: Interval) -> str:
-    return textwrap.fill(f"{100 * interval.level:g}% {interval.method}", _ROW_WRAP)
+    return textwrap.fill(f"{format_level(interval.level)} {interval.method}", _ROW_WRAP)
 
 
 def _limits(draws: _Draws, interval: Interval) -> str:

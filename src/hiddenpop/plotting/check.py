@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from matplotlib.axes import Axes
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.check_band import draw_band
@@ -29,6 +30,7 @@ WIDTH, HEIGHT = 8.2, 4.6
 
 
 @as_typed
+@front_door
 def check_plot(result: CheckResult, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw what a check found.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.check import draw_check
@@ -22,6 +23,7 @@ COLOURS = {"holds": GREEN, "fails": RED, "no verdict": GREY}
 
 
 @as_typed
+@front_door
 def check_page(
     results: Sequence[CheckResult],
     figure: Figure | None = None,

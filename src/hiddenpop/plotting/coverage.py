@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
@@ -34,6 +35,7 @@ BARS = 1.96
 
 
 @as_typed
+@front_door
 def coverage_plot(study: Study, ax: Axes | None = None, *, estimators: Sequence[str] | None = None) -> Axes:
     """Draw the coverage of estimators in every scenario, with Monte Carlo bars and a line at the nominal level.
 

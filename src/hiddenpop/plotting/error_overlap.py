@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from hiddenpop._front_door import front_door
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.coverage import LOOKS, chosen_labels
 from hiddenpop.plotting.style import GREY, INK, TEXT_SIZE, add_note, bare, new_axes, persons_axis, set_title
@@ -23,6 +24,7 @@ MIDDLE = (0.05, 0.5, 0.95)
 
 
 @as_typed
+@front_door
 def error_overlap_plot(
     study: Study, ax: Axes | None = None, *, estimators: Sequence[str] | None = None
 ) -> Axes:

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError, TableError
 
 __all__ = ["FORMATS", "save_figure"]
@@ -17,6 +18,7 @@ FORMATS = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"Creatio
 DOTS_PER_INCH = 200
 
 
+@front_door
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure to a png, svg or pdf file.
 

@@ -7,8 +7,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.comparison import HOLDS
+from hiddenpop.estimators.facts import interval_kind
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,
@@ -26,7 +29,7 @@ from hiddenpop.plotting.style import (
     persons_axis,
     set_title,
 )
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Estimate, format_level, format_persons, spread_beside
 
 __all__ = ["forest_plot"]
 
@@ -45,12 +48,14 @@ REACH = 12.0
 
 
 @as_typed
+@front_door
 def forest_plot(
     estimates: Sequence[Estimate],
     labels: Sequence[str] | None = None,
     ax: Axes | None = None,
     *,
     protect: bool = False,
+    holds: bool = False,
 ) -> Axes:
     """Draw estimates of a population size with their intervals, one row each.
 
@@ -64,6 +69,8 @@ def forest_plot(
         To draw on.
     protect : bool
         Keep a number observed of 1 to 9 out of the figure. For files of tables that are not public.
+    holds : bool
+        Write under each label what the interval holds: whether the choice of model is in it, for instance.
 
     Returns
     -------
@@ -89,13 +96,13 @@ def forest_plot(
     >>> ax.get_title(loc="left")
     'korea: estimated number of people by loglinear (model=[12,3])'
     """
-    shown, names = list(estimates), _names(estimates, labels)
+    shown, names = list(estimates), _names(estimates, labels, holds)
     low, high, log = _range(shown, protect)
     ax = new_axes(ax, 8.2, 1.5 + 0.48 * len(shown))
     persons_axis(ax, low, high, log=log)
     _draw_observed(ax, shown, protect)
     for row, estimate in enumerate(shown):
-        _draw_row(ax, row, estimate, high, protect)
+        _draw_row(ax, row, estimate, high, protect, spread_beside(estimate, shown))
     ax.set_yticks(range(len(shown)), names)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     bare(ax, "bottom")
@@ -105,8 +112,8 @@ def forest_plot(
     return ax
 
 
-def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None) -> list[str]:
-    """Give each row its label, with the status where it is not ok."""
+def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None, holds: bool) -> list[str]:
+    """Give each row its label, with the status where it is not ok, else with what its interval holds if asked."""
     if not estimates:
         raise SettingError("there are no estimates to draw; give at least one")
     if labels is None:
@@ -114,8 +121,14 @@ def _names(estimates: Sequence[Estimate], labels: Sequence[str] | None) -> list[
         labels = [f"{e.table.name}: {e.estimator.label}" if several else e.estimator.label for e in estimates]
     if len(labels) != len(estimates):
         raise SettingError(f"{len(labels)} labels for {len(estimates)} estimates; give one each")
-    states = [f"\n[{WORDS[e.status]}]" if WORDS[e.status] else "" for e in estimates]
+    states = [_below_label(e, holds) for e in estimates]
     return [f"{textwrap.fill(label, 40)}{state}" for label, state in zip(labels, states, strict=True)]
+
+
+def _below_label(estimate: Estimate, holds: bool) -> str:
+    if WORDS[estimate.status]:
+        return f"\n[{WORDS[estimate.status]}]"
+    return f"\n{HOLDS[interval_kind(estimate)]}" if holds else ""
 
 
 def _title(estimates: Sequence[Estimate]) -> str:
@@ -164,7 +177,7 @@ def _draw_observed(ax: Axes, estimates: Sequence[Estimate], protect: bool) -> No
             ax.vlines([value] * len(rows), *ends, color=INK, linewidth=1.2, zorder=1, gid="observed")
 
 
-def _draw_row(ax: Axes, row: int, estimate: Estimate, edge: float, protect: bool) -> None:
+def _draw_row(ax: Axes, row: int, estimate: Estimate, edge: float, protect: bool, spread: float) -> None:
     if row % 2 == 0:
         ax.axhspan(row - 0.5, row + 0.5, color=PALE, linewidth=0, zorder=0)
     if estimate.status not in WITHOUT_INTERVAL:
@@ -179,7 +192,7 @@ def _draw_row(ax: Axes, row: int, estimate: Estimate, edge: float, protect: bool
         "fontsize": TEXT_SIZE,
         "color": INK,
     }
-    ax.text(1.03, row, _row_text(estimate, protect), gid="numbers", **numbers)
+    ax.text(1.03, row, _row_text(estimate, protect, spread), gid="numbers", **numbers)
 
 
 def _draw_point(ax: Axes, row: int, estimate: Estimate, n: float) -> None:
@@ -222,21 +235,21 @@ def _draw_interval(ax: Axes, row: int, low: float, high: float, edge: float, col
         ax.plot([edge], [row], ">", color=colour, markersize=9, clip_on=False, zorder=4, gid="arrow")
 
 
-def _row_text(estimate: Estimate, protect: bool) -> str:
-    """Write the estimate and its limits, or the word for what there is instead."""
-    width = estimate.interval.width
-    low, high = (format_persons(x, width) for x in _limits(estimate, protect))
+def _row_text(estimate: Estimate, protect: bool, spread: float) -> str:
+    """Write the estimate and its limits, or the word for what there is instead; `spread` decides its digits."""
+    endless, floor = math.isinf(estimate.interval.width), _observed(estimate, protect)
+    low, high = (format_persons(x, estimate.spread, floor) for x in _limits(estimate, protect))
     if estimate.status in WITHOUT_INTERVAL:
         return WORDS[estimate.status]
     if estimate.status == "unbounded":
-        return f"unbounded (from {low})" if math.isinf(width) else f"unbounded ({low} to {high})"
-    limits = f"({low} to {'no limit' if math.isinf(width) else high})"
-    return f"{format_persons(max(estimate.n_hat, _observed(estimate, protect)), width)} {limits}"
+        return f"unbounded (from {low})" if endless else f"unbounded ({low} to {high})"
+    limits = f"({low} or more)" if endless else f"({low} to {high})"
+    return f"{format_persons(max(estimate.n_hat, floor), spread, floor)} {limits}"
 
 
 def _axis_label(estimates: Sequence[Estimate], ax: Axes) -> str:
     levels = sorted({e.interval.level for e in estimates})
-    named = " to ".join(f"{100 * level:g}%" for level in dict.fromkeys((levels[0], levels[-1])))
+    named = " to ".join(format_level(level) for level in dict.fromkeys((levels[0], levels[-1])))
     scale = ", log scale" if ax.get_xscale() == "log" else ""
     return f"number of people, observed and hidden (point and {named} interval{scale})"
 

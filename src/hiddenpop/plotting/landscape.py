@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
@@ -58,15 +59,15 @@ class _Landscape:
     ----------
     finite, without : DataFrame
         Models with a finite N, and without one.
-    n_models : int
-        Models that the search covered.
+    n_models : int or None
+        Models that were fitted; None where a proof stands in the place of most of them.
     selected : str
         Notation of the model selected; empty when none was.
     """
 
     finite: pd.DataFrame
     without: pd.DataFrame
-    n_models: int
+    n_models: int | None
     selected: str
 
 
@@ -91,6 +92,7 @@ class _Rival:
 
 
 @as_typed
+@front_door
 def landscape_plot(
     estimate: Estimate, ax: Axes | None = None, *, within: float = 10.0, protect: bool = False
 ) -> Axes:
@@ -134,6 +136,10 @@ def landscape_plot(
     >>> [text.get_text() for text in ax.texts if text.get_gid() == "lump"]
     ['N ≈ 10,400', 'N ≈ 12,700', 'N ≈ 18,400']
     """
+    if not within > 0:
+        raise SettingError(f"within={within} must be a positive distance in units of the criterion")
+    if "proof" in estimate.details:  # an exact search keeps no models from farther off
+        within = min(within, estimate.details["proof"].window)
     found = _landscape(estimate, within)
     distances = pd.concat([found.finite["distance"], found.without["distance"]])
     bottom, top = min(0.0, float(distances.min())), max(1.03 * float(distances.max()), 1.5 * BAND)
@@ -172,8 +178,6 @@ def _write_around(ax: Axes, found: _Landscape, estimate: Estimate, within: float
 
 
 def _landscape(estimate: Estimate, within: float) -> _Landscape:
-    if not within > 0:
-        raise SettingError(f"within={within} must be a positive distance in units of the criterion")
     details = estimate.details
     tried = details.get("selection")
     if not isinstance(tried, pd.DataFrame):
@@ -193,7 +197,7 @@ def _landscape(estimate: Estimate, within: float) -> _Landscape:
     return _Landscape(
         tried[finite & near].sort_values("distance", kind="stable"),
         tried[~finite & near],
-        int(details.get("n_models", len(tried))),
+        None if "proof" in details else int(details.get("n_models", len(tried))),
         selected if (tried["model"] == selected).any() else "",
     )
 
@@ -381,7 +385,8 @@ def _model_line(model: str, distance: float, selected: bool) -> str:
 def _notes(found: _Landscape, estimate: Estimate, within: float, protect: bool) -> list[str]:
     distances = pd.concat([found.finite["distance"], found.without["distance"]])
     near, band = int((distances <= within).sum()), int((distances <= BAND).sum())
+    of_all = "" if found.n_models is None else f" of {found.n_models:,}"
     return [
-        f"{near:,} of {found.n_models:,} models lie within {within:g} units, {band:,} in the shaded band of "
+        f"{near:,}{of_all} models lie within {within:g} units, {band:,} in the shaded band of "
         f"{BAND:g} units; observed: {people(estimate.n_observed, protect)}"
     ]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
+from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
 from hiddenpop.histories import decode
@@ -78,6 +79,7 @@ class _Bars:
 
 
 @as_typed
+@front_door
 def overlap_plot(
     table: CaptureTable,
     ax: Axes | None = None,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from hiddenpop._front_door import front_door
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
@@ -41,6 +42,7 @@ MOST_POINTS = 1000
 
 
 @as_typed
+@front_door
 def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     """Draw how the draws of each chain rank among all.
 
@@ -103,6 +105,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
 
 
 @as_typed
+@front_door
 def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the way of each chain.
 

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from hiddenpop._front_door import front_door
 from hiddenpop.bayes.predictive import ODD_TAIL, PredictiveCheck
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
@@ -25,6 +26,7 @@ from hiddenpop.plotting.style import (
     persons_text,
     set_title,
 )
+from hiddenpop.result import format_level
 
 __all__ = ["predictive_plot"]
 
@@ -33,6 +35,7 @@ NARROWEST = 0.06
 
 
 @as_typed
+@front_door
 def predictive_plot(
     check: PredictiveCheck, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False
 ) -> Axes:
@@ -155,7 +158,7 @@ def _root(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def _notes(check: PredictiveCheck, n_left: int, n_withheld: int) -> list[str]:
-    bars = f"bars: {check.level:.0%} of the drawn counts, with their median"
+    bars = f"bars: {format_level(check.level)} of the drawn counts, with their median"
     share = f"{len(check.odd_cells)} of {len(check.cells)} cells"
     odd = f"diamonds: at most {ODD_TAIL:.1%} of the drawn counts on one side ({share})"
     withheld = f"{n_withheld} cells are withheld: their counts are below {THRESHOLD} or would give one away"

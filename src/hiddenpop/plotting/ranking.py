@@ -5,6 +5,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from hiddenpop._cells import distinct_texts
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.ranks import Ranks
 from hiddenpop.monitor.rates import rate_text
@@ -22,12 +24,13 @@ from hiddenpop.plotting.style import (
     new_axes,
     set_title,
 )
-from hiddenpop.result import format_persons
+from hiddenpop.result import format_level, format_persons
 
 __all__ = ["ranking_plot"]
 
 
 @as_typed
+@front_door
 def ranking_plot(
     ranks: Ranks, ax: Axes | None = None, *, max_places: int = 25, protect: bool = False
 ) -> Axes:
@@ -79,7 +82,7 @@ def ranking_plot(
     for row, (place, hide) in enumerate(zip(shown.to_dict("records"), withheld, strict=False)):
         _draw_place(ax, row, place, ranks, bool(hide))
     _draw_border(ax, ranks)
-    names = [" / ".join(map(str, row)) for row in shown[list(ranks.by)].itertuples(index=False, name=None)]
+    names = distinct_texts(shown[list(ranks.by)].itertuples(index=False, name=None), " / ")
     ax.set_yticks(range(len(shown)), names)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     last = float(shown["rank_high"].max())
@@ -142,7 +145,7 @@ def _head(ax: Axes, ranks: Ranks) -> None:
 
 
 def _label(ranks: Ranks) -> str:
-    return f"rank, 1 is the largest (median and {100 * ranks.level:g}% limits)"
+    return f"rank, 1 is the largest (median and {format_level(ranks.level)} limits)"
 
 
 def _notes(ranks: Ranks, n_left: int, n_withheld: int) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
@@ -34,6 +35,7 @@ _FIGURES = ("count", "fitted", "residual", "on_face")
 
 
 @as_typed
+@front_door
 def residual_plot(
     estimate: Estimate, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False
 ) -> Axes:

@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from hiddenpop._cells import distinct_texts
+from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.rates import Rates, rate_text
@@ -33,7 +35,7 @@ from hiddenpop.plotting.style import (
     set_title,
 )
 from hiddenpop.plotting.trend import draw_years, top_of, year_notes
-from hiddenpop.result import format_persons
+from hiddenpop.result import format_level, format_persons
 
 __all__ = ["part_plot", "subgroup_plot"]
 
@@ -45,6 +47,7 @@ WORDS = {"unbounded": "unbounded", "not_identified": "not identified", "not_conv
 
 
 @as_typed
+@front_door
 def subgroup_plot(
     trend: Trend,
     ax: Axes | None = None,
@@ -124,12 +127,13 @@ def subgroup_plot(
 
 def _largest_groups(trend: Trend, most: int) -> list[tuple[str, npt.NDArray[np.int64]]]:
     """Give names and rows of the groups with the most observed, in the order they have."""
-    found: dict[str, list[int]] = {}
+    found: dict[tuple[str, ...], list[int]] = {}
     for row, levels in enumerate(trend.frame[list(trend.by)].itertuples(index=False, name=None)):
-        found.setdefault(" / ".join(map(str, levels)), []).append(row)
-    observed = {name: int(trend.frame["n_observed"].iloc[rows].sum()) for name, rows in found.items()}
-    kept = sorted(found, key=lambda name: -observed[name])[:most]
-    return [(name, np.array(rows, dtype=np.int64)) for name, rows in found.items() if name in kept]
+        found.setdefault(tuple(map(str, levels)), []).append(row)
+    observed = {group: int(trend.frame["n_observed"].iloc[rows].sum()) for group, rows in found.items()}
+    kept = set(sorted(found, key=lambda group: -observed[group])[:most])
+    names = dict(zip(found, distinct_texts(found, " / "), strict=True))
+    return [(names[group], np.array(rows, dtype=np.int64)) for group, rows in found.items() if group in kept]
 
 
 def _grid(n_panels: int) -> tuple[int, int]:
@@ -168,6 +172,7 @@ def _dress(panel: Axes, name: str, place: int, n_columns: int, n_panels: int, sa
 
 
 @as_typed
+@front_door
 def part_plot(
     parts: Subgroups | Rates, ax: Axes | None = None, *, max_rows: int = 40, protect: bool = False
 ) -> Axes:
@@ -241,7 +246,7 @@ def part_plot(
 def _plain(parts: Subgroups | Rates) -> pd.DataFrame:
     """Give names and figures in the same columns for persons and for rates."""
     frame = parts.frame
-    name = [" / ".join(map(str, row)) for row in frame[list(parts.by)].itertuples(index=False, name=None)]
+    name = distinct_texts(frame[list(parts.by)].itertuples(index=False, name=None), " / ")
     point, observed = ("rate", "observed_rate") if isinstance(parts, Rates) else ("n_hat", "n_observed")
     columns = frame[["n_observed", "low", "high", "status"]]
     return columns.assign(name=name, point=frame[point], mark=frame[observed])
@@ -294,7 +299,7 @@ def _draw_whole(ax: Axes, parts: Subgroups | Rates, figures: pd.DataFrame, hide:
 
 def _label(parts: Subgroups | Rates) -> str:
     what = f"persons per {parts.per:,.0f} residents" if isinstance(parts, Rates) else "persons"
-    return f"{what}, observed and hidden (point and {100 * parts.level:g}% limits)"
+    return f"{what}, observed and hidden (point and {format_level(parts.level)} limits)"
 
 
 def _part_notes(

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.trend import Trend
@@ -29,6 +30,7 @@ from hiddenpop.plotting.style import (
     persons_text,
     set_title,
 )
+from hiddenpop.result import format_level
 
 __all__ = ["draw_years", "top_of", "trend_plot", "year_notes"]
 
@@ -41,6 +43,7 @@ WORDS = {"unbounded": "no limit", "not_identified": "not identified", "not_conve
 
 
 @as_typed
+@front_door
 def trend_plot(trend: Trend, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the numbers of one trend year by year.
 
@@ -222,7 +225,7 @@ def _widened(years: Any, low: Any, high: Any) -> tuple[Any, tuple[Any, Any]]:
 
 def year_notes(trend: Trend, rows: Any, withheld: Any, top: float) -> list[str]:
     """Say what the marks are in these rows."""
-    level = f"{100 * trend.level:g}%"
+    level = format_level(trend.level)
     shown = trend.frame.iloc[rows][~withheld[rows]]
     statuses = set(shown["status"])
     beyond = ((shown["simultaneous_high"] > top) & ~shown["status"].isin(list(WORDS))).any()

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
@@ -19,6 +20,7 @@ from hiddenpop.plotting.style import (
     persons_axis,
     set_title,
 )
+from hiddenpop.result import format_level
 from hiddenpop.validation import Study
 from hiddenpop.validation.measures import NOT_APPLICABLE
 
@@ -31,6 +33,7 @@ BARS = 1.96
 
 
 @as_typed
+@front_door
 def zip_plot(study: Study, scenario: str, estimator: str, ax: Axes | None = None) -> Axes:
     """Draw all intervals of one estimator in one scenario, those that miss the truth on top.
 
@@ -134,7 +137,7 @@ def _line(n: int) -> float:
 def _note(ax: Axes, rows: pd.DataFrame, share: float, level: float) -> None:
     without = int((~rows["has_interval"]).sum())
     notes = [
-        f"coverage {100 * share:.1f}% of {len(rows):,}, claimed {100 * level:g}% (dashed)",
+        f"coverage {100 * share:.1f}% of {len(rows):,}, claimed {format_level(level)} (dashed)",
         "dotted: 95% Monte Carlo interval of the coverage",
         *([f"{without:,} without an interval take the top ranks"] if without else []),
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hiddenpop.estimators.facts import as_spec, inner_spec
 from hiddenpop.report.checking import check_label
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import (
@@ -17,7 +18,7 @@ from hiddenpop.report.document import (
     user,
 )
 from hiddenpop.report.figures import short
-from hiddenpop.report.known import FOR_ALL, as_spec, assumes, inner_spec
+from hiddenpop.report.known import FOR_ALL, assumes
 from hiddenpop.result import Estimate, EstimatorSpec
 from hiddenpop.sensitivity.protocol import CheckResult
 
@@ -147,7 +148,7 @@ def _in_code(value: Any) -> str:
 def _outcome(context: Context, estimate: Estimate) -> list[Runs]:
     """List status, interval, inner fits and diagnostics of an estimate."""
     number, limits = context.estimate_text(estimate)
-    level = context.words.percent(estimate.interval.level)
+    level = context.words.level(estimate.interval.level)
     found = [context.runs("account.status", status=context.say(f"status_means.{estimate.status}"))]
     if estimate.reason:
         found.append(context.runs("account.reason", reason=context.written_by(estimate, estimate.reason)))

@@ -2,6 +2,7 @@
 
 import math
 
+from hiddenpop.estimators.facts import estimates_below, interval_kind, is_bound
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import (
     Block,
@@ -17,8 +18,8 @@ from hiddenpop.report.document import (
     user,
 )
 from hiddenpop.report.figures import forest_figure
-from hiddenpop.report.known import draws_kind, is_bound, model_uncertainty
-from hiddenpop.result import Estimate
+from hiddenpop.report.known import draws_kind, keeps_number_observed, model_uncertainty
+from hiddenpop.result import MISFIT, Estimate
 
 __all__ = ["chosen_section", "estimates_section", "headline", "uncertainty_section"]
 
@@ -35,8 +36,10 @@ def estimates_section(context: Context) -> Section:
         else context.para("estimates.intro_one")
     ]
     blocks.append(_table(context))
+    blocks += _holds(context)
     blocks += _other_tables(context)
     blocks += _spread(context)
+    blocks += _disagreements(context)
     shown = {label: e for label, e in report.estimates.items() if not context.is_withheld(e)}
     if shown:
         drawn = context.drawn("forest", lambda: forest_figure(shown, protect=context.hide))
@@ -62,7 +65,7 @@ def _row(context: Context, label: str, estimate: Estimate) -> tuple[Runs, ...]:
     number, limits = context.estimate_text(estimate)
     hidden, share = _hidden(context, estimate)
     chosen = (Run(" "), strong(context.say("estimates.chosen"))) if label == context.report.chosen else ()
-    level = context.words.percent(estimate.interval.level)
+    level = context.words.level(estimate.interval.level)
     cells = (context.cell(text) for text in (number, limits, level, hidden, share))
     return ((user(label), *chosen), *cells, status_runs(context, estimate))
 
@@ -75,7 +78,7 @@ def _hidden(context: Context, estimate: Estimate) -> tuple[str, str]:
         nothing = context.say("number.none")
         return (context.say("number.infinite") if math.isinf(estimate.n_hat) else nothing), nothing
     return (
-        context.size(estimate.n_hidden, estimate.interval.width),
+        context.size(estimate.n_hidden, estimate.spread),
         context.words.percent(estimate.hidden_share),
     )
 
@@ -107,13 +110,36 @@ def _other_tables(context: Context) -> list[Block]:
     ]
 
 
+def _holds(context: Context) -> list[Block]:
+    """Say of each kind of interval which estimates have it and what it holds."""
+    kinds: dict[str, list[str]] = {}
+    for label, e in context.report.estimates.items():
+        if e.status not in WITHOUT_INTERVAL:
+            kinds.setdefault(interval_kind(e), []).append(label)
+    items = tuple(
+        context.runs(f"holds.{kind}", labels=user(", ".join(labels))) for kind, labels in kinds.items()
+    )
+    return [Subhead(context.runs("holds.title")), Items(items)] if items else []
+
+
+def _disagreements(context: Context) -> list[Block]:
+    """Name the estimates below the lower limit of a lower bound."""
+    shown = {label: e for label, e in context.report.estimates.items() if not context.is_withheld(e)}
+    found: list[Block] = []
+    for bound, below in estimates_below(shown).items():
+        low = context.size(shown[bound].interval.low, shown[bound].spread, shown[bound].n_observed)
+        named = "; ".join(f"{label} ({context.estimate_text(shown[label])[0]})" for label in below)
+        found.append(context.para("estimates.below", below=user(named), bound=user(bound), low=low))
+    return found
+
+
 def _spread(context: Context) -> list[Block]:
     """Say how far the finite estimates disagree."""
     report = context.report
     finite = {
         label: e
         for label, e in report.estimates.items()
-        if math.isfinite(e.n_hat) and not context.is_withheld(e)
+        if math.isfinite(e.n_hat) and not context.is_withheld(e) and not is_bound(e.estimator)
     }
     without = sum(not math.isfinite(e.n_hat) for e in report.estimates.values())
     found: list[Block] = []
@@ -134,7 +160,7 @@ def _spread(context: Context) -> list[Block]:
 def chosen_section(context: Context) -> Section:
     """Say what the chosen estimate comes to, and why it was chosen."""
     report = context.report
-    blocks: list[Block] = [Para(headline(context), role="headline")]
+    blocks: list[Block] = [*_rejected(context), Para(headline(context), role="headline")]
     blocks.append(context.para("chosen.which", label=user(report.chosen)))
     if report.answer.status != "ok":
         blocks.append(context.aside(f"status_means.{report.answer.status}"))
@@ -143,6 +169,13 @@ def chosen_section(context: Context) -> Section:
         blocks.append(context.aside("chosen.bound"))
     blocks += [Subhead(context.runs("chosen.why")), Para((user(report.why),))]
     return Section("chosen", context.say("heading.chosen"), tuple(blocks))
+
+
+def _rejected(context: Context) -> list[Block]:
+    """Warn before the number where the model of the chosen estimate is rejected."""
+    answer = context.report.answer
+    messages = (context.written_by(answer, d.message) for d in answer.diagnostics if d.name == MISFIT)
+    return [context.aside("chosen.rejected", message=message) for message in messages]
 
 
 def headline(context: Context) -> Runs:
@@ -155,9 +188,9 @@ def headline(context: Context) -> Runs:
     values = {
         "number": number,
         "limits": limits,
-        "level": context.words.percent(estimate.interval.level),
+        "level": context.words.level(estimate.interval.level),
         "kind": context.say(f"interval.{draws_kind(estimate)}"),
-        "low": context.size(estimate.interval.low, estimate.interval.width, estimate.n_observed),
+        "low": context.size(estimate.interval.low, estimate.spread, estimate.n_observed),
         "observed": context.words.count(estimate.n_observed),
         "hidden": hidden,
         "share": share,
@@ -183,7 +216,9 @@ def uncertainty_section(context: Context) -> Section:
 
 
 def _interval(context: Context, estimate: Estimate) -> list[Block]:
-    kind, level = draws_kind(estimate), context.words.percent(estimate.interval.level)
+    kind, level = draws_kind(estimate), context.words.level(estimate.interval.level)
+    if kind == "bootstrap" and keeps_number_observed(estimate.estimator):
+        kind = "bootstrap_fixed"
     _, limits = context.estimate_text(estimate)
     found: list[Block] = [
         context.para(f"uncertainty.kind.{kind}", level=level, limits=limits),

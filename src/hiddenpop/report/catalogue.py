@@ -12,7 +12,7 @@ from typing import Any
 
 from hiddenpop._cells import unknown_name
 from hiddenpop.report.document import Run, Runs
-from hiddenpop.result import format_persons
+from hiddenpop.result import format_level, format_persons
 
 __all__ = ["LANGUAGES", "Words", "words_in"]
 
@@ -81,6 +81,10 @@ class Words:
         if share < 1.0 and text.startswith("100"):  # nearly all is not all
             text = f"{math.floor(share * 1000.0) / 10.0:.1f}%"
         return self.number(text)
+
+    def level(self, level: float) -> str:
+        """Write the level of an interval in per cent, with the digits that it has."""
+        return self.number(format_level(level))
 
     def general(self, x: float, digits: int = 3) -> str:
         """Write a number with so many significant digits."""

@@ -9,7 +9,7 @@ from hiddenpop.disclosure import is_small
 from hiddenpop.report.catalogue import Words
 from hiddenpop.report.document import Aside, Para, Run, Runs, software
 from hiddenpop.report.withholding import rounded, told_of
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Estimate, format_persons, spread_beside
 
 if TYPE_CHECKING:
     from hiddenpop.report.record import Report
@@ -73,9 +73,9 @@ class Context:
         if self.is_withheld(estimate):
             return self.say("number.withheld"), self.say("number.withheld")
         ends = estimate.interval
-        number, low, high = (
-            self.size(n, ends.width, estimate.n_observed) for n in (estimate.n_hat, ends.low, ends.high)
-        )
+        spread = spread_beside(estimate, self.report.estimates.values())
+        number = self.size(estimate.n_hat, spread, estimate.n_observed)
+        low, high = (self.size(n, estimate.spread, estimate.n_observed) for n in (ends.low, ends.high))
         return number, self.limits(low, high)
 
     def limits(self, low: str, high: str) -> str:

@@ -1,47 +1,12 @@
-"""What is known of estimators and not written in an estimate: what they take for granted, what their intervals hold."""
+"""What a report says of an estimator from its facts: what it takes for granted, what its interval holds."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from hiddenpop.estimators.facts import model_in_interval, read_facts
 from hiddenpop.result import Estimate, EstimatorSpec
 
-__all__ = ["ASSUMES", "FOR_ALL", "assumes", "draws_kind", "inner_spec", "is_bound", "model_uncertainty"]
+__all__ = ["FOR_ALL", "assumes", "draws_kind", "keeps_number_observed", "model_uncertainty"]
 
 FOR_ALL = ("closed", "linked", "in_scope", "chance")
 """What every estimator takes for granted, by the keys of the catalogue."""
-
-ASSUMES: dict[str, tuple[str, ...]] = {
-    "loglinear": ("homogeneous", "given_model", "no_highest_order", "large_sample"),
-    "selected": ("homogeneous", "one_of_models", "no_highest_order", "choice_as_known", "large_sample"),
-    "averaged": ("homogeneous", "one_of_models", "no_highest_order", "criterion_weights", "large_sample"),
-    "lincoln_petersen": ("two_independent", "equal_chance_one", "large_sample"),
-    "chapman": ("two_independent", "equal_chance_one", "large_sample"),
-    "chao": ("common_propensity", "lower_bound", "large_sample"),
-    "bootstrapped": ("as_inside", "many_resamples"),
-    "closed_population": ("capture_law", "no_dependence", "large_sample"),
-    "covariate_loglinear": ("given_formula", "covariates_known", "no_highest_order", "large_sample"),
-    "covariate_selected": ("one_of_formulas", "covariates_known", "no_highest_order", "choice_as_known"),
-    "stratified": ("as_inside_strata", "covariates_known", "strata_apart"),
-    "pooled": ("places_alike", "no_highest_order", "priors", "chains"),
-    "decomposable": ("homogeneous", "decomposable_graph", "no_highest_order", "priors"),
-    "identified": ("stated_assumption", "priors"),
-    "latent_class": ("classes", "independent_in_class", "priors", "chains"),
-    "bayesian_loglinear": ("homogeneous", "interactions_small", "no_highest_order", "priors", "chains"),
-    "bayesian_averaged": ("homogeneous", "one_of_models", "no_highest_order", "priors"),
-    "thresholded": ("homogeneous", "no_highest_order", "choice_as_known", "priors", "chains"),
-    "sample_coverage": ("coverage_of_pairs", "equal_chance_coverage", "large_sample"),
-}
-"""What each estimator takes for granted besides."""
-
-MODEL_IS = {
-    "selected": "chosen",
-    "covariate_selected": "chosen",
-    "thresholded": "chosen",
-    "averaged": "averaged",
-    "bayesian_averaged": "averaged",
-    "decomposable": "averaged",
-    "bootstrapped": "repeated",
-}
 
 
 def assumes(spec: EstimatorSpec) -> tuple[str, ...]:
@@ -52,42 +17,7 @@ def assumes(spec: EstimatorSpec) -> tuple[str, ...]:
     >>> assumes(EstimatorSpec("somebody:Else", {}))
     ('unknown',)
     """
-    own = ASSUMES.get(spec.name, ("unknown",))
-    inside = [name for _, inner in inner_spec(spec) for name in assumes(inner)]
-    return tuple(dict.fromkeys([*own, *inside]))
-
-
-def inner_spec(spec: EstimatorSpec) -> list[tuple[str, EstimatorSpec]]:
-    """List the estimators inside an estimator, with the setting that holds each."""
-    found = []
-    for key, value in spec.settings.items():
-        inner = as_spec(value)
-        if inner is not None:
-            found.append((key, inner))
-    return found
-
-
-def as_spec(value: Any) -> EstimatorSpec | None:
-    """Read an estimator that stands in a setting; None for anything else."""
-    if isinstance(value, EstimatorSpec):
-        return value
-    if isinstance(value, Mapping) and set(value) == {"name", "settings"}:
-        return EstimatorSpec(value["name"], value["settings"])
-    return None
-
-
-def is_bound(spec: EstimatorSpec) -> bool:
-    """Tell whether an estimator is meant as a lower bound.
-
-    Examples
-    --------
-    >>> is_bound(EstimatorSpec("chao", {})), is_bound(EstimatorSpec("loglinear", {}))
-    (True, False)
-    """
-    if spec.name == "closed_population":
-        varies = spec.settings.get("model", "Mth") in ("Mh", "Mth")
-        return varies and spec.settings.get("heterogeneity") in (None, "chao")
-    return spec.name == "chao" or any(is_bound(inner) for _, inner in inner_spec(spec))
+    return read_facts(spec).assumes
 
 
 def draws_kind(estimate: Estimate) -> str:
@@ -95,14 +25,17 @@ def draws_kind(estimate: Estimate) -> str:
     return {"posterior": "credible", "bootstrap": "bootstrap"}.get(estimate.draws_are, "confidence")
 
 
+def keeps_number_observed(spec: EstimatorSpec) -> bool:
+    """Tell whether resamples hold as many persons as were observed, so that the variation of their number is left out.
+
+    Examples
+    --------
+    >>> keeps_number_observed(EstimatorSpec("bootstrapped", {"scheme": "multinomial"}))
+    True
+    """
+    return read_facts(spec).keeps_number_observed
+
+
 def model_uncertainty(estimate: Estimate) -> str:
     """Say whether the interval knows that the model was chosen."""
-    spec = estimate.estimator
-    if spec.name == "stratified":
-        inside = [inner for _, inner in inner_spec(spec)]
-        spec = inside[0] if inside else spec
-    kind = MODEL_IS.get(spec.name, "given")
-    if kind == "repeated":
-        chosen = [MODEL_IS.get(inner.name, "given") for _, inner in inner_spec(spec)]
-        kind = "repeated" if "given" not in chosen else "given"
-    return f"model_{kind}"
+    return f"model_{model_in_interval(estimate)}"

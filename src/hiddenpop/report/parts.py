@@ -81,7 +81,7 @@ def _kind(part: Part) -> str:
 def _limits(context: Context, part: Part) -> Para:
     """Say what the limits are."""
     draws = getattr(part, "draws_are", "") or "own"
-    level = context.words.percent(part.level)
+    level = context.words.level(part.level)
     return Para(
         context.runs(f"parts.limits.{draws}", level=level, estimator=user(part.estimator)), role="small"
     )

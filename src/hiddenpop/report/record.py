@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor import Ranks, Rates, Subgroups, Trend, TrendByList, UNIndicator
 from hiddenpop.result import Estimate
@@ -55,6 +56,7 @@ class Redo:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report:
     """What an analysis found, with everything a critical reader needs to judge it and to do it again.

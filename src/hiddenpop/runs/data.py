@@ -16,15 +16,27 @@ from hiddenpop.table import CaptureTable, Coverage
 __all__ = ["Input", "digest_of_file", "key_mark", "listed_faults", "read_data"]
 
 VERBS = ("coverage", "drop_lists", "merge_lists", "select", "collapse", "rename")
-OF_A_FILE = ("lists", "count", "strata", "censored", "public")
-KEYS = {
-    "table": Key(text),
-    "file": Key(text),
-    "name": Key(text),
+COLUMNS = {
     "lists": Key(texts),
     "count": Key(text),
     "strata": Key(texts),
     "censored": Key(text),
+    "person": Key(text),
+    "list": Key(text),
+    "date": Key(text),
+    "conflicts": Key(text),
+    "columns": Key(texts),
+    "decimal": Key(text),
+    "yes": Key(text),
+}
+"""What can be said of the columns of a file, as `CaptureTable.read` takes it."""
+
+OF_A_FILE = (*COLUMNS, "public")
+KEYS = {
+    "table": Key(text),
+    "file": Key(text),
+    "name": Key(text),
+    **COLUMNS,
     "public": Key(flag),
     **{verb: Key(anything) for verb in VERBS},
 }
@@ -134,7 +146,7 @@ def _read(section: Mapping[str, Any], folder: Path) -> tuple[CaptureTable, Input
         return table, Input(section["table"], "data set", table.fingerprint)
     path = folder / section["file"]
     public = section.get("public", False)
-    columns = {key: section[key] for key in ("lists", "count", "strata", "censored") if key in section}
+    columns = {key: section[key] for key in COLUMNS if key in section}
     table = CaptureTable.read(path, public=public, **columns)
     return table, Input(section["file"], "file", digest_of_file(path, public=public))
 

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from hiddenpop.errors import HiddenpopError
+from hiddenpop.estimators.compare import standard_panel
 from hiddenpop.estimators.registry import ESTIMATORS, build
 from hiddenpop.runs.refusals import refusal
 from hiddenpop.runs.schema import Key, anything, near, read_section, shown, text
@@ -26,25 +27,46 @@ CHOICE = {
 SENSITIVITY = {"claim": Key(text), "checks": Key(anything)}
 
 
-def read_estimators(given: Any, table: CaptureTable | None, faults: Faults) -> dict[str, Any]:
-    """Make the estimators of a plan.
+def read_estimators(
+    given: Any, table: CaptureTable | None, faults: Faults, *, trust: bool = False
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Make the estimators of a plan; without any section, the standard panel.
 
     Parameters
     ----------
     given : object
-        The sections.
+        The sections; None where there are none.
     table : CaptureTable or None
         What they will be fitted to; None where it could not be read.
     faults : list of str
         Grows.
+    trust : bool
+        Whether an estimator that is not registered may be imported.
 
     Returns
     -------
-    dict of str to Estimator
+    made : dict of str to Estimator
         By label, in their order.
+    left_out : dict of str to str
+        Reasons by label, of methods of the panel that cannot treat the table.
     """
+    return _panel(table, faults) if given is None else (_named(given, table, faults, trust), {})
+
+
+def _panel(table: CaptureTable | None, faults: Faults) -> tuple[dict[str, Any], dict[str, str]]:
+    """Make the standard panel, without the methods that cannot treat the table."""
+    methods = standard_panel(table)
+    reasons = {} if table is None else {label: refusal(method, table) for label, method in methods.items()}
+    left_out = {label: why for label, why in reasons.items() if why}
+    made = {label: method for label, method in methods.items() if label not in left_out}
+    if not made:
+        faults.append(f"no method of the standard panel can treat the table: {next(iter(left_out.values()))}")
+    return made, left_out
+
+
+def _named(given: Any, table: CaptureTable | None, faults: Faults, trust: bool) -> dict[str, Any]:
     if not isinstance(given, list) or not given:
-        faults.append("the plan has no [[estimator]]: name one at least")
+        faults.append("[[estimator]] names none: name one at least, or leave it out for the standard panel")
         return {}
     made: dict[str, Any] = {}
     for place, item in enumerate(given, 1):
@@ -52,7 +74,8 @@ def read_estimators(given: Any, table: CaptureTable | None, faults: Faults) -> d
             faults.append(f"[[estimator]] {place} must be a section with keys; got {shown(item)}")
             continue
         label = _label(item, place, made, faults)
-        made[label] = _estimator(item, f"[[estimator]] {place} ({shown(label)})", table, faults)
+        where = f"[[estimator]] {place} ({shown(label)})"
+        made[label] = _estimator(item, where, table, faults, trust)
     return made
 
 
@@ -72,7 +95,9 @@ def _label(item: Mapping[str, Any], place: int, taken: Iterable[str], faults: Fa
     return str(label)
 
 
-def _estimator(item: Mapping[str, Any], where: str, table: CaptureTable | None, faults: Faults) -> Any:
+def _estimator(
+    item: Mapping[str, Any], where: str, table: CaptureTable | None, faults: Faults, trust: bool
+) -> Any:
     """Make one estimator and ask whether it can treat the table; None where it cannot be made."""
     name = item.get("name")
     if text(name):
@@ -80,7 +105,7 @@ def _estimator(item: Mapping[str, Any], where: str, table: CaptureTable | None, 
             faults.append(f"{where} has no name: take one of {', '.join(ESTIMATORS)}")
         return None
     try:
-        made = build(str(name), {key: _spec(value) for key, value in _settings(item)})
+        made = build(str(name), {key: _spec(value) for key, value in _settings(item)}, trust=trust)
         if not hasattr(made, "fit"):
             raise TypeError(f"{name!r} is no estimator: it has no fit")
     except (HiddenpopError, TypeError, ValueError, AttributeError) as error:
@@ -117,8 +142,10 @@ def read_choice(given: Any, labels: Iterable[str], faults: Faults) -> tuple[str,
     return chosen, section.get("why", "")
 
 
-def read_checks(given: Any, table: CaptureTable | None, faults: Faults) -> tuple[tuple[Any, ...], str]:
-    """Make the checks of a plan, each held to its claim.
+def read_checks(
+    given: Any, table: CaptureTable | None, faults: Faults, *, trust: bool = False
+) -> tuple[tuple[Any, ...], str]:
+    """Make the checks of a plan, each held to its claim; `trust` is for estimators in their settings.
 
     Returns
     -------
@@ -134,7 +161,7 @@ def read_checks(given: Any, table: CaptureTable | None, faults: Faults) -> tuple
     if not isinstance(wanted, list):
         faults.append(f'[sensitivity] checks must be "{STANDARD}" or a list of checks; got {shown(wanted)}')
         wanted = []
-    made = [_check(item, claim, table, faults) for item in wanted]
+    made = [_check(item, claim, table, faults, trust) for item in wanted]
     return tuple(check for check in made if check is not None), claim
 
 
@@ -148,7 +175,7 @@ def _claim(given: str, faults: Faults) -> str:
     return given
 
 
-def _check(item: Any, claim: str, table: CaptureTable | None, faults: Faults) -> Any:
+def _check(item: Any, claim: str, table: CaptureTable | None, faults: Faults, trust: bool) -> Any:
     """Make one check from its name, or from a table with its name and settings."""
     settings = dict(item) if isinstance(item, Mapping) else {"name": item}
     name = settings.pop("name", None)
@@ -158,7 +185,7 @@ def _check(item: Any, claim: str, table: CaptureTable | None, faults: Faults) ->
     if claim and name not in WITHOUT_CLAIM:
         settings.setdefault("claim", claim)
     try:
-        made = build_check(str(name), settings)
+        made = build_check(str(name), settings, trust=trust)
     except (HiddenpopError, TypeError, ValueError, AttributeError) as error:
         faults.append(f"[sensitivity] {error}")
         return None

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.kernels.quantile_errors import limit_errors, quantile_error
 from hiddenpop.result import Estimate
 from hiddenpop.runs.execute import Found
 
-__all__ = ["Allowances", "allowances", "effective_draws", "quantile_error"]
+__all__ = ["Allowances", "allowances", "effective_draws"]
 
 Floats = npt.NDArray[np.float64]
 Path = tuple[str, ...]
@@ -19,12 +20,10 @@ Allowances = dict[Path, float]
 ERRORS_ALLOWED = 4.0
 """Standard errors that two runs may lie apart: of a thousand numbers hardly one does by chance."""
 
-CORRECTED, WIDER = ("bc", "bca"), 2.0
-"""A corrected bootstrap limit also moves with its correction, about as far as the quantile and often the same way."""
+CORRECTED = ("bc", "bca")
+"""Bootstrap limits at shares that are estimated too."""
 
 FEWEST_DRAWS = 20
-TWO_SIGMA = 0.022750
-"""Share of a normal law beyond two standard deviations: a wide span is less at the mercy of single draws."""
 
 
 def effective_draws(draws: Floats, recorded: float = math.inf) -> float:
@@ -59,42 +58,6 @@ def effective_draws(draws: Floats, recorded: float = math.inf) -> float:
     spread, between = below.var(), size * batches.var(ddof=1)
     counted = n if between <= spread or spread == 0.0 else n * spread / between
     return max(1.0, min(counted, n, recorded))
-
-
-def quantile_error(draws: Floats, share: float, effective: float) -> float:
-    """Monte Carlo standard error of a quantile of draws.
-
-    Parameters
-    ----------
-    draws : ndarray, shape (n,)
-    share : float
-        Of the draws below the quantile.
-    effective : float
-        Number of independent draws that are worth these.
-
-    Returns
-    -------
-    float
-        nan where it cannot be told.
-
-    References
-    ----------
-    Vehtari, A., Gelman, A., Simpson, D., Carpenter, B. and Bürkner, P.-C. (2021). Rank-normalization, folding, and
-    localization: an improved R-hat for assessing convergence of MCMC. Bayesian Analysis 16(2), 667-718.
-    doi:10.1214/20-BA1221
-
-    Examples
-    --------
-    >>> draws = np.random.default_rng(1).normal(size=4000)
-    >>> round(quantile_error(draws, 0.5, 4000.0), 2)  # 1.25 / sqrt(4000)
-    0.02
-    """
-    from scipy.stats import beta
-
-    counts = effective * share + 1.0, effective * (1.0 - share) + 1.0
-    places = [float(beta.ppf(tail, *counts)) for tail in (TWO_SIGMA, 1.0 - TWO_SIGMA)]
-    low, high = (float(np.quantile(draws, place, method="closest_observation")) for place in places)
-    return (high - low) / 4.0 if math.isfinite(high) and math.isfinite(low) else math.nan
 
 
 def allowances(found: Found, results: Mapping[str, Any], chosen: str, parts_of: str) -> Allowances:
@@ -149,14 +112,12 @@ def _errors(estimate: Estimate, draws: Floats, interval: tuple[float, float]) ->
     """Give what estimate and limits may move; a bootstrap leaves the estimate where it is."""
     measured = estimate.details.get("convergence")
     recorded = measured if isinstance(measured, Mapping) else {}
-    below, above = (draws < interval[0]).mean(), (draws <= interval[1]).mean()
     centre = effective_draws(draws, float(recorded.get("ess_bulk", math.inf)))
     limits = effective_draws(draws, float(recorded.get("ess_tail", math.inf)))
-    wider = WIDER if estimate.estimator.settings.get("interval") in CORRECTED else 1.0
+    corrected = estimate.estimator.settings.get("interval") in CORRECTED
     errors = (
         0.0 if estimate.draws_are == "bootstrap" else quantile_error(draws, 0.5, centre),
-        wider * quantile_error(draws, float(below), limits),
-        wider * quantile_error(draws, float(above), limits),
+        *limit_errors(draws, *interval, floor=-math.inf, corrected=corrected, effective=limits),
     )
     first, second, third = (_between_runs(error) for error in errors)
     return first, second, third

@@ -9,10 +9,10 @@ import pandas as pd
 
 from hiddenpop._files import read_file
 from hiddenpop.errors import HiddenpopError
+from hiddenpop.estimators.base import contract
 from hiddenpop.monitor import ranks, rates, subgroups, trend, trend_by_list, un_indicator
 from hiddenpop.result import Estimate
 from hiddenpop.runs.data import Input, digest_of_file
-from hiddenpop.runs.refusals import modelled_strata
 from hiddenpop.runs.schema import (
     Key,
     anything,
@@ -201,7 +201,7 @@ def _refuse_unmodelled(parts: list[PartPlan], setting: Setting, label: str, faul
     method = setting.estimators.get(label)
     if method is None or setting.table is None or not parts:
         return
-    strata = modelled_strata(method, setting.table)
+    strata = contract(method).strata_of(setting.table)
     if strata is None:
         return
     for part in parts:

@@ -5,10 +5,11 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import HiddenpopError, SettingError
 from hiddenpop.extras import need
 from hiddenpop.report import LANGUAGES
@@ -58,7 +59,9 @@ class Plan:
     inputs : tuple of Input
         What it reads, with hashes.
     estimators : mapping of str to Estimator
-        By label.
+        By label; the standard panel where the plan names none.
+    left_out : mapping of str to str
+        Reasons by label, of methods of the panel that cannot treat the table.
     chosen, why : str
         The estimate that is reported, and why that one.
     checks : tuple of Check
@@ -86,6 +89,7 @@ class Plan:
     estimators: Mapping[str, Any]
     chosen: str
     why: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Any, ...] = ()
     claim: str = ""
     parts: tuple[PartPlan, ...] = ()
@@ -113,6 +117,7 @@ class Plan:
             [
                 f"{self.title}: {self.table!r}",
                 f"  estimators: {', '.join(self.estimators)}; reported: {self.chosen}",
+                *(f"  left out: {label}: {why}" for label, why in self.left_out.items()),
                 f"  checks: {', '.join(check.name for check in self.checks) or 'none'}",
                 f"  parts: {', '.join(part.label for part in self.parts) or 'none'}; seed {self.seed}",
             ]
@@ -122,7 +127,10 @@ class Plan:
         return f"<Plan {self.summary()}>"
 
 
-def read_plan(path: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None) -> Plan:
+@front_door
+def read_plan(
+    path: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, trust: bool = False
+) -> Plan:
     r"""Read an analysis from a file, and refuse it with all its faults at once.
 
     Parameters
@@ -131,6 +139,9 @@ def read_plan(path: str | os.PathLike[str], *, out: str | os.PathLike[str] | Non
         A TOML file; files that it names are looked for from its folder.
     out : path, optional
         The folder that the run is to leave, to be judged with the rest.
+    trust : bool
+        Whether estimators that are not registered, such as ``"mymodule:Zelterman"``, may be imported. Only for a plan
+        that you have read: to import a module is to run it. Nothing in the plan itself can say so.
 
     Returns
     -------
@@ -141,7 +152,8 @@ def read_plan(path: str | os.PathLike[str], *, out: str | os.PathLike[str] | Non
     SettingError
         With a line a fault: unknown sections and keys, what is missing, names of estimators, settings, checks, lists
         and strata that are not there, estimators that cannot treat the table, a claim that cannot be read, packages
-        that are not installed, a folder that cannot be written. Or where the file is no TOML.
+        that are not installed, a folder that cannot be written; estimators that are neither registered nor trusted. Or
+        where the file is no TOML.
 
     Notes
     -----
@@ -155,12 +167,11 @@ def read_plan(path: str | os.PathLike[str], *, out: str | os.PathLike[str] | Non
     ...     _ = path.write_text('[analysis]\ntitle = "A test"\n[data]\ntable = "kosvo"\n')
     ...     read_plan(path)
     Traceback (most recent call last):
-    hiddenpop.errors.SettingError: 6 faults in ...analysis.toml:
+    hiddenpop.errors.SettingError: 5 faults in ...analysis.toml:
       - [analysis] has no question: say what is asked
       - [analysis] has no population: say who is counted: who, where, in which period, who is eligible
       - [analysis] has no seed: give a whole number, so that random numbers can be drawn again
       - [data] ...'kosvo'...
-      - the plan has no [[estimator]]: name one at least
       - the plan has no [choice]: name the estimator that is reported, and why
     """
     source = Path(path)
@@ -173,10 +184,12 @@ def read_plan(path: str | os.PathLike[str], *, out: str | os.PathLike[str] | Non
         raise SettingError(f"cannot read the plan {source}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise SettingError(f"cannot read the plan {source}: it is not UTF-8 text; save it again") from error
-    return plan_of_text(content, source, source.parent, None if out is None else Path(out))
+    return plan_of_text(content, source, source.parent, None if out is None else Path(out), trust=trust)
 
 
-def plan_of_text(content: str, source: Path, folder: Path, out: Path | None = None) -> Plan:
+def plan_of_text(
+    content: str, source: Path, folder: Path, out: Path | None = None, *, trust: bool = False
+) -> Plan:
     """Make a plan of its text; files that it names are looked for from `folder`."""
     try:
         sections = tomllib.loads(content)
@@ -185,7 +198,7 @@ def plan_of_text(content: str, source: Path, folder: Path, out: Path | None = No
         where = str(error).replace("at end of document", f"at the end, line {last}")
         raise SettingError(f"{source} is no TOML: {where}; mind quotes and brackets") from error
     faults: list[str] = []
-    found = _found(sections, folder, faults)
+    found = _found(sections, folder, faults, trust)
     faults.extend(_folder_faults(out))
     if faults:
         head = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -197,16 +210,16 @@ def _one_line(fault: str) -> str:
     return " ".join(fault.split())
 
 
-def _found(sections: Mapping[str, Any], folder: Path, faults: list[str]) -> dict[str, Any]:
+def _found(sections: Mapping[str, Any], folder: Path, faults: list[str], trust: bool) -> dict[str, Any]:
     """Read every section, going on where one is at fault."""
     faults.extend(
         f"there is no section [{name}]; {near(name, SECTIONS)}" for name in sections if name not in SECTIONS
     )
     analysis = read_section("[analysis]", sections.get("analysis"), ANALYSIS, faults)
     table, inputs = read_data(sections.get("data"), folder, analysis.get("population", ""), faults)
-    estimators = read_estimators(sections.get("estimator"), table, faults)
+    estimators, left_out = read_estimators(sections.get("estimator"), table, faults, trust=trust)
     chosen, why = read_choice(sections.get("choice"), estimators, faults)
-    checks, claim = read_checks(sections.get("sensitivity"), table, faults)
+    checks, claim = read_checks(sections.get("sensitivity"), table, faults, trust=trust)
     setting = Setting(folder=folder, table=table, estimators=estimators, chosen=chosen)
     parts, parts_of, more = read_parts(sections.get("monitor"), setting, faults)
     return {
@@ -214,6 +227,7 @@ def _found(sections: Mapping[str, Any], folder: Path, faults: list[str]) -> dict
         "table": table,
         "inputs": (*inputs, *more),
         "estimators": estimators,
+        "left_out": left_out,
         "chosen": chosen,
         "why": why,
         "checks": checks,

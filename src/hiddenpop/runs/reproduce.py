@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import HiddenpopError, SettingError
 from hiddenpop.runs.agreement import (
     DIFFERS,
@@ -121,12 +122,14 @@ class Reproduction:
         return f"<Reproduction {self.summary()}>"
 
 
+@front_door
 def reproduce(
     folder: str | os.PathLike[str],
     *,
     data: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    trust: bool = False,
 ) -> Reproduction:
     """Do a run again and compare it, number by number, with what it left.
 
@@ -140,6 +143,8 @@ def reproduce(
         Processes, -1 for every core.
     progress : bool, optional
         Show a bar for every long computation.
+    trust : bool
+        Whether the plan may name estimators that are not registered; see `hiddenpop.runs.read_plan`.
 
     Returns
     -------
@@ -193,7 +198,7 @@ def reproduce(
     source = place / manifest["plan"]["inputs_from"] if data is None else Path(data)
     same_key = manifest.get("key", "") in ("", _own_key(manifest))
     files = _files(place, manifest, source, same_key)
-    plan = _planned(content, place, source, files)
+    plan = _planned(content, place, source, files, trust)
     before = _read_results(place)
     found = execute(plan, work=None, workers=workers, progress=progress)
     after = json.loads(json.dumps(results_of(plan, found)))
@@ -261,9 +266,9 @@ def _input_status(item: Mapping[str, str], source: Path, same_key: bool) -> str:
     return SAME if digest_of_file(source / item["name"], public=public) == item["hash"] else CHANGED
 
 
-def _planned(content: str, folder: Path, source: Path, files: pd.DataFrame) -> Plan:
+def _planned(content: str, folder: Path, source: Path, files: pd.DataFrame, trust: bool) -> Plan:
     try:
-        return plan_of_text(content, folder / PLAN_COPY, source)
+        return plan_of_text(content, folder / PLAN_COPY, source, trust=trust)
     except HiddenpopError as error:
         touched = files[(files["what"] == "input") & (files["status"] != SAME)]
         told = "; ".join(f"the input {row.file!r} is {row.status}" for row in touched.itertuples())

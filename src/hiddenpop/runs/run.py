@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hiddenpop._front_door import front_door
 from hiddenpop.runs.execute import Found, execute
 from hiddenpop.runs.folder import open_folder
 from hiddenpop.runs.manifest import finished, imported_versions, write_manifest
@@ -67,12 +68,14 @@ def default_folder(path: str | os.PathLike[str]) -> Path:
     return plan.with_name(f"{plan.stem}-run")
 
 
+@front_door
 def run(
     plan: str | os.PathLike[str] | Plan,
     out: str | os.PathLike[str] | None = None,
     *,
     workers: int | None = None,
     progress: bool | None = None,
+    trust: bool = False,
 ) -> Run:
     """Carry out a plan and leave a folder with everything that it led to.
 
@@ -86,6 +89,8 @@ def run(
         Processes, -1 for every core. The numbers do not depend on it.
     progress : bool, optional
         Show a bar for every long computation.
+    trust : bool
+        Whether a file may name estimators that are not registered; see `read_plan`. A `Plan` has been read already.
 
     Returns
     -------
@@ -143,7 +148,7 @@ def run(
         planned = plan
     else:
         folder = default_folder(plan) if out is None else Path(out)
-        planned = read_plan(plan, out=folder)
+        planned = read_plan(plan, out=folder, trust=trust)
     with open_folder(planned, folder) as opened:
         found = execute(planned, work=opened.work, workers=workers, progress=progress)
         outputs = write_all(planned, found, folder)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hiddenpop.serial import steering_text
+
 __all__ = [
     "Key",
     "a_choice_of",
@@ -77,7 +79,8 @@ def read_section(name: str, given: Any, keys: Mapping[str, Key], faults: Faults)
     faults.extend(f"{name} has no key {shown(key)}; {near(key, keys)}" for key in section if key not in keys)
     for key, rule in keys.items():
         if key in section and (wrong := rule.complaint(section[key])):
-            faults.append(f"{name} {key} {wrong}; got {shown(section[key])}")
+            advice = f"; {rule.required}" if rule.required and section[key] == "" else ""
+            faults.append(f"{name} {key} {wrong}; got {shown(section[key])}{advice}")
         elif key not in section and rule.required:
             faults.append(f"{name} has no {key}: {rule.required}")
     return {key: value for key, value in section.items() if key in keys and not keys[key].complaint(value)}
@@ -96,8 +99,10 @@ def shown(value: object) -> str:
 
 
 def text(value: Any) -> str:
-    """Ask for text that is not blank."""
-    return "" if isinstance(value, str) and value.strip() else "must be text, and not blank"
+    """Ask for text that is not blank and does not steer a terminal."""
+    if not isinstance(value, str) or not value.strip():
+        return "must be text, and not blank"
+    return "must hold no control characters" if steering_text(value) else ""
 
 
 def texts(value: Any) -> str:

@@ -106,8 +106,9 @@ def _key() -> bytes | None:
         return None
 
 
-def _signature(path: Path, payload: bytes) -> bytes:
-    return hmac.new(_key() or b"", path.name.encode() + payload, "sha256").digest()
+def _signature(path: Path, payload: bytes) -> bytes | None:
+    key = _key()
+    return None if key is None else hmac.new(key, path.name.encode() + payload, "sha256").digest()
 
 
 def _read(path: Path) -> bytes | None:
@@ -117,14 +118,18 @@ def _read(path: Path) -> bytes | None:
     except OSError:
         return None
     signature, payload = content[:SIGNATURE], content[SIGNATURE:]
-    return payload if hmac.compare_digest(signature, _signature(path, payload)) else None
+    own = _signature(path, payload)
+    return payload if own is not None and hmac.compare_digest(signature, own) else None
 
 
 def _write(path: Path, payload: bytes) -> None:
+    signature = _signature(path, payload)
+    if signature is None:
+        return
     draft = passing_name(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_bytes(_signature(path, payload) + payload)
+        draft.write_bytes(signature + payload)
         draft.replace(path)
     except OSError as error:
         raise SettingError(

@@ -155,7 +155,7 @@ def _write_reports(plan: Plan, found: Found, folder: Path) -> list[str]:
         claim=plan.claim,
         parts=tuple(found.parts.values()),
         authors=plan.authors,
-        notes=plan.notes,
+        notes=(*plan.notes, *(f"{label} is left out: {why}" for label, why in plan.left_out.items())),
         date=plan.date,
         redo=Redo(
             command=f"hiddenpop run {PLAN_COPY}",

@@ -8,19 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.bootstrapped import Bootstrapped
-from hiddenpop.estimators.loglinear import LogLinear
+from hiddenpop._cells import distinct_texts
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.resampled import RefitBlock, refit
-from hiddenpop.estimators.selected import SelectedLogLinear
-from hiddenpop.estimators.stratified import Stratified
-from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
 from hiddenpop.kernels.identified_set import LogFigure, PairCounts, log_saturated_figure, pair_counts
 from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.bounds import Source
 from hiddenpop.sensitivity.needs import has_setting, setting_of, with_settings
+from hiddenpop.sensitivity.refits import number_maker
 from hiddenpop.table import CaptureTable
 
 __all__ = ["FROM_CELLS", "FROM_MODEL", "pair_sources", "whole_source"]
@@ -65,7 +62,7 @@ def whole_source(
         In words.
     """
     n = base.n_observed
-    if not _is_log_linear(estimator, table):
+    if not contract(estimator).without_highest_order(table):
         figure = log_saturated_figure(_dense(table))
         if math.isnan(figure.log_n):
             why = "empty cells leave the dark figure open without a model"
@@ -90,20 +87,10 @@ def whole_source(
     return Source(name="", n_observed=n, seen=n, figure=figure), FROM_MODEL
 
 
-def _is_log_linear(estimator: Any, table: CaptureTable) -> bool:
-    """Tell whether the dark figure of an estimator is that without an interaction of all lists, but for `xi`."""
-    while isinstance(estimator, Bootstrapped | Stratified):
-        estimator = estimator.base
-    if isinstance(estimator, LincolnPetersen | Chapman):
-        return table.n_lists == 2
-    return isinstance(estimator, LogLinear | SelectedLogLinear | AveragedLogLinear)
-
-
 def _without_xi(estimator: Any) -> Estimator:
     """Give the estimator that is refitted to resamples."""
-    while isinstance(estimator, Bootstrapped):
-        estimator = estimator.base
-    changed: Estimator = with_settings(estimator, xi=1.0) if has_setting(estimator, "xi") else estimator
+    maker = number_maker(estimator)
+    changed: Estimator = with_settings(maker, xi=1.0) if has_setting(maker, "xi") else maker
     return changed
 
 
@@ -130,8 +117,10 @@ def pair_sources(
     """Give the persons on neither list of each pair under independence."""
     dense = _dense(table)
     rngs = np.random.default_rng(seed).spawn(len(pairs))
+    names = distinct_texts(pairs, " & ")
     return [
-        _pair_source(table, dense, pair, n_boot, rng, level) for pair, rng in zip(pairs, rngs, strict=True)
+        _pair_source(table, dense, pair, name, n_boot, rng, level)
+        for pair, name, rng in zip(pairs, names, rngs, strict=True)
     ]
 
 
@@ -139,12 +128,13 @@ def _pair_source(
     table: CaptureTable,
     dense: Floats,
     pair: tuple[str, str],
+    name: str,
     n_boot: int,
     rng: np.random.Generator,
     level: float,
 ) -> Source:
     counts = pair_counts(dense, *(table.lists.index(name) for name in pair))
-    figure, name = counts.figure, " & ".join(pair)
+    figure = counts.figure
     status, reason = _pair_status(counts, name)
     if n_boot and math.isfinite(figure.log_n):
         figure = _bootstrapped_pair(counts, n_boot, rng)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._cells import distinct_texts
 from hiddenpop.errors import EmptyListWarning
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.resampled import Resamples
@@ -42,12 +43,12 @@ class MovedCells:
     @property
     def names(self) -> list[str]:
         """Name each cell by its lists and, where there are some, by its strata."""
-        lists = [
-            " & ".join(name for i, name in enumerate(self.table.lists) if history >> i & 1)
+        rows = [
+            tuple(name for i, name in enumerate(self.table.lists) if history >> i & 1)
             for history in self.table.histories.tolist()
         ]
-        strata = self.table.strata
-        levels = [", ".join(map(str, row)) for row in strata.itertuples(index=False, name=None)]
+        lists = distinct_texts(rows, " & ")
+        levels = distinct_texts(self.table.strata.itertuples(index=False, name=None), ", ")
         return [f"{name} ({level})" if level else name for name, level in zip(lists, levels, strict=True)]
 
     def counts_of(self, table: CaptureTable) -> Ints:

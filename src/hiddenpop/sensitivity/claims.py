@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
 from hiddenpop.result import Estimate, format_persons
 
@@ -17,6 +18,7 @@ FORMS = {
 }
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A sentence about the size of a population.

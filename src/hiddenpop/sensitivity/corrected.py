@@ -1,6 +1,7 @@
 """Estimates from corrected counts: as they are where an estimator can take them, rounded to whole numbers elsewhere."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,14 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop.errors import HiddenpopError
-from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.loglinear import LogLinear, model_for
+from hiddenpop.errors import HiddenpopError, HiddenpopWarning
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.resampled import RefitBlock, refit
-from hiddenpop.estimators.selected import SelectedLogLinear
-from hiddenpop.estimators.two_lists import LincolnPetersen
-from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT
+from hiddenpop.estimators.resampled import RefitBlock
 from hiddenpop.parallel import run_blocks
 from hiddenpop.sensitivity.points import ANSWER, Point, evaluate
 from hiddenpop.table import CaptureTable
@@ -137,23 +134,12 @@ def _answers(
     tables = [with_cells(p.table, p.histories, p.rows, rounded(p.counts)) for p in points]
     frame = evaluate([Point({}, estimator, table) for table in tables], seed=seed, label=label)
     found = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
-    quick = _with_quick_refits(estimator)
+    quick = contract(estimator).for_real_counts
     if quick is None:
         return [{**answer, "counts_are": "rounded"} for answer in found]
     blocks = [_real_block(p, quick) for p in points]
     real = run_blocks(_number, blocks, label=f"{label}, not rounded")
     return [_moved(answer, *number) for answer, number in zip(found, real, strict=True)]
-
-
-def _with_quick_refits(estimator: Estimator) -> Estimator | None:
-    """Give the estimator, or one with the same number, for which there are compiled fits to any counts."""
-    if isinstance(estimator, LincolnPetersen):
-        return LogLinear() if estimator.lists is None else None
-    if isinstance(estimator, SelectedLogLinear) and not (
-        estimator.search in ("exact", "exhaustive") and estimator.count == "all"
-    ):
-        return None
-    return estimator if isinstance(estimator, LogLinear | SelectedLogLinear | AveragedLogLinear) else None
 
 
 def _real_block(point: CorrectedPoint, estimator: Estimator) -> RefitBlock:
@@ -170,20 +156,16 @@ def _real_block(point: CorrectedPoint, estimator: Estimator) -> RefitBlock:
 def _number(block: RefitBlock) -> tuple[float, str, float]:
     """Fit counts that are not whole; also their total. No number where there is no compiled fit for them."""
     total = float(block.counts.sum())
-    if block.counts.max() > LARGEST_QUICK_COUNT or _is_saturated(block):
-        return math.nan, "", total
     try:
-        found = refit(block)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HiddenpopWarning)
+            found = contract(block.estimator).quick_refits(block)
     except HiddenpopError:
+        found = None
+    if found is None:
         return math.nan, "", total
     # A model without a number is fitted again by the estimator itself, to the counts cut to whole numbers.
     return (float(found.n_hat[0]) if found.n_hat[0] >= total else math.nan), found.models[0], total
-
-
-def _is_saturated(block: RefitBlock) -> bool:
-    return (
-        isinstance(block.estimator, LogLinear) and model_for(block.estimator.model, block.table).is_saturated
-    )
 
 
 def _moved(answer: dict[str, Any], n_hat: float, model: str, observed: float) -> dict[str, Any]:

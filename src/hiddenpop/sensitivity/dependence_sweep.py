@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import refuse_unknown
+from hiddenpop._cells import distinct_texts, refuse_unknown
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.dependence import OddsRatios, check_positive
 from hiddenpop.estimators.protocol import Estimator
@@ -121,11 +121,11 @@ class DependenceSweep(StandardCheck):
         if self.crossed:
             for first, second in product(self.odds_ratios, repeat=2):
                 ratios = ((*pairs[0], first), (*pairs[1], second))
-                crossed = {_axis(pairs[0]): first, _axis(pairs[1]): second}
+                crossed = dict(zip(_axes(pairs), (first, second), strict=True))
                 yield Point(crossed, _with_ratios(estimator, ratios), table)
             return
-        for pair, psi in product(pairs, self.odds_ratios):
-            labels: dict[str, Any] = {"pair": " & ".join(pair), "odds_ratio": psi}
+        for (pair, name), psi in product(zip(pairs, _names(pairs), strict=True), self.odds_ratios):
+            labels: dict[str, Any] = {"pair": name, "odds_ratio": psi}
             yield Point(labels, _with_ratios(estimator, ((*pair, psi),)), table)
 
     def _result(
@@ -156,10 +156,10 @@ class DependenceSweep(StandardCheck):
                 x="odds_ratio", x_label="odds ratio", log_x=True, neutral=1.0,
                 neutral_means=INDEPENDENT, series="pair",
             )  # fmt: skip
+        (x, y), (x_label, y_label) = _axes(pairs), [f"odds ratio of {name}" for name in _names(pairs)]
         return figure_of(
             "contour", "N by two odds ratios", base, claim,
-            x=_axis(pairs[0]), x_label=_label(pairs[0]), log_x=True,
-            y=_axis(pairs[1]), y_label=_label(pairs[1]), log_y=True, neutral=[1.0, 1.0],
+            x=x, x_label=x_label, log_x=True, y=y, y_label=y_label, log_y=True, neutral=[1.0, 1.0],
             neutral_means=INDEPENDENT,
         )  # fmt: skip
 
@@ -178,12 +178,12 @@ def _with_ratios(estimator: Estimator, ratios: OddsRatios) -> Any:
     return with_settings(estimator, odds_ratios=(*others, *ratios))
 
 
-def _axis(pair: tuple[str, str]) -> str:
-    return f"odds_ratio[{' & '.join(pair)}]"
+def _names(pairs: tuple[tuple[str, str], ...]) -> list[str]:
+    return distinct_texts(pairs, " & ")
 
 
-def _label(pair: tuple[str, str]) -> str:
-    return f"odds ratio of {' & '.join(pair)}"
+def _axes(pairs: tuple[tuple[str, str], ...]) -> list[str]:
+    return [f"odds_ratio[{name}]" for name in _names(pairs)]
 
 
 def _with_coverage(frame: pd.DataFrame, table: CaptureTable) -> pd.DataFrame:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop.errors import CapabilityError, SettingError
-from hiddenpop.estimators.protocol import Estimator, as_number, spec_of
+from hiddenpop.estimators.base import contract
+from hiddenpop.estimators.protocol import Estimator, as_number
+from hiddenpop.estimators.registry import build
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
@@ -115,7 +117,7 @@ class HighestOrderSweep(StandardCheck):
         estimator, table = asked.estimator, asked.table
         lists = _lists_of(estimator, table)
         labels = [_labels(multiplier, len(lists)) for multiplier in self.multipliers]
-        if _is_identified(estimator):
+        if contract(estimator).facts.from_cells:
             return _by_own_cells(asked, labels)
         if has_setting(estimator, "xi"):
             points = [Point(row, with_settings(estimator, xi=row["xi"]), table) for row in labels]
@@ -150,7 +152,7 @@ def _by_own_cells(asked: Asked, labels: list[dict[str, float]]) -> tuple[Estimat
 def _by_cells_of(asked: Asked, labels: list[dict[str, float]]) -> tuple[Estimate, pd.DataFrame] | str:
     """Hand the cells of a Bayesian estimator to the assumption, from the draws that it has made already."""
     from hiddenpop.bayes.cell_draws import has_cells
-    from hiddenpop.bayes.identifying import IdentifiedPosterior, identified_cells
+    from hiddenpop.bayes.identifying import identified_cells
 
     estimator, table = asked.estimator, asked.table
     base = fitted = asked.base()
@@ -159,7 +161,7 @@ def _by_cells_of(asked: Asked, labels: list[dict[str, float]]) -> tuple[Estimate
     if not has_cells(fitted):
         return lacks(estimator, "xi", "and its answer holds no draws of the shares of the observed cells")
     try:
-        setting = IdentifiedPosterior(cells=estimator, level=base.interval.level)
+        setting = build("identified", {"cells": estimator, "level": base.interval.level})
     except SettingError as error:
         return f"does not apply: {error}"
     cells = identified_cells(setting, table, fitted=fitted, rng=asked.seed)
@@ -175,10 +177,6 @@ def _frame(cells: Any, level: float, labels: list[dict[str, float]]) -> pd.DataF
         answer = (n_hat, *sizes.limits(), sizes.n_observed, status, reason, "")
         rows.append({**row, **dict(zip(ANSWER, answer, strict=True))})
     return pd.DataFrame(rows, columns=[*labels[0], *ANSWER])
-
-
-def _is_identified(estimator: Estimator) -> bool:
-    return spec_of(estimator).name == "identified"
 
 
 def _is_marginal(estimator: Estimator) -> bool:

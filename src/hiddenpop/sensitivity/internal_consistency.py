@@ -21,6 +21,9 @@ __all__ = ["InternalConsistency", "conditioned", "consistency_summary"]
 FEWEST_LISTS = 3
 """One is the population, and an estimate needs two more."""
 
+WITH_LIMITS = ("ok", "boundary", "unbounded")
+"""Statuses whose limits the estimator answers for: an unbounded estimate has a lower one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InternalConsistency(StandardCheck):
@@ -41,13 +44,19 @@ class InternalConsistency(StandardCheck):
 
     Notes
     -----
-    ``passed`` is True when all known sizes that were estimated lie in their intervals, False when one does not, and
-    None when none could be estimated or one of them has no number. The check asks whether the method works on tables
+    Only an interval that says something can hold a known size or miss it: one with a finite upper limit, or a lower
+    limit above the number that the other lists see, of a status other than ``"not_identified"`` and
+    ``"not_converged"``. An interval from that number to infinity holds any size whatever.
+
+    ``passed`` is True when all known sizes that were estimated lie in intervals that say something, False when one does
+    not lie in its own, and None when none could be estimated, when one of them has no number, or when one of the
+    intervals says nothing. The check asks whether the method works on tables
     of this kind. It says nothing of the bias in the estimate of the whole: the persons on L were found by L, and are
     not like all others. It has no claim.
 
     The table has a row a list: ``list``, ``known`` (persons on it), ``observed_by_others``, the figures of the
-    estimate, ``log_relative_bias`` (``log(n_hat / known)``) and ``covered``. Status ``"refused"`` marks the lists that
+    estimate, ``log_relative_bias`` (``log(n_hat / known)``) and ``covered``, which is None where there is nothing to
+    judge. Status ``"refused"`` marks the lists that
     the others hardly see.
 
     Settings stay as they are. The default prior of `DecomposableAveraging`, a prior count of 2^-K a cell, follows the
@@ -170,20 +179,27 @@ def _labels(table: CaptureTable, name: str) -> dict[str, Any]:
 
 
 def _judged(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add bias and coverage, which are unknown where there is no estimate."""
-    tried = (frame["status"] != REFUSED) & frame["low"].notna()
+    """Add bias and coverage, which are unknown where there is no estimate or where its interval says nothing."""
     inside = (frame["low"] <= frame["known"]) & (frame["known"] <= frame["high"])
     known = has_number(frame)
     bias = np.log((frame["n_hat"] / frame["known"]).where(known))
-    covered = pd.Series([bool(x) if t else None for x, t in zip(inside, tried, strict=True)], dtype=object)
+    told = zip(inside, _says_something(frame), strict=True)
+    covered = pd.Series([bool(x) if says else None for x, says in told], dtype=object)
     return frame.assign(log_relative_bias=bias, covered=covered, n_observed=frame["observed_by_others"])
+
+
+def _says_something(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell which intervals leave out a size that the persons seen by the others do not leave out already."""
+    limited = (frame["low"] > frame["observed_by_others"]) | (frame["high"] < math.inf)
+    return frame["status"].isin(WITH_LIMITS) & limited
 
 
 def _passed(frame: pd.DataFrame) -> bool | None:
     tried = frame[frame["status"] != REFUSED]
     if any(covered is False for covered in tried["covered"]):
         return False
-    return True if len(tried) and has_number(tried).all() else None
+    judged = all(covered is True for covered in tried["covered"])
+    return True if len(tried) and judged and has_number(tried).all() else None
 
 
 def consistency_summary(tables: Iterable[pd.DataFrame]) -> dict[str, float]:
@@ -198,7 +214,7 @@ def consistency_summary(tables: Iterable[pd.DataFrame]) -> dict[str, float]:
     -------
     dict
         ``mean``, ``sd`` (divisor n - 1), ``rmse`` and ``median`` of the log relative bias, ``coverage``, and the number
-        of lists behind each: ``n_bias``, those with a number, and ``n_coverage``, those with an interval.
+        of lists behind each: ``n_bias``, those with a number, and ``n_coverage``, those whose interval says something.
 
     Examples
     --------
@@ -244,6 +260,11 @@ def _in_words(frame: pd.DataFrame, *, with_bias: bool = True) -> str:
         return f"No verdict: none of the {len(frame)} lists could be estimated from the others.{_not_tried(frame)}"
     inside, n = sum(c is True for c in tried["covered"]), int(figures["n_coverage"])
     said = f"The known size lies in its interval for {inside} of {n} lists that were estimated ({len(frame)} in all)."
+    nothing = [
+        str(name) for name, covered in zip(tried["list"], tried["covered"], strict=True) if covered is None
+    ]
+    if nothing:
+        said = _with_nothing(inside, n, nothing, len(frame))
     missed = [str(row["list"]) for _, row in tried.iterrows() if row["covered"] is False]
     parts = [said, f"Missed: {', '.join(missed)}." if missed else ""]
     if with_bias and figures["n_bias"]:
@@ -255,6 +276,15 @@ def _in_words(frame: pd.DataFrame, *, with_bias: bool = True) -> str:
     silent = tried.loc[~has_number(tried), "list"]
     parts.append(f"Without a number: {', '.join(silent)}." if len(silent) else "")
     return " ".join(part for part in parts if part) + _not_tried(frame)
+
+
+def _with_nothing(inside: int, n: int, nothing: list[str], n_lists: int) -> str:
+    """Say of how many lists an interval says nothing, beside those of which there was something to judge."""
+    judged = f"The known size lies in its interval for {inside} of {n} lists that could be judged ({n_lists} in all). "
+    return (
+        f"{judged if n else ''}For {len(nothing)} of the {n + len(nothing)} lists that were estimated there is nothing "
+        f"to judge, as their intervals leave out no size or the estimator has no answer: {', '.join(nothing)}."
+    )
 
 
 def _not_tried(frame: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
 from hiddenpop.sensitivity.points import evaluate_made, has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.regrouping import Blocks, joined_name, regrouped, regrouped_estimator
+from hiddenpop.sensitivity.regrouping import Blocks, block_names, regrouped, regrouped_estimator
 from hiddenpop.sensitivity.verdict import judge
 from hiddenpop.table import CaptureTable
 
@@ -181,8 +181,8 @@ def _moved_lists(move: str, lists: Sequence[str], blocks: Blocks) -> str:
         kept = {name for block in blocks for name in block}
         return ", ".join(name for name in lists if name not in kept)
     if move == MERGE:
-        return next(joined_name(block) for block in blocks if len(block) > 1)
-    return " | ".join(joined_name(block) for block in blocks)
+        return next(name for block, name in block_names(blocks).items() if len(block) > 1)
+    return " | ".join(block_names(blocks).values())
 
 
 def set_partitions(lists: Sequence[str]) -> Iterator[Blocks]:

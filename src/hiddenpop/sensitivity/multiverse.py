@@ -2,37 +2,29 @@
 
 import math
 import typing
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from hiddenpop._cells import distinct_texts
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.averaged import AveragedLogLinear
+from hiddenpop.estimators.base import contract, settings_of
 from hiddenpop.estimators.criteria import CRITERIA
-from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.protocol import Estimator, spec_of
-from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.registry import build
 from hiddenpop.model import MAX_ENUMERATED_LISTS
 from hiddenpop.result import format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.multiverse_options import (
-    LOG_LINEAR,
-    Choices,
-    Crossed,
-    as_choices,
-    cross,
-    innermost,
-    rewrapped,
-)
-from hiddenpop.sensitivity.needs import has_setting, setting_of
+from hiddenpop.sensitivity.multiverse_options import Choices, Crossed, as_choices, cross
+from hiddenpop.sensitivity.needs import has_setting
 from hiddenpop.sensitivity.points import evaluate, has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.regrouping import joined_name
+from hiddenpop.sensitivity.regrouping import block_names
 from hiddenpop.sensitivity.verdict import judge
 from hiddenpop.table import CaptureTable
 
@@ -238,7 +230,7 @@ def standard_choices(estimator: Estimator, table: CaptureTable, *, periods: bool
     ('lists', ['as they are', 'OSCE or HRW']), ('limits', ['profile', 'lognormal'])]
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    if isinstance(innermost(estimator), LOG_LINEAR):
+    if contract(contract(estimator).innermost).facts.loglinear:
         found["class"] = _classes(estimator, table)
         found["criterion"] = {name: {"criterion": name} for name in CRITERIA}
         found["order"] = {"2": {"max_order": 2}}
@@ -256,32 +248,31 @@ def standard_choices(estimator: Estimator, table: CaptureTable, *, periods: bool
 
 def _classes(estimator: Estimator, table: CaptureTable) -> dict[str, dict[str, Any]]:
     """Give the estimator itself, and the other ways to deal with log-linear models, in the same wrappers."""
-    inner = innermost(estimator)
-    few = table.n_lists <= MAX_ENUMERATED_LISTS
+    told, few = contract(estimator), table.n_lists <= MAX_ENUMERATED_LISTS
+    inner = told.innermost
     ways: dict[str, Any] = {
-        "selected": SelectedLogLinear(search="exhaustive" if few else "exact"),
-        **({"averaged": AveragedLogLinear()} if few else {}),
-        "stepwise": SelectedLogLinear(search="stepwise_p"),
+        "selected": build("selected", {"search": "exhaustive" if few else "exact"}),
+        **({"averaged": build("averaged", {})} if few else {}),
+        "stepwise": build("selected", {"search": "stepwise_p"}),
     }
     own = _own_class(inner)
     options: dict[str, dict[str, Any]] = {own: {}}
     for name, other in ways.items():
         if name == own:
             continue
-        shared = {s: getattr(inner, s) for s in SHARED if hasattr(inner, s) and hasattr(other, s)}
+        shared = {s: getattr(inner, s) for s in SHARED if s in settings_of(inner) and s in settings_of(other)}
         try:
-            options[name] = {"estimator": rewrapped(estimator, replace(other, **shared))}
+            options[name] = {"estimator": told.with_innermost(replace(other, **shared))}
         except SettingError:  # the wrapper does not take it
             continue
     return options
 
 
 def _own_class(inner: Any) -> str:
-    if isinstance(inner, LogLinear):
-        return "one model"
-    if isinstance(inner, AveragedLogLinear):
-        return "averaged"
-    return "stepwise" if inner.search == "stepwise_p" else "selected"
+    model_is = contract(inner).facts.model_is
+    if model_is == "chosen":
+        return "stepwise" if getattr(inner, "search", "") == "stepwise_p" else "selected"
+    return "averaged" if model_is == "averaged" else "one model"
 
 
 def _mergers(table: CaptureTable) -> dict[str, dict[str, Any]]:
@@ -296,8 +287,14 @@ def _mergers(table: CaptureTable) -> dict[str, dict[str, Any]]:
     closest = max(pairs, key=lambda pair: shared[pair] / min(totals[name] for name in pair))
     apart = [pair for pair in pairs if not shared[pair]]
     apart.sort(key=lambda pair: -totals[pair[0]] * totals[pair[1]])
-    chosen = dict.fromkeys([closest, *apart[:MOST_UNSHARED]])
-    return {"as they are": {}, **{joined_name(pair): {"merge": {joined_name(pair): pair}} for pair in chosen}}
+    chosen = list(dict.fromkeys([closest, *apart[:MOST_UNSHARED]]))
+    labels = distinct_texts(chosen, " or ")
+    mergers = [{"merge": {_merged_name(pair, table.lists): pair}} for pair in chosen]
+    return {"as they are": {}, **dict(zip(labels, mergers, strict=True))}
+
+
+def _merged_name(pair: tuple[str, str], lists: Sequence[str]) -> str:
+    return block_names((pair, *((name,) for name in lists if name not in pair)))[pair]
 
 
 def _strata(table: CaptureTable) -> dict[str, dict[str, Any]]:
@@ -309,19 +306,17 @@ def _periods(table: CaptureTable) -> dict[str, dict[str, Any]]:
     name = next((str(column) for column in table.strata if str(column).lower() in PERIODS), None)
     if name is None:
         return {}
-    return {
-        "all": {},
-        **{level: {"select": {name: (level,)}} for level in sorted(table.strata[name].unique())},
-    }
+    levels = sorted(table.strata[name].unique())
+    every = "all"
+    while every in levels:
+        every = f"{every} of {name}"
+    return {every: {}, **{level: {"select": {name: (level,)}} for level in levels}}
 
 
 def _intervals(estimator: Estimator) -> dict[str, dict[str, Any]]:
     """Give the kinds of interval that the estimator knows; Wald limits only where it was set to them."""
     if not has_setting(estimator, "interval"):
         return {}
-    holder: Any = estimator
-    while all(field.name != "interval" for field in fields(holder)):
-        holder = holder.base
-    own = setting_of(estimator, "interval")
-    kinds = typing.get_args(typing.get_type_hints(type(holder))["interval"])
+    holder = contract(estimator).holder("interval")
+    own, kinds = holder.interval, typing.get_args(typing.get_type_hints(type(holder))["interval"])
     return {kind: {"interval": kind} for kind in kinds if kind == own or kind != "wald"}

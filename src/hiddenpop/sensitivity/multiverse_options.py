@@ -2,24 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from hiddenpop.errors import HiddenpopError, SettingError, TableError, UnknownNameError
-from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.bootstrapped import Bootstrapped
-from hiddenpop.estimators.loglinear import LogLinear
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.search import default_order
-from hiddenpop.estimators.selected import SelectedLogLinear
-from hiddenpop.estimators.stratified import Stratified
+from hiddenpop.estimators.registry import build
 from hiddenpop.sensitivity.needs import has_setting, with_settings
 from hiddenpop.sensitivity.points import ANSWER, Point
+from hiddenpop.sensitivity.refits import number_maker
 from hiddenpop.sensitivity.regrouping import regrouped_estimator
 from hiddenpop.table import CaptureTable
 
-__all__ = ["LOG_LINEAR", "Choices", "Crossed", "as_choices", "cross", "innermost", "rewrapped"]
+__all__ = ["Choices", "Crossed", "as_choices", "cross"]
 
 Changes = tuple[tuple[str, Any], ...]
 Choices = tuple[tuple[str, tuple[tuple[str, Changes], ...]], ...]
@@ -33,7 +30,6 @@ SUPPORTS = ("supports", "supports_interval")
 ANY = "any"
 """Shown where all options of a choice come to the same."""
 
-LOG_LINEAR = (LogLinear, SelectedLogLinear, AveragedLogLinear)
 MOST_COMBINATIONS = 20_000
 
 
@@ -193,7 +189,7 @@ def cross(choices: Choices, estimator: Estimator, table: CaptureTable) -> Crosse
             n_impossible, reason = n_impossible + 1, reason or str(error)
             continue
         n_lists = len(tables.distinct[at].lists) - len(tables.distinct[at].empty_lists)
-        key = settled(candidate, n_lists), tables.seen_by(candidate, at)
+        key = contract(candidate).canonical(n_lists), tables.seen_by(candidate, at)
         made.setdefault(key, (candidate, at))
         groups.setdefault(key, []).append(tuple(label for label, _ in combination))
     points = tuple(
@@ -229,7 +225,8 @@ def _specify(
     estimator = regrouped_estimator(estimator, tables.original, blocks) if blocks else estimator
     for name, value in changes:
         if name == "stratify":
-            estimator = Stratified(base=estimator, by=value, level=getattr(estimator, "level", 0.95))
+            level = getattr(estimator, "level", 0.95)
+            estimator = build("stratified", {"base": estimator, "by": value, "level": level})
     return estimator, at
 
 
@@ -288,7 +285,7 @@ class _Tables:
     def seen_by(self, estimator: Estimator, at: int) -> int:
         """Give the number of the table as the estimator sees it: added up, where it does not model strata."""
         table = self.distinct[at]
-        blind = isinstance(innermost(estimator), LOG_LINEAR) and not has_setting(estimator, "by")
+        blind = contract(estimator).facts.loglinear
         return self._number(table.collapse()) if blind and table.has_strata and not table.has_gaps else at
 
     def _number(self, table: CaptureTable) -> int:
@@ -322,67 +319,15 @@ def _many(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-# --- when two estimators are the same ---
-
-
-def innermost(estimator: Any) -> Any:
-    """Give the estimator inside all wrappers."""
-    while hasattr(estimator, "base"):
-        estimator = estimator.base
-    return estimator
-
-
-def rewrapped(estimator: Any, inner: Any) -> Any:
-    """Put another estimator inside the same wrappers."""
-    return replace(estimator, base=rewrapped(estimator.base, inner)) if hasattr(estimator, "base") else inner
-
-
-def settled(estimator: Any, n_lists: int) -> Any:
-    """Set the settings that play no part to their defaults, so that estimators which do the same are equal.
-
-    Examples
-    --------
-    >>> one, other = SelectedLogLinear(search="stepwise_p"), SelectedLogLinear(search="stepwise_p", criterion="aic")
-    >>> settled(one, 5) == settled(other, 5)
-    True
-    """
-    inner = innermost(estimator)
-    if not isinstance(inner, SelectedLogLinear | AveragedLogLinear):
-        return estimator
-    idle: dict[str, Any] = {"max_order": _order(inner, n_lists)}
-    if inner.search != "exact":
-        idle["max_fits"] = type(inner)().max_fits
-    if isinstance(inner, SelectedLogLinear):
-        idle |= _idle_in_search(inner)
-    return rewrapped(estimator, replace(inner, **idle))
-
-
-def _idle_in_search(selected: SelectedLogLinear) -> dict[str, Any]:
-    default, search = SelectedLogLinear(), selected.search
-    stepwise = ("criterion", "max_order") if search in ("stepwise_p", "stepwise_aic") else ()
-    names = (*stepwise, *(["p_threshold"] * (search != "stepwise_p")), *(["n_steps"] * (search != "mc3")))
-    return {name: getattr(default, name) for name in names}
-
-
-def _order(inner: SelectedLogLinear | AveragedLogLinear, n_lists: int) -> int:
-    """Give the largest term searched; the saturated model never has an answer."""
-    every = max(n_lists - 1, 1)
-    return (
-        min(inner.max_order or every, every)
-        if inner.search == "exact"
-        else max(default_order(n_lists, inner.max_order), 1)
-    )
+# --- when two estimators give one number ---
 
 
 def _estimate(estimator: Any) -> Any:
     """Leave out what the number does not depend on: the kind of interval, its level, a bootstrap around it."""
-    while isinstance(estimator, Bootstrapped):
-        estimator = estimator.base
-    idle = {name: _default(estimator, name) for name in ("interval", "level") if has_setting(estimator, name)}
-    return with_settings(estimator, **idle) if idle else estimator
-
-
-def _default(estimator: Any, name: str) -> Any:
-    while name not in estimator.__dataclass_fields__:
-        estimator = estimator.base
-    return estimator.__dataclass_fields__[name].default
+    maker = number_maker(estimator)
+    idle = {
+        name: contract(maker).holder(name).__dataclass_fields__[name].default
+        for name in ("interval", "level")
+        if has_setting(maker, name)
+    }
+    return with_settings(maker, **idle) if idle else maker

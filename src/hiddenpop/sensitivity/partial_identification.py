@@ -17,7 +17,7 @@ from hiddenpop.estimators.protocol import (
     check_level,
     check_whole,
 )
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.sensitivity.bound_sources import pair_sources, whole_source
 from hiddenpop.sensitivity.bounds import Assumption, SetOfN, Source, intersection, set_of
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
@@ -283,8 +283,8 @@ def _in_words(check: PartialIdentification, sweep: _Sweep, claim: Claim) -> str:
         format_persons(x, spread, least) for x in (stated.set_low, stated.set_high, stated.low, stated.high)
     ]
     bounds = (
-        f"N lies between {ends[0]} and {ends[1]}; the {sweep.level:.0%} interval for N is {ends[2]} to {ends[3]} "
-        f"({least:,} observed)."
+        f"N lies between {ends[0]} and {ends[1]}; the {format_level(sweep.level)} interval for N is {ends[2]} to "
+        f"{ends[3]} ({least:,} observed)."
     )
     if math.isinf(stated.set_high):
         told = f"No verdict: {intro}, {bounds} {stated.reason[:1].upper()}{stated.reason[1:]}"

@@ -1,6 +1,5 @@
 """The points of a sweep: estimators on tables, fitted in blocks of work, each with its number or why it has none."""
 
-import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop.errors import HiddenpopError, HiddenpopWarning
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.search import default_order
-from hiddenpop.estimators.selected import SelectedLogLinear
-from hiddenpop.model import MAX_ENUMERATED_LISTS
 from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, RNGLike
@@ -140,23 +137,9 @@ def _answer(estimator: Estimator, table: CaptureTable, seed: int) -> tuple[Any, 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HiddenpopWarning)
-            return answer_of(quicker(estimator, table).fit(table, rng=seed))
+            return answer_of(contract(estimator).quicker(table).fit(table, rng=seed))
     except HiddenpopError as error:
         return math.nan, math.nan, math.nan, table.n_observed, REFUSED, str(error), ""
-
-
-def quicker(estimator: Any, table: CaptureTable) -> Any:
-    """Give an estimator with the same answer and less work, where there is one.
-
-    A search that fits every model and the exact search, which proves its best one, choose the same model.
-    """
-    if not isinstance(estimator, SelectedLogLinear) or estimator.search != "exhaustive":
-        return estimator
-    n_lists = table.n_lists - len(table.empty_lists)
-    if estimator.count != "all" or n_lists > MAX_ENUMERATED_LISTS:
-        return estimator
-    order = default_order(n_lists, estimator.max_order)
-    return dataclasses.replace(estimator, search="exact", max_order=order)
 
 
 def answer_of(estimate: Estimate) -> tuple[Any, ...]:

@@ -2,81 +2,28 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from importlib import import_module
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import unknown_name
 from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.estimators.base import Change, contract
+from hiddenpop.estimators.facts import read_facts
 from hiddenpop.estimators.protocol import Estimator, as_number, spec_of
-from hiddenpop.estimators.registry import ESTIMATORS
-from hiddenpop.result import Estimate, format_persons
+from hiddenpop.result import Estimate, EstimatorSpec, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.figures import figure_of
+from hiddenpop.sensitivity.needs import with_settings
 from hiddenpop.sensitivity.points import ANSWER, Point, answer_of, evaluate, has_number
 from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
 from hiddenpop.sensitivity.verdict import judge
 from hiddenpop.table import CaptureTable
 
-__all__ = ["PRIORS", "PriorSensitivity", "standard_priors"]
-
-Change = tuple[tuple[str, Any], ...]
-
-PRIORS: dict[str, tuple[Mapping[str, Any], ...] | str] = {
-    "bayesian_loglinear": "hiddenpop.bayes.loglinear_sweep:STANDARD_PRIORS",
-    "identified": (
-        {"prior_count": "1/cells"},
-        {"prior_count": 0.25},
-        {"prior_count": 0.5},
-        {"prior_count": 1.0},
-    ),
-    "decomposable": (
-        {"delta": "2^-K"},
-        {"delta": 0.01},
-        {"delta": 0.1},
-        {"delta": 0.5},
-        {"delta": 1.0},
-        {"link_weight": 0.5},
-    ),
-    "latent_class": (
-        {"concentration_prior": (0.25, 0.25)},
-        {"concentration_prior": (1.0, 1.0)},
-        {"concentration_prior": (0.05, 0.05)},
-        {"n_classes": 5},
-        {"n_classes": 20},
-    ),
-    "thresholded": (
-        {"prior_variance": 0.25},
-        {"prior_variance": 1.0},
-        {"prior_variance": 4.0},
-        {"threshold": 1.5},
-        {"threshold": 2.5},
-    ),
-    "bayesian_averaged": (
-        {"odds_ratio": 3.0},
-        {"odds_ratio": 10.0},
-        {"odds_ratio": 100.0},
-        {"inclusion": 0.25},
-        {"main_effect_sd": 3.0},
-    ),
-    "pooled": (
-        {"odds_ratio": 3.0},
-        {"odds_ratio": 100.0},
-        {"spread": 2.0},
-        {"interaction_spread": 4.0},
-        {"size_spread": 10.0},
-    ),
-}
-"""Changes of the prior that are tried by name of the estimator, or where they stand. One that an estimator has already
-is passed over."""
+__all__ = ["PriorSensitivity", "standard_priors"]
 
 AS_FITTED, BY_POWER, BY_REFIT = "as fitted", "power", "refit"
-INNER = ("base", "cells")
-"""Settings that hold another estimator, whose prior is then the one in question."""
-
 NOT_REACHED = (
     "the draws do not reach this prior (the weights have too long a tail); fit the model under it to know"
 )
@@ -89,8 +36,8 @@ class PriorSensitivity(StandardCheck):
     Parameters
     ----------
     priors : sequence of mapping, optional
-        Settings that make other priors, such as ``({"odds_ratio": 3.0}, {"odds_ratio": 100.0})``; by default a standard
-        set of the estimator, in `PRIORS`.
+        Settings that make other priors, such as ``({"odds_ratio": 3.0}, {"odds_ratio": 100.0})``; by default those that
+        the estimator itself names, see `standard_priors`.
     powers : sequence of float
         Powers to which the prior is raised, from the draws of the estimate alone, where it holds log prior and log
         likelihood; below 1 the prior counts less. Empty for none.
@@ -139,13 +86,13 @@ class PriorSensitivity(StandardCheck):
 
     def _find(self, asked: Asked) -> Found | str:
         estimator = asked.estimator
-        family = _family(estimator)
-        if family is None and spec_of(estimator).name in ESTIMATORS:
+        others = contract(estimator).facts.other_priors
+        if others == ():
             return _has_none(estimator)
-        points = self._points(estimator, asked.table, family)
+        points = self._points(estimator, asked.table, others or ())
         try:
             base = asked.base()
-            if base.draws_are != "posterior" and family is None:
+            if base.draws_are != "posterior" and others is None:
                 return _has_none(estimator)
             refitted = evaluate(points, seed=asked.seed, label=self.name)
         except CapabilityError as error:
@@ -161,12 +108,11 @@ class PriorSensitivity(StandardCheck):
             figure=figure_of("forest", "N under other priors", base, claim, label="prior", truth=""),
         )
 
-    def _points(self, estimator: Estimator, table: CaptureTable, family: str | None) -> list[Point]:
+    def _points(self, estimator: Estimator, table: CaptureTable, standard: tuple[Change, ...]) -> list[Point]:
         """Give every other prior once."""
-        changes = standard_priors(family) if self.priors is None else self.priors
         made: dict[str, Any] = {}
-        for change in changes:
-            other = _changed(estimator, dict(change))
+        for change in standard if self.priors is None else self.priors:
+            other = with_settings(estimator, **dict(change))
             if other != estimator:
                 made.setdefault(_in_words(change), other)
         return [Point({"prior": words, "kind": BY_REFIT}, other, table) for words, other in made.items()]
@@ -179,13 +125,13 @@ def _frame(base: Estimate, powers: list[dict[str, Any]], refitted: pd.DataFrame)
     return pd.DataFrame(rows, columns=["prior", "kind", *ANSWER])
 
 
-def standard_priors(family: str | None) -> tuple[Change, ...]:
+def standard_priors(name: str) -> tuple[Change, ...]:
     """Give the priors that are compared for an estimator when none are named.
 
     Parameters
     ----------
-    family : str or None
-        A name in `PRIORS`; for any other there are none.
+    name : str
+        Of a registered estimator; for any other there are none.
 
     Returns
     -------
@@ -196,40 +142,7 @@ def standard_priors(family: str | None) -> tuple[Change, ...]:
     >>> standard_priors("thresholded")[0]
     (('prior_variance', 0.25),)
     """
-    held = PRIORS.get(family or "", ())
-    if isinstance(held, str):
-        module, _, name = held.partition(":")
-        held = getattr(import_module(module), name)
-    return tuple(tuple(change.items()) for change in held)
-
-
-def _family(estimator: Any) -> str | None:
-    """Name of the estimator whose prior is in question, None where no prior is known."""
-    inner = _inner(estimator)
-    if inner is not None:
-        return _family(inner)
-    name = spec_of(estimator).name
-    return name if name in PRIORS else None
-
-
-def _inner(estimator: Any) -> Any:
-    """Give the estimator that this one takes its posterior from, None where it has its own."""
-    held = (getattr(estimator, name, None) for name in INNER)
-    return next((inner for inner in held if is_dataclass(inner) and hasattr(inner, "fit")), None)
-
-
-def _changed(estimator: Any, change: dict[str, Any]) -> Any:
-    """Make a variant of an estimator, each setting changed where it stands."""
-    known = {field.name for field in fields(estimator)}
-    own = {name: value for name, value in change.items() if name in known}
-    others = {name: value for name, value in change.items() if name not in known}
-    inner = _inner(estimator)
-    if others and inner is None:
-        raise unknown_name(f"setting of {spec_of(estimator).name}", next(iter(others)), sorted(known))
-    if others:
-        where = next(name for name in INNER if getattr(estimator, name, None) is inner)
-        own[where] = _changed(inner, others)
-    return replace(estimator, **own)
+    return read_facts(EstimatorSpec(name, {})).other_priors or ()
 
 
 def _has_none(estimator: Estimator) -> str:

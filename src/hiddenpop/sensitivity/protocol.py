@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
+from hiddenpop._front_door import front_doors
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.parallel import parallel
@@ -56,6 +57,7 @@ class Check(Protocol):
         ...
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckResult:
     """What a check found.

@@ -3,12 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.bootstrapped import Bootstrapped
-from hiddenpop.estimators.loglinear import LogLinear
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.resampled import RefitBlock, Resamples, refit
-from hiddenpop.estimators.selected import SelectedLogLinear
+from hiddenpop.estimators.resampled import RefitBlock, Resamples, join_resamples, refit
 from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.table import CaptureTable
 
@@ -27,13 +24,13 @@ def number_maker(estimator: Estimator) -> Estimator:
     >>> number_maker(Bootstrapped(base=LogLinear())).name
     'loglinear'
     """
-    return estimator.base if isinstance(estimator, Bootstrapped) else estimator
+    told = contract(estimator)
+    return number_maker(told.inner) if told.facts.adds_interval_only else estimator
 
 
 def cells_that_count(estimator: Estimator, table: CaptureTable) -> CaptureTable:
     """Add up over strata and leave out empty lists for an estimator that knows lists only; else leave all as it is."""
-    lists_only = isinstance(number_maker(estimator), LogLinear | SelectedLogLinear | AveragedLogLinear)
-    if not lists_only or table.coverage:
+    if not contract(number_maker(estimator)).facts.loglinear or table.coverage:
         return table
     return table.collapse().drop_list(*table.list_totals.index[table.list_totals == 0])
 
@@ -69,9 +66,4 @@ def refit_all(
         RefitBlock(base, table, counts[cut], rngs=tuple(np.random.default_rng(seed) for _ in counts[cut]))
         for cut in block_slices(len(counts), BLOCK)
     ]
-    done = run_blocks(refit, tasks, label=label)
-    return Resamples(
-        np.concatenate([block.n_hat for block in done]) if done else np.zeros(0),
-        tuple(model for block in done for model in block.models),
-        sum(block.n_unfinished for block in done),
-    )
+    return join_resamples(run_blocks(refit, tasks, label=label))

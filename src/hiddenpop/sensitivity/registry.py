@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._front_door import front_door
 from hiddenpop.estimators.registry import made
 
 __all__ = ["CHECKS", "build_check", "standard_checks"]
@@ -27,13 +28,16 @@ WITHOUT_CLAIM = ("internal_consistency",)
 """Checks that hold the answer to a known truth and not to a claim."""
 
 
-def build_check(name: str, settings: Mapping[str, Any] | None = None) -> Any:
+@front_door
+def build_check(name: str, settings: Mapping[str, Any] | None = None, *, trust: bool = False) -> Any:
     """Make a check from its name and plain settings.
 
     Parameters
     ----------
     name : str
     settings : mapping, optional
+    trust : bool
+        Whether an estimator of your own in a setting may be imported; see `hiddenpop.estimators.registry.build`.
 
     Returns
     -------
@@ -54,9 +58,10 @@ def build_check(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     if name not in CHECKS:
         raise unknown_name("check", name, CHECKS)
     module, _, kind = CHECKS[name].partition(":")
-    return made(getattr(import_module(module), kind), name, settings or {})
+    return made(getattr(import_module(module), kind), name, settings or {}, trust=trust)
 
 
+@front_door
 def standard_checks(claim: Any = None) -> tuple[Any, ...]:
     """Make the checks of the standard set, each held to the claim.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._front_door import front_door
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.registry import build
 from hiddenpop.parallel import parallel
@@ -87,6 +88,7 @@ class SensitivityReport:
         return f"<p>{html.escape(self._head())}; held to: {html.escape(self.claim.text)}</p>{shown}"
 
 
+@front_door
 def standard(
     table: CaptureTable,
     estimator: str | Estimator = "selected",

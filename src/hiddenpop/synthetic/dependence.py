@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
 from hiddenpop.synthetic.laws import Floats, check_between, distinct_names, history_bits, shares_of
 
 __all__ = ["BehaviouralResponse", "Referral", "ReferralLaw"]
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referral:
     """A capture by one list changes the chance of another.

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hiddenpop._cells import level_text, unknown_name
+from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_share
 from hiddenpop.synthetic.drawn import UNKNOWN, Counts, Drawn
@@ -18,6 +19,7 @@ __all__ = ["ListGap", "MissingLevels", "OverCoverage"]
 Levels = Mapping[str, tuple[str, ...]]
 
 
+@front_doors("__init__")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListGap:
     """A list that operates only in some levels of a covariate, such as some regions or years.

@@ -117,6 +117,54 @@ FAIR: tuple[Scenario, ...] = (
         (0.03, 0.005, 0.05, 0.02, 0.01, 0.005, 0.01, 0.015),
         "Eight very small independent lists: about 50 persons observed.",
     ),
+    # Most persons are known: here the variance of the number observed is the larger part of that of the estimate.
+    _independent(
+        "large-overlaps-two", 1000, (0.6, 0.5), "Two independent lists that see four fifths of all."
+    ),
+    _independent(
+        "large-overlaps-three", 400, (0.5, 0.5, 0.5), "Three independent lists that see seven eighths of all."
+    ),
+    _independent(
+        "large-overlaps-unequal-three",
+        2000,
+        (0.6, 0.5, 0.4),
+        "Three independent lists of unlike size that see seven eighths of all.",
+    ),
+    _independent(
+        "large-overlaps-four",
+        1000,
+        (0.6, 0.5, 0.45, 0.4),
+        "Four independent lists that see nine tenths of all.",
+    ),
+    _independent(
+        "large-overlaps-five",
+        1500,
+        (0.45, 0.4, 0.35, 0.3, 0.25),
+        "Five independent lists that see nearly nine tenths of all.",
+    ),
+    _log_linear(
+        "large-overlaps-pair-three",
+        1500,
+        0.12,
+        {"police": 0.1, "shelter": 0.0, "coordinator": 0.2, "police*shelter": 1.0},
+        "Three lists that see seven eighths of all, of which one pair depends on each other positively.",
+        LISTS[:3],
+    ),
+    _log_linear(
+        "large-overlaps-two-pairs-four",
+        2000,
+        0.1,
+        {
+            "police": -0.1,
+            "shelter": -0.2,
+            "coordinator": 0.0,
+            "prosecution": -0.4,
+            "police*shelter": 0.8,
+            "coordinator*prosecution": -0.7,
+        },
+        "Four lists that see nine tenths of all, of which one pair goes together and one keeps apart.",
+        LISTS[:4],
+    ),
     # Log-linear models with given coefficients.
     _log_linear(
         "one-pair-three",

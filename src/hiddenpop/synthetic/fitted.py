@@ -1,5 +1,6 @@
 """`fitted_scenario`: a table and a model, taken for the truth."""
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.loglinear import model_for
 from hiddenpop.estimators.outcome import status_of_fit, terms_of
@@ -14,6 +15,7 @@ from hiddenpop.table import CaptureTable
 __all__ = ["fitted_scenario"]
 
 
+@front_door
 def fitted_scenario(
     table: CaptureTable, model: str | HierarchicalModel, *, name: str, description: str | None = None
 ) -> Scenario:

@@ -85,11 +85,22 @@ _YEARS = Scenario(
     assumptions=CLEAN,
 )
 
+_MOST_BY_YEAR = Scenario(
+    name="large-overlaps-years-three",
+    description="Three lists that see most persons, and four years in which the population grows and lists change.",
+    lists=LISTS[:3],
+    groups=yearly_groups(
+        range(2016, 2020), sizes=(400, 800), probabilities=((0.55, 0.5, 0.5), (0.65, 0.45, 0.35))
+    ),
+    assumptions=CLEAN,
+)
+
 HARD: tuple[Scenario, ...] = (
     _TWO_REGIONS,
     _BY_SEX,
     _SEX_AND_AGE,
     _YEARS,
+    _MOST_BY_YEAR,
     _distorted(
         "gap-region-three",
         _TWO_REGIONS,

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._front_door import front_door
+from hiddenpop.errors import SettingError
 from hiddenpop.histories import bit_positions, captures
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.synthetic.laws import Floats, history_bits, product_cells
@@ -18,6 +20,7 @@ TOLERANCE = 1e-9
 STRUCTURE = ("closed", "linked", "in_scope", "operating", "known_strata")
 
 
+@front_door
 def implied_assumptions(scenario: Scenario) -> frozenset[str]:
     """Work out which of the `ASSUMPTIONS` hold, whatever the scenario declares.
 
@@ -63,6 +66,7 @@ def implied_assumptions(scenario: Scenario) -> frozenset[str]:
     return frozenset(name for name, holds in held.items() if holds)
 
 
+@front_door
 def as_implied(scenario: Scenario) -> Scenario:
     """Let a scenario declare the assumptions and the model that hold in it, whatever it declared before.
 
@@ -85,6 +89,7 @@ def as_implied(scenario: Scenario) -> Scenario:
     return replace(scenario, assumptions=implied_assumptions(scenario), model=model)
 
 
+@front_door
 def implied_model(cells: Floats) -> str | None:
     """Find the smallest hierarchical log-linear model that cell probabilities follow exactly.
 
@@ -111,6 +116,10 @@ def implied_model(cells: Floats) -> str | None:
     '[1,2]'
     """
     n_lists = len(cells).bit_length() - 1
+    if cells.shape != (1 << n_lists,):
+        raise SettingError(
+            f"cells of shape {cells.shape} must be 2**t chances in a row, one a capture history"
+        )
     zero = cells <= 0.0
     if zero[0] or not _is_up_set(zero, n_lists) or zero[[1 << i for i in range(n_lists)]].any():
         return None

@@ -1,6 +1,7 @@
 """The standard scenarios by name."""
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._front_door import front_door
 from hiddenpop.synthetic.fair import FAIR
 from hiddenpop.synthetic.hard import HARD
 from hiddenpop.synthetic.scenario import Scenario
@@ -11,6 +12,7 @@ LIBRARY: dict[str, Scenario] = {entry.name: entry for entry in (*FAIR, *HARD)}
 """Every standard scenario by its name."""
 
 
+@front_door
 def scenario(name: str) -> Scenario:
     """Give a standard scenario.
 

@@ -222,6 +222,53 @@ class Scenario:
         expected = self.expected_overlaps().to_numpy()
         return float(expected[np.triu_indices(len(self.lists), k=1)].min())
 
+    def unmet(self, *needed: str) -> tuple[str, ...]:
+        """Say in sentences which of some assumptions do not hold.
+
+        Parameters
+        ----------
+        *needed : str
+            Names of `ASSUMPTIONS`.
+
+        Returns
+        -------
+        tuple of str
+
+        Examples
+        --------
+        >>> from hiddenpop.synthetic import scenario
+        >>> scenario("independent-three").unmet("independent", "equal_lists")
+        ('Not so here: Every list catches the same share of the population.',)
+        """
+        return tuple(f"Not so here: {ASSUMPTIONS[name]}" for name in needed if name not in self.assumptions)
+
+    def by_stratum(self, *by: str) -> "list[Scenario]":
+        """Give a scenario for each stratum, before distortions, with what holds there.
+
+        Parameters
+        ----------
+        *by : str
+            Covariates whose levels make the strata; all when left out.
+
+        Returns
+        -------
+        list of Scenario
+
+        Examples
+        --------
+        >>> from hiddenpop.synthetic import scenario
+        >>> [part.truth for part in scenario("regions-three").by_stratum("region")]
+        [1500, 4500]
+        """
+        from hiddenpop.synthetic.implied import as_implied
+
+        parts: dict[tuple[str, ...], list[Group]] = {}
+        for group in self.groups:
+            levels = tuple(level for name, level in group.strata if not by or name in by)
+            if group.size:
+                parts.setdefault(levels, []).append(group)
+        return [as_implied(replace(self, groups=tuple(groups), distortions=())) for groups in parts.values()]
+
     def resized(self, size: int, *, name: str | None = None) -> Self:
         """Make the same world with another number of persons.
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_whole
 from hiddenpop.synthetic.laws import IndependentLists, shares_of
@@ -14,6 +15,7 @@ from hiddenpop.synthetic.scenario import Group
 __all__ = ["yearly_groups"]
 
 
+@front_door
 def yearly_groups(
     years: Sequence[int],
     *,

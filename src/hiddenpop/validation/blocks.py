@@ -12,13 +12,8 @@ import pandas as pd
 
 from hiddenpop._files import write_file
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
-from hiddenpop.estimators.averaged import AveragedLogLinear
-from hiddenpop.estimators.loglinear import LogLinear
-from hiddenpop.estimators.lower_bound import ChaoLowerBound
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.estimators.sample_coverage import SampleCoverage
-from hiddenpop.estimators.selected import SelectedLogLinear
-from hiddenpop.estimators.two_lists import Chapman, LincolnPetersen
 from hiddenpop.result import Estimate
 from hiddenpop.synthetic import Scenario
 from hiddenpop.table import CaptureTable
@@ -32,17 +27,6 @@ TIMES = "times"
 """Folder of run times, which differ from run to run and so stay out of the files that do not."""
 
 WITHOUT_INTERVAL = ("not_identified", "not_converged")
-
-_WITHOUT_DRAWS = (
-    AveragedLogLinear,
-    Chapman,
-    ChaoLowerBound,
-    LincolnPetersen,
-    LogLinear,
-    SampleCoverage,
-    SelectedLogLinear,
-)
-"""Their estimate and interval need no random numbers: with some they only bootstrap a goodness of fit, at length."""
 
 
 class Replicate(NamedTuple):
@@ -122,7 +106,7 @@ def _draw(task: BlockTask, number: int) -> CaptureTable:
 def _fit(task: BlockTask, cell: Cell, table: CaptureTable, number: int) -> Replicate:
     if cell.estimator is None:
         return _not_applicable(table, cell.reason, 0, 0.0)
-    rng = None if _needs_no_draws(cell.estimator) else fit_rng(task.root, cell.scenario, number, cell.label)
+    rng = fit_rng(task.root, cell.scenario, number, cell.label) if _needs_draws(cell.estimator) else None
     started = time.perf_counter()
     reason, estimate = "", None
     try:
@@ -141,8 +125,9 @@ def _fit(task: BlockTask, cell: Cell, table: CaptureTable, number: int) -> Repli
     return _replicate(estimate, n_warnings, seconds)
 
 
-def _needs_no_draws(estimator: Estimator) -> bool:
-    return type(estimator) in _WITHOUT_DRAWS and getattr(estimator, "search", "") != "mc3"
+def _needs_draws(estimator: Estimator) -> bool:
+    """Tell whether number and interval need random numbers: else they only bootstrap a goodness of fit, at length."""
+    return contract(estimator).facts.needs_draws
 
 
 def _place(task: BlockTask, number: int, label: str) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binom
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.table import RNGLike
@@ -132,6 +133,7 @@ def position(truth: float, draws: Floats, rng: np.random.Generator) -> float:
     return float((below + rng.random() * (ties + 1)) / (len(draws) + 1))
 
 
+@front_door
 def calibrate(replicate: Replicate, *, n_rep: int = 300, rng: RNGLike = None, label: str = "") -> Calibration:
     """Draw sizes and tables from a prior, fit each table, and see where the sizes lie in their posteriors.
 

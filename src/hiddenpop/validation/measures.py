@@ -1,13 +1,22 @@
 """Measures of performance, each with its Monte Carlo standard error: arrays in, numbers out."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MEASURES", "NOT_APPLICABLE", "Measure", "Outcomes", "measures_of", "share"]
+__all__ = [
+    "MEASURES",
+    "NOT_APPLICABLE",
+    "STATUSES_WITH_INTERVAL",
+    "Measure",
+    "Outcomes",
+    "given",
+    "measures_of",
+    "share",
+]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -36,6 +45,7 @@ MEASURES: dict[str, str] = {
     "median_width": "median width of all intervals, in persons",
     "interval_score": "mean interval score of intervals with an upper end, in persons",
     "median_interval_score": "median interval score of all intervals, in persons",
+    "ok": "share with status 'ok'",
     "boundary": "share with status 'boundary'",
     "unbounded": "share with status 'unbounded'",
     "not_identified": "share with status 'not_identified'",
@@ -43,9 +53,37 @@ MEASURES: dict[str, str] = {
     "inner_failures": "mean number of inner fits without a finite answer",
     "warned": "share in which the package warned",
 }
-"""Every measure of a study, with what it says."""
+"""Every measure of a study, with what it says; those below stand beside them for each status with an interval."""
 
-_STATUSES = ("boundary", "unbounded", "not_identified", "not_converged")
+STATUSES_WITH_INTERVAL = ("ok", "boundary", "unbounded")
+_STATUSES = (*STATUSES_WITH_INTERVAL, "not_identified", "not_converged")
+
+_GIVEN_STATUS = {
+    "replicates": "replicates with status {0!r}",
+    "coverage": "share of those with status {0!r} whose interval holds the truth; without an interval it does not",
+    "lower_miss": "share of those with status {0!r} whose interval lies above the truth",
+    "upper_miss": "share of those with status {0!r} whose interval lies below the truth",
+    "no_interval": "share of those with status {0!r} without an interval",
+    "median_width": "median width of the intervals of those with status {0!r}, in persons",
+}
+
+
+def given(measure: str, status: str) -> str:
+    """Give the name of a measure among the replicates with one status.
+
+    Examples
+    --------
+    >>> given("coverage", "boundary")
+    'coverage_given_boundary'
+    """
+    return f"{measure}_given_{status}"
+
+
+MEASURES |= {
+    given(name, status): text.format(status)
+    for status in STATUSES_WITH_INTERVAL
+    for name, text in _GIVEN_STATUS.items()
+}
 
 
 class Measure(NamedTuple):
@@ -199,7 +237,12 @@ def measures_of(outcomes: Outcomes) -> dict[str, Measure]:
     Morris, T. P., White, I. R. and Crowther, M. J. (2019). Using simulation studies to evaluate statistical methods.
     Statistics in Medicine 38(11), 2074-2102. doi:10.1002/sim.8086
     """
-    return {**_of_estimates(outcomes), **_of_intervals(outcomes), **_of_failures(outcomes)}
+    return {
+        **_of_estimates(outcomes),
+        **_of_intervals(outcomes),
+        **_of_failures(outcomes),
+        **_given_status(outcomes),
+    }
 
 
 def _of_estimates(o: Outcomes) -> dict[str, Measure]:
@@ -238,6 +281,28 @@ def _of_intervals(o: Outcomes) -> dict[str, Measure]:
         "interval_score": _mean(scores[bounded]),
         "median_interval_score": median_of(scores[there]),
     }
+
+
+def _given_status(o: Outcomes) -> dict[str, Measure]:
+    """Measure the intervals of the replicates of each status by themselves, so that none hides behind the others."""
+    found: dict[str, Measure] = {}
+    for status in STATUSES_WITH_INTERVAL:
+        of_intervals = _of_intervals(_only(o, o.status == status))
+        those = share(o.status == status)
+        number = {"replicates": _times(those, float(len(o.status)))}
+        found |= {given(name, status): (number | of_intervals)[name] for name in _GIVEN_STATUS}
+    return found
+
+
+def _only(o: Outcomes, chosen: Bools) -> Outcomes:
+    return replace(
+        o,
+        **{
+            field.name: getattr(o, field.name)[chosen]
+            for field in fields(o)
+            if isinstance(getattr(o, field.name), np.ndarray)
+        },
+    )
 
 
 def _of_failures(o: Outcomes) -> dict[str, Measure]:

@@ -8,8 +8,15 @@ import pandas as pd
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.synthetic import ASSUMPTIONS, LIBRARY
 from hiddenpop.validation.assumptions import broken_assumptions, is_lower_bound, is_well_fed
-from hiddenpop.validation.checks import BIAS_ALLOWED, ERRORS_ALLOWED, coverage_tolerance
-from hiddenpop.validation.measures import NOT_APPLICABLE, Measure
+from hiddenpop.validation.checks import (
+    BIAS_ALLOWED,
+    ERRORS_ALLOWED,
+    aim_given_status,
+    coverage_tolerance,
+    is_judged,
+    keeps_given_status,
+)
+from hiddenpop.validation.measures import NOT_APPLICABLE, STATUSES_WITH_INTERVAL, Measure, given
 from hiddenpop.validation.record import KEYS, in_words
 from hiddenpop.validation.standard import StandardRun
 
@@ -39,6 +46,12 @@ All figures with their Monte Carlo standard errors are in
 - An estimator is held to its level only where all it takes for granted holds, N is at least 2,000 and at least 50
   persons are expected on every pair of lists. Elsewhere its coverage is reported and no verdict is passed on it. The
   same goes for estimators that choose among models.
+- By status: an estimate at the boundary (the data push the dark figure to 0) or without an upper end (unbounded) has an
+  interval of another kind, and a coverage of 0 among those can hide among all. So the intervals of every status that at
+  least a tenth of the tables have are judged by themselves. They fall short when they miss the true N in more than 10 %
+  of the tables of that status, by more than three Monte Carlo errors and 0.01. An estimator is held to that wherever
+  all holds that it takes for granted, however few persons there are. An estimate without an interval claims nothing,
+  which is no miss there.
 - Brackets hold Monte Carlo standard errors.
 """
 
@@ -114,6 +127,8 @@ def _record(run: StandardRun, scenario: str, label: str, group: pd.DataFrame, re
         return record
     broken = broken_assumptions(estimator, LIBRARY[scenario])
     nominal, n = found["nominal"].value, found["replicates"].value
+    values = {name: measure.value for name, measure in found.items()}
+    judged = [status for status in STATUSES_WITH_INTERVAL if is_judged(values, status)]
     tolerance = coverage_tolerance(nominal, n)
     return {
         **record,
@@ -123,6 +138,8 @@ def _record(run: StandardRun, scenario: str, label: str, group: pd.DataFrame, re
         "short": found["coverage"].value < nominal - tolerance,
         "wide": found["coverage"].value > nominal + tolerance,
         "sign": _sign_of_bias(found["bias"], found["empirical_se"].value),
+        "judged": judged,
+        "short_given": [status for status in judged if not keeps_given_status(values, status)],
     }
 
 
@@ -133,13 +150,23 @@ def _sign_of_bias(bias: Measure, spread: float) -> str:
 
 
 def _summary(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
-    head = ["estimator", "falls short in", "biased low in", "biased high in", "not applicable in", "of"]
+    given_status = [f"short given {status} in" for status in STATUSES_WITH_INTERVAL]
+    head = [
+        "estimator",
+        "falls short in",
+        *given_status,
+        "biased low in",
+        "biased high in",
+        "not applicable in",
+        "of",
+    ]
     lines = []
     for label in labels:
         mine = [row for row in rows if row["estimator"] == label]
         there = [row for row in mine if not row["left_out"]]
         counts = [
             sum(row["short"] for row in there),
+            *(sum(status in row["short_given"] for row in there) for status in STATUSES_WITH_INTERVAL),
             *(sum(row["sign"] == sign for row in there) for sign in ("low", "high")),
             len(mine) - len(there),
             len(mine),
@@ -173,7 +200,9 @@ def _section(run: StandardRun, label: str, rows: Sequence[dict[str, Any]]) -> st
         _settings(run, label),
         _held(there),
         _bounds(there),
+        _held_given_status(there),
         _failures([row for row in there if row["short"]]),
+        _by_status(there),
         _biases(there),
         _unbounded(there),
         _left_out([row for row in rows if row["left_out"]]),
@@ -214,6 +243,47 @@ def _held(rows: Sequence[dict[str, Any]]) -> str:
     spread = f"coverage {min(shares):.3f} to {max(shares):.3f}"
     misses = f" It does not in {_names(failed)}." if failed else ""
     return f"{text} ({spread}).{misses}"
+
+
+def _held_given_status(rows: Sequence[dict[str, Any]]) -> str:
+    """Pass the verdict on the intervals of each status, where all holds that the estimator takes for granted."""
+    held = [row for row in rows if not row["broken"] and row["judged"]]
+    if not held:
+        return ""
+    parts = []
+    for status in STATUSES_WITH_INTERVAL:
+        judged = [row for row in held if status in row["judged"]]
+        failed = [row for row in judged if status in row["short_given"]]
+        if judged:
+            kept = f"given {status} they keep it in {len(judged) - len(failed)} of {len(judged)}"
+            parts.append(f"{kept} (not in {_names(failed)})" if failed else kept)
+    noun = "scenario" if len(held) == 1 else "scenarios"
+    aim = aim_given_status(held[0]["nominal"].value)
+    return f"Its intervals of each status are held to {aim:.2f} in {len(held)} {noun}: {'; '.join(parts)}."
+
+
+def _by_status(rows: Sequence[dict[str, Any]]) -> str:
+    """Table the coverage of each status where more than one is judged, or another than "ok"."""
+    several = [row for row in rows if set(row["judged"]) - {"ok"}]
+    if not several:
+        return ""
+    head = ["coverage by status", *STATUSES_WITH_INTERVAL]
+    lines = [
+        [row["scenario"], *(_given_in_words(row, status) for status in STATUSES_WITH_INTERVAL)]
+        for row in sorted(several, key=lambda row: str(row["scenario"]))
+    ]
+    return _table(head, lines)
+
+
+def _given_in_words(row: dict[str, Any], status: str) -> str:
+    """Write the coverage of one status with the number of tables behind it, and whether it falls short."""
+    n = round(row[given("replicates", status)].value)
+    if not n:
+        return ""
+    if row[given("no_interval", status)].value == 1.0:
+        return f"no interval in {n:,}"
+    text = f"{in_words(row[given('coverage', status)])} of {n:,}"
+    return f"**{text}**" if status in row["short_given"] else text
 
 
 def _bounds(rows: Sequence[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.validation.measures import MEASURES, NOT_APPLICABLE, Measure, Outcomes, measures_of, share
 
@@ -225,6 +226,7 @@ def in_words(measure: Measure | None) -> str:
     return f"{measure.value:.3f} ({measure.mcse:.3f})"
 
 
+@front_door
 def join_studies(studies: Sequence[Study]) -> Study:
     """Put studies of different estimators or scenarios into one.
 

@@ -190,8 +190,8 @@ STANDARD: tuple[Part, ...] = (
             "model-averaged": _searched(AveragedLogLinear(search="exact")),
             "lower bound": ChaoLowerBound(),
             "Chao, closed form": ChaoLowerBound(list_effects=False),
-            "sample coverage, high": SampleCoverage(),
-            "sample coverage, low": SampleCoverage(variant="low"),
+            "sample coverage, high": SampleCoverage(n_boot=FEWEST_REPLICATES),
+            "sample coverage, low": SampleCoverage(variant="low", n_boot=FEWEST_REPLICATES),
             "Lincoln-Petersen, pair of largest overlap": largest_pair(LincolnPetersen),
             "Chapman, pair of largest overlap": largest_pair(Chapman),
             "Darroch heterogeneity": ClosedPopulation(model="Mth", heterogeneity="darroch"),
@@ -242,7 +242,7 @@ STANDARD: tuple[Part, ...] = (
                 Bootstrapped(base=BEST, n_boot=FEWEST_REPLICATES, interval="percentile")
             ),
             "best BIC model, BCa bootstrap": _searched(
-                Bootstrapped(base=BEST, n_boot=FEWEST_REPLICATES, interval="bca")
+                Bootstrapped(base=BEST, n_boot=FEWEST_REPLICATES, scheme="multinomial", interval="bca")
             ),
         },
     ),

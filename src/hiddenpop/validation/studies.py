@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.parallel import parallel, run_blocks
 from hiddenpop.synthetic import Scenario
@@ -18,6 +19,7 @@ from hiddenpop.validation.store import BLOCKS, open_folder, read_block, read_man
 __all__ = ["read_study", "rerun_block", "study"]
 
 
+@front_door
 def study(
     estimators: Contestants,
     scenarios: Sequence[str | Scenario],
@@ -119,6 +121,7 @@ def _tasks(plan: Plan, missing: list[Cell], folder: Path | None) -> list[BlockTa
     ]
 
 
+@front_door
 def rerun_block(
     estimators: Contestants,
     scenario: str | Scenario,
@@ -167,6 +170,7 @@ def rerun_block(
     return Study.from_frames(frames, plan.manifest()).replicates
 
 
+@front_door
 def read_study(folder: str | os.PathLike[str]) -> Study:
     """Read a finished study from the folder it was written to.
 

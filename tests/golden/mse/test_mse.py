@@ -40,8 +40,10 @@ def table_of(name):
 
 
 @cache
-def estimate_of(name, criterion="bic", n_boot=None):
-    interval = {"interval": "lognormal"} if n_boot is None else {"n_boot": n_boot}
+def estimate_of(name, criterion="bic", limits_of=None):
+    interval = (
+        {"interval": "lognormal"} if limits_of is None else {"n_boot": REPLICATES, "limits_of": limits_of}
+    )
     estimator = SelectedCovariateLogLinear(coding=CASES[name][2], criterion=criterion, **interval)
     return estimator.fit(table_of(name), rng=20)
 
@@ -158,21 +160,41 @@ def test_subgroups_have_the_same_size(name):
 
 @pytest.mark.parametrize("name", BOOTSTRAPPED)
 def test_bootstrap_limits_agree_within_their_monte_carlo_error(name):
-    """The reference's limit lies between our quantiles some standard errors of the two samples apart."""
-    estimate = estimate_of(name, n_boot=REPLICATES)
+    """The reference draws populations of one size over all cells: limits of a part are for the size expected there."""
+    estimate = estimate_of(name, limits_of="expected")
     assert estimate.n_failed == 0
-    reference = 200 if "rep=200" in ANSWERS[name]["boot"]["func"] else 1000
     for group, rows in ANSWERS[name]["boot"]["tables"].items():
         for level, row in groups(estimate, group, rows):
-            draws = estimate.draws
-            if level is not None:
-                draws = estimate.stratum_draws[:, (estimate.by_stratum[group] == level).to_numpy()].sum(
-                    axis=1
-                )
-            for tail, key in ((0.025, "min95"), (0.975, "max95")):
-                error = ERRORS * np.sqrt(tail * (1 - tail) * (1 / reference + 1 / REPLICATES))
-                low, high = np.quantile(draws, np.clip([tail - error, tail + error], 0.0, 1.0))
-                assert low - 0.5 <= row[key] <= high + 0.5
+            assert agrees(name, draws_of(estimate, group, level), row)
+
+
+@pytest.mark.parametrize("name", BOOTSTRAPPED)
+def test_limits_of_persons_are_the_same_in_total(name):
+    estimate = estimate_of(name, limits_of="persons")
+    assert agrees(name, estimate.draws, ANSWERS[name]["boot"]["tables"]["x"][0])
+
+
+def test_limits_of_persons_are_not_the_same_where_most_of_a_part_are_seen():
+    estimate = estimate_of("spina_eth", limits_of="persons")
+    row = ANSWERS["spina_eth"]["boot"]["tables"]["eth"][0]
+    assert not agrees("spina_eth", draws_of(estimate, "eth", "afro-american"), row)
+
+
+def draws_of(estimate, group, level):
+    if level is None:
+        return estimate.draws
+    return estimate.stratum_draws[:, (estimate.by_stratum[group] == level).to_numpy()].sum(axis=1)
+
+
+def agrees(name, draws, row):
+    """Whether the reference's limits lie between our quantiles some standard errors of the two samples apart."""
+    reference = 200 if "rep=200" in ANSWERS[name]["boot"]["func"] else 1000
+    found = []
+    for tail, key in ((0.025, "min95"), (0.975, "max95")):
+        error = ERRORS * np.sqrt(tail * (1 - tail) * (1 / reference + 1 / REPLICATES))
+        low, high = np.quantile(draws, np.clip([tail - error, tail + error], 0.0, 1.0))
+        found.append(low - 0.5 <= row[key] <= high + 0.5)
+    return all(found)
 
 
 def groups(estimate, group, rows):

@@ -1,4 +1,4 @@
-"""What may leave of a table that is not public: small counts are withheld, fingerprints are keyed.
+"""Each output alone: small counts are withheld one table at a time, fingerprints are keyed.
 
 On screen a researcher sees everything. A file, a report or a saved figure is another matter: a count of 1 to 9 in a
 table of addresses of vulnerable people can point at somebody. These functions put a mark in its place, and in place of
@@ -33,7 +33,7 @@ __all__ = [
 THRESHOLD = 10
 KEY_VARIABLE = "HIDDENPOP_KEY_FILE"
 _KEY_BYTES = 32
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w%.,]*\d)(?!\s?%)(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w%.,]*\d)(?!\s?%)(?!\w)")
 _NUMBER_MARK = "[number withheld]"
 _ALWAYS_FIGURES = frozenset({"count", "fitted", "residual"})
 

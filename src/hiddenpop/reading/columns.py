@@ -1,0 +1,270 @@
+"""One column of a file: its distinct texts, what kind of values they are, and whether they could name persons."""
+
+import datetime
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hiddenpop._cells import IntArray, level_text
+from hiddenpop._words import NO_WORDS, TICKS, YES_WORDS, pair_of, plain_word
+from hiddenpop.reading.numbers import may_be_number
+
+__all__ = [
+    "COUNT_NAMES",
+    "FEW",
+    "NOT_RECORDED",
+    "ROWS_PER_GROUP",
+    "ROWS_PER_STRATUM",
+    "UNKNOWN_COUNT",
+    "Column",
+    "is_code",
+    "make_column",
+]
+
+COUNT_NAMES = frozenset({
+    "count", "counts", "n", "freq", "_freq", "frequency", "frequentie", "total", "totaal", "aantal", "aantallen",
+    "anzahl", "effectif",
+})  # fmt: skip
+"""What people call a column of counts, in lower case."""
+
+NOT_RECORDED = frozenset({"na", "n/a", "<na>", "#n/a", "nan", "null", "."})
+"""How programs write that a value is missing, in lower case."""
+
+UNKNOWN_COUNT = NOT_RECORDED | {"?", "-", "\u2013", "*", "unknown", "onbekend"}
+"""How people write the number of those on no list, in lower case."""
+
+HISTORY_NAMES = frozenset({
+    "history", "histories", "ch", "cap_hist", "caphist", "capture", "captures", "capture history", "capture_history",
+    "pattern", "patroon", "profile", "profiel", "combination", "combinatie", "omega",
+})  # fmt: skip
+"""What people call a column of capture histories, in lower case."""
+
+COVARIATE_NAMES = frozenset({
+    "sex", "gender", "sekse", "geslacht", "female", "male", "vrouw", "man", "women", "men", "minor", "minors",
+    "minderjarig", "adult", "adults", "volwassen", "age", "leeftijd", "agegroup", "agegrp", "ageband",
+    "leeftijdsklasse", "child", "children", "kind", "year", "jaar", "yr", "period", "periode", "month", "maand",
+    "quarter", "kwartaal", "nationality", "nationaliteit", "dutch", "nederlands", "foreign", "foreigner", "eu",
+    "region", "regio", "municipality", "gemeente", "province", "provincie", "place", "plaats", "city", "stad",
+    "country", "land", "cohort", "ethnicity", "ethnic", "eth", "race", "migrant", "migration", "married",
+    "urban", "rural", "stratum", "strata", "group", "groep",
+})  # fmt: skip
+"""What people call a covariate, in lower case and without the signs between words."""
+
+_PERSON_WORDS = frozenset({
+    "id", "ids", "bsn", "ssn", "uid", "uuid", "pid", "naam", "name", "names", "voornaam", "achternaam",
+    "surname", "firstname", "lastname", "fullname", "email", "mail", "phone", "telefoon", "telephone", "client",
+    "clientid", "person", "persoon", "persons", "personid", "patient", "patientid", "dossier", "dob",
+    "birthdate", "birthday", "geboortedatum", "geboren", "kenmerk", "pseudonym", "who", "wie", "iban",
+    "address", "adres", "crn",
+})  # fmt: skip
+_PERSON_ENDS = ("nr", "nummer", "_no", "id_code")
+_MAIL = re.compile(r"\S@\S")
+_DAY = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\w{1,9}[-/. ]\d{2,4})(\D.*)?|(19|20)\d{6}")
+_LONG_NUMBER = re.compile(r"\D*(\d[ .-]?){6,}\D*")
+_CODE = re.compile(r"(?=.*\d{2})(?=.*[A-Za-z\-_/.])[\w\-/.]*\d{2}[\w\-/.]*")
+_HISTORY = re.compile(r"([A-Za-z]?[._]?)([01]+)")
+_BAND = re.compile(r"\D{0,12}\d{1,3}\s?\D{1,3}\s?\d{0,3}\D{0,6}")
+
+FEW = 10
+_HALF = 0.5
+ROWS_PER_STRATUM, ROWS_PER_GROUP, ROWS_PER_LARGE_GROUP = 2, 5, 20
+"""Rows a level below which a text is no group: in rows that are cells, in rows about persons, and there in more than
+ten levels that nobody named as strata."""
+
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column as text.
+
+    Parameters
+    ----------
+    name : str
+    codes : ndarray of int64, shape (n,)
+        Of each row, the place of its text in `levels`; -1 where the cell is blank.
+    levels : tuple of str
+        The distinct texts, without blanks around them.
+    """
+
+    name: str
+    codes: IntArray
+    levels: tuple[str, ...]
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The plain words of a column with few levels; empty for one with many."""
+        return frozenset(map(plain_word, self.levels)) if len(self.levels) <= FEW else frozenset()
+
+    @cached_property
+    def present(self) -> frozenset[str]:
+        """The plain words without those that say that a value is missing."""
+        return frozenset(word for word in self.words if word not in NOT_RECORDED)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no cell is filled in."""
+        return not self.levels
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a cell is blank or says that its value is missing."""
+        return bool((self.codes < 0).any()) or self.words != self.present
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every cell holds the same."""
+        return len(self.levels) == 1 and not self.has_gaps
+
+    @property
+    def is_zero_one(self) -> bool:
+        """Whether it holds 0 and 1 only."""
+        return bool(self.levels) and self.words <= {"0", "1"} and bool(self.words)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it holds a word for "on the list" and one for "not on it", or nothing but 0 and 1."""
+        return self.is_zero_one or (
+            len(self.words) == 2 and len(self.words & NO_WORDS) == 1 == len(self.words & YES_WORDS)
+        )
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether it holds one word for "on the list", or its own name, and blanks for "not on it"."""
+        return bool(self.present) and self.has_gaps and self.holds_ticks
+
+    @property
+    def holds_ticks(self) -> bool:
+        """Whether what is filled in, if anything, is one word for "on the list"."""
+        return len(self.present) <= 1 and self.present <= {*TICKS, plain_word(self.name)}
+
+    @property
+    def is_one_two(self) -> bool:
+        """Whether it holds 1 and 2 only, as SPSS codes yes and no."""
+        return bool(self.words) and self.words <= {"1", "2"}
+
+    @property
+    def half_a_pair(self) -> bool:
+        """Whether it holds one word of a pair."""
+        return len(self.words) == 1 and pair_of(self.words) is not None
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Whether every text could be a number, however its signs are read, or says that it is not known."""
+        texts = [level for level in self.levels if level.casefold() not in UNKNOWN_COUNT]
+        return bool(texts) and all(map(may_be_number, texts))
+
+    @property
+    def is_nearly_binary(self) -> bool:
+        """Whether most of its cells hold 0 or 1: a list with faults."""
+        ends = [place for place, level in enumerate(self.levels) if plain_word(level) in ("0", "1")]
+        return len(self.levels) <= FEW and bool(np.isin(self.codes, ends).mean() >= _HALF)
+
+    @property
+    def is_covariate_by_name(self) -> bool:
+        """Whether it is called as covariates are."""
+        plain = re.sub(r"[^a-z]", "", self.name.casefold())
+        return plain in COVARIATE_NAMES
+
+    @property
+    def is_person_by_name(self) -> bool:
+        """Whether it is called as the names and numbers of persons are."""
+        name = self.name.casefold().strip()
+        return bool(_PERSON_WORDS & set(re.findall(r"[^\W\d_]+", name))) or name.endswith(_PERSON_ENDS)
+
+    @cached_property
+    def holds_dates(self) -> bool:
+        """Whether its texts are days."""
+        return self._share(_DAY.fullmatch)
+
+    @cached_property
+    def holds_identifiers(self) -> bool:
+        """Whether its texts are addresses, days, long numbers or, where there are many, codes."""
+        telling = (_MAIL.search, _DAY.fullmatch, _LONG_NUMBER.fullmatch)
+        if any(map(self._share, telling)):
+            return True
+        return len(self.levels) > FEW and self._share(is_code)
+
+    @cached_property
+    def histories(self) -> tuple[str, ...]:
+        """The 0s and 1s of its texts where they are capture histories, such as 0110 or n0110; else empty.
+
+        They are told from numbers by zeros in front, or by the name of the column.
+        """
+        if not self.levels or not all(map(_HISTORY.fullmatch, self.levels[:_SAMPLE])):
+            return ()
+        cut = [found for found in map(_HISTORY.fullmatch, self.levels) if found]
+        texts = tuple(found[2] for found in cut)
+        widths = {len(text) for text in texts}
+        if len(cut) < len(self.levels) or len({found[1] for found in cut}) > 1 or max(widths) < 2:
+            return ()
+        by_zeros = len(widths) == 1 and any(text.startswith("0") for text in texts)
+        return texts if by_zeros or self.name.casefold().strip() in HISTORY_NAMES else ()
+
+    def _share(self, matches: Any) -> bool:
+        sample = self.levels[:_SAMPLE]
+        return bool(sample) and sum(bool(matches(text)) for text in sample) >= _HALF * len(sample)
+
+    def is_scattered(self, *, of_persons: bool) -> bool:
+        """Tell whether there are too few rows a level for the levels to be groups."""
+        n, rows = len(self.levels), self.codes.size
+        if not of_persons:
+            return n > FEW and rows < ROWS_PER_STRATUM * n
+        least = ROWS_PER_LARGE_GROUP if n > FEW else ROWS_PER_GROUP
+        return n > 2 and rows < least * n
+
+
+def is_code(text: str) -> bool:
+    """Tell a code with digits, such as of a case or a person, from a band such as 18-24.
+
+    Examples
+    --------
+    >>> is_code("NL-10007"), is_code("18-24")
+    (True, False)
+    """
+    return bool(_CODE.fullmatch(text) and not _BAND.fullmatch(text))
+
+
+def make_column(name: str, cells: "pd.Series[Any]") -> Column:
+    """Read a column as text, whatever it was stored as."""
+    codes, distinct = _factorized(cells)
+    texts = [_text(value) for value in distinct]
+    codes = codes.astype(np.int64, copy=False)
+    if len(set(texts)) < len(texts) or "" in texts:
+        again, kept = pd.factorize(np.array([*texts, ""], dtype=object))
+        blank = again[-1]
+        codes = again[codes]  # a code of -1 takes the blank at the end
+        codes = np.where(codes == blank, -1, codes - (codes > blank))
+        texts = [text for text in kept if text]
+    return Column(name, codes, tuple(texts))
+
+
+def _factorized(cells: "pd.Series[Any]") -> tuple[IntArray, Any]:
+    if pd.api.types.is_bool_dtype(cells.dtype) and not isinstance(cells.dtype, pd.CategoricalDtype):
+        cells = cells.astype(object)
+    try:
+        return pd.factorize(cells)
+    except TypeError:  # a list or another value that has no place in a table
+        return pd.factorize(cells.map(lambda value: value if isinstance(value, Hashable) else str(value)))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float | np.floating):
+        return _number_text(float(value))
+    if isinstance(value, datetime.datetime | pd.Timestamp) and value.time() == datetime.time():
+        return str(value.date())
+    return level_text(value).strip()
+
+
+def _number_text(value: float) -> str:
+    """Write a number so that its point can only be a decimal sign: never with three digits behind it."""
+    text = level_text(value)
+    whole, point, decimals = text.partition(".")
+    return f"{text}0" if point and len(decimals) == 3 and whole.lstrip("-").isdigit() else text

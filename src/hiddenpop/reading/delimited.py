@@ -1,0 +1,124 @@
+"""Text files: which bytes are which letters, what stands between the cells, and the cells themselves as text."""
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hiddenpop.errors import TableError
+
+__all__ = ["Delimited", "read_delimited"]
+
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
+SAMPLE_LETTERS, SAMPLE_LINES = 200_000, 500
+AGREEING = 0.6
+"""Share of lines that must have as many cells as each other before a sign is taken for the separator."""
+
+_LINE = re.compile(r"line (\d+)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delimited:
+    """Cells of a text file as text, columns numbered from 0, with what was found out."""
+
+    cells: pd.DataFrame
+    notes: tuple[str, ...]
+    separator: str
+
+
+def read_delimited(content: bytes) -> Delimited:
+    """Read everything as text first: a postcode keeps its zeros, and a doubled header is seen."""
+    content, notes = _as_utf8(content)
+    sample = content[:SAMPLE_LETTERS].decode("utf-8", "ignore").removeprefix("\ufeff")
+    quote = _quote(sample)
+    separator, width = _separator(sample, quote, whole=len(content) <= SAMPLE_LETTERS)
+    try:
+        cells = pd.read_csv(
+            io.BytesIO(content),
+            sep=separator,
+            quotechar=quote,
+            names=list(range(width)),
+            header=None,
+            index_col=None,
+            encoding="utf-8-sig",
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            skipinitialspace=True,
+            skip_blank_lines=False,
+        )
+    except (ValueError, csv.Error) as error:  # the parser's own words may quote the line
+        where = _LINE.search(str(error))
+        told = (
+            f"line {where[1]} has more cells than those before" if where else "quotes or lines do not close"
+        )
+        raise TableError(f"cannot read {{path}} as csv: {told}; correct the file or save it again") from None
+    return Delimited(cells, notes, separator)
+
+
+def _as_utf8(content: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Find out the encoding of a text, and give its bytes in UTF-8."""
+    if not content.strip():
+        raise TableError("cannot read {path} as csv: it is empty; there is nobody to count")
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        if content.startswith(mark):
+            return content.decode(encoding).encode(), ("the file is in UTF-16",)
+    if content[1:2] == b"\0" and content[3:4] == b"\0":
+        return content.decode("utf-16-le").encode(), ("the file is in UTF-16",)
+    if b"\0" in content:
+        raise TableError("cannot read {path} as csv: it holds bytes that are no text; save it again as csv")
+    try:
+        content.isascii() or content.decode("utf-8")
+    except UnicodeDecodeError:
+        return _of_windows(content), ("the file is not in UTF-8 and was read as Latin-1 (Windows-1252)",)
+    return content, ()
+
+
+def _of_windows(content: bytes) -> bytes:
+    """Read bytes as Windows-1252, the Latin-1 of Excel, unless they are hardly letters."""
+    try:
+        text = content.decode("cp1252")
+    except UnicodeDecodeError:
+        text = "\xff"
+    if "\xff" in text or "\xfe" in text:  # in no name here; what is left of another encoding
+        raise TableError(
+            "cannot read {path}: it is not UTF-8, UTF-16 or Latin-1 text; save it again as UTF-8"
+        )
+    return text.encode()
+
+
+def _quote(sample: str) -> str:
+    """Find the sign around cells: a single quote where most lines begin with one and none holds a double one."""
+    lines = sample.splitlines()
+    single = sum(line.startswith("'") for line in lines)
+    return "'" if '"' not in sample and single >= AGREEING * len(lines) else '"'
+
+
+def _separator(sample: str, quote: str, *, whole: bool) -> tuple[str, int]:
+    """Find the sign that cuts most lines into the same number of cells, and the number of cells."""
+    found = {sign: _widths(sample, sign, quote, whole) for sign in (*SEPARATORS, " ")}
+    best, most = ",", (0, 1)
+    for sign, widths in found.items():
+        width, lines = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        agree = width > 1 and lines >= AGREEING * len(widths)
+        if agree and (lines, width) > most and not (sign == " " and most[0]):
+            best, most = sign, (lines, width)
+    return best, max(found[best], default=1)
+
+
+def _widths(sample: str, sign: str, quote: str, whole: bool) -> list[int]:
+    lines = io.StringIO(sample, newline=None)
+    widths = []
+    try:
+        for row in csv.reader(lines, delimiter=sign, quotechar=quote, skipinitialspace=True):
+            if any(cell.strip() for cell in row):
+                widths.append(len(row))
+            if len(widths) == SAMPLE_LINES:
+                return widths
+    except csv.Error:
+        return widths
+    return widths if whole else widths[:-1]

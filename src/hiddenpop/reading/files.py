@@ -1,0 +1,217 @@
+"""A file of any kind as a grid of cells. What other packages say of a damaged one is replaced: it may quote it."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hiddenpop.errors import HiddenpopError, TableError
+from hiddenpop.extras import need
+from hiddenpop.reading.delimited import read_delimited
+
+__all__ = ["SUFFIXES", "Grid", "grid_of_frame", "read_grid"]
+
+GZIP = ".gz"
+LARGE_EXCEL = 5_000_000
+"""Bytes of an Excel file that is read row by row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The cells of a file.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As they stand, columns numbered from 0.
+    names : tuple of str or None
+        Of the columns, where the kind of file keeps them apart from the cells.
+    notes : tuple of str
+        What was found out about the file.
+    separator : str
+        Between the cells of a text file, else empty.
+    """
+
+    cells: pd.DataFrame
+    names: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+    separator: str = ""
+
+
+def read_grid(path: Path) -> Grid:
+    """Read the cells of a file; its suffix says which kind it is.
+
+    Raises
+    ------
+    TableError
+        If it cannot be read; the message says nothing of what stands in it.
+    MissingExtraError
+        If the reader of that kind is not installed.
+    """
+    suffix = _suffix(path)
+    reader = READERS.get(suffix)
+    if reader is None:
+        raise TableError(
+            f"cannot read {path}: its suffix is {path.suffix!r}; give a file that ends in {', '.join(SUFFIXES)}"
+        )
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device might never end
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise TableError(f"cannot read {path}: it is {kind}; name a file such as counts.csv")
+        content = path.read_bytes()
+        if path.suffix.lower() == GZIP:
+            content = gzip.decompress(content)
+        grid = reader(content)
+    except HiddenpopError as error:
+        raise type(error)(str(error).replace("{path}", str(path))) from None
+    except FileNotFoundError as error:
+        raise TableError(f"there is no file {path}; check the name and the folder") from error
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise TableError(
+            f"cannot read {path}: {error.strerror or 'it is damaged'}; check the file"
+        ) from error
+    except Exception as error:  # every reader has its own errors, and their words may quote the file
+        raise TableError(
+            f"cannot read {path} as {suffix[1:]}: it is damaged, or a file of another kind; save it again"
+        ) from (None if isinstance(error, zlib.error) else error)
+    if grid.cells.empty:
+        raise TableError(f"{path} holds no rows; there is nobody to count")
+    return grid
+
+
+def _suffix(path: Path) -> str:
+    """Give the suffix that says what kind of file it is, the one before ``.gz``."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() == GZIP else path.suffix.lower()
+
+
+def grid_of_frame(frame: pd.DataFrame, *notes: str) -> Grid:
+    """Take the names of a frame apart from its cells; an index with a name is a column like another."""
+    named = [level for level, name in enumerate(frame.index.names) if name is not None]
+    if named:
+        levels = frame.index.to_frame(index=False).iloc[:, named]
+        frame = pd.concat([levels, frame.reset_index(drop=True)], axis=1)
+    names = tuple(str(name) for name in frame.columns)
+    cells = frame.set_axis(range(len(names)), axis=1).reset_index(drop=True)
+    return Grid(cells, names, notes)
+
+
+def _delimited(content: bytes) -> Grid:
+    text = read_delimited(content)
+    return Grid(text.cells, None, text.notes, text.separator)
+
+
+def _parquet(content: bytes) -> Grid:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(pa.BufferReader(content))
+    table.validate(full=True)  # text of a damaged file may be no UTF-8
+    return grid_of_frame(table.to_pandas())
+
+
+def _arrow(content: bytes) -> Grid:
+    import pyarrow as pa
+
+    try:
+        reader = pa.ipc.open_file(pa.BufferReader(content))
+    except pa.ArrowInvalid:
+        reader = pa.ipc.open_stream(pa.BufferReader(content))
+    table = reader.read_all()
+    table.validate(full=True)
+    return grid_of_frame(table.to_pandas())
+
+
+def _excel(content: bytes) -> Grid:
+    import io
+
+    openpyxl = need("openpyxl", "an Excel file")
+    large = (
+        len(content) > LARGE_EXCEL
+    )  # merged cells are known only of a book that is held in memory as a whole
+    book = openpyxl.load_workbook(io.BytesIO(content), read_only=large, data_only=True)
+    sheets = [(sheet.title, _rows_of_sheet(sheet, merged=not large)) for sheet in book.worksheets]
+    tables = [(sheet, rows) for sheet, rows in sheets if (rows.notna().sum(axis=1) > 1).sum() > 1]
+    if not tables:
+        raise TableError("{path} holds no rows; there is nobody to count")
+    name, rows = tables[0]
+    more = (f"the file has {len(sheets)} sheets, and {name!r}, the first with a table, was read",)
+    return Grid(rows.set_axis(range(rows.shape[1]), axis=1), None, more if len(sheets) > 1 else ())
+
+
+def _rows_of_sheet(sheet: Any, *, merged: bool) -> pd.DataFrame:
+    """Read the cells of a sheet; one that is merged downwards stands in each of its rows."""
+    rows = pd.DataFrame(list(sheet.iter_rows(values_only=True)), dtype=object)
+    for area in sheet.merged_cells.ranges if merged else ():
+        if area.min_col == area.max_col:
+            first, column = area.min_row - 1, area.min_col - 1
+            rows.iloc[first : area.max_row, column] = rows.iloc[first, column]
+    return rows
+
+
+def _stata(content: bytes) -> Grid:
+    import io
+
+    try:
+        return grid_of_frame(pd.read_stata(io.BytesIO(content)))
+    except ValueError:  # two values with one label; the values themselves can still be read
+        return grid_of_frame(pd.read_stata(io.BytesIO(content), convert_categoricals=False))
+
+
+def _spss(content: bytes) -> Grid:
+    import tempfile
+
+    pyreadstat = need("pyreadstat", "an SPSS file")
+    with tempfile.TemporaryDirectory() as folder:  # its reader takes the name of a file only
+        copy = Path(folder) / "copy.sav"
+        copy.write_bytes(content)
+        frame, _ = pyreadstat.read_sav(copy, apply_value_formats=True, formats_as_category=False)
+    return grid_of_frame(frame)
+
+
+def _json(content: bytes) -> Grid:
+    text = content.decode("utf-8-sig")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = [json.loads(line) for line in text.splitlines() if line.strip()]
+    return grid_of_frame(frame_of_records(found))
+
+
+def frame_of_records(found: Any) -> pd.DataFrame:
+    """Make a frame of records, of columns, of rows beside the names of columns, or of counts by name."""
+    if isinstance(found, Mapping):
+        tables = [part for part in found.values() if _is_records(part)]
+        if isinstance(found.get("columns"), list) and isinstance(found.get("data"), list):
+            return pd.DataFrame(found["data"], columns=found["columns"])
+        if len(tables) == 1:
+            return pd.DataFrame.from_records(tables[0])
+        if found and all(isinstance(column, list | Mapping) for column in found.values()):
+            return pd.DataFrame(dict(found))
+        return pd.DataFrame([dict(found)])
+    if _is_records(found):
+        return pd.DataFrame.from_records(found)
+    raise TableError("cannot read {path}: it holds no records; write it as a list of objects, one a row")
+
+
+def _is_records(found: Any) -> bool:
+    return isinstance(found, list) and bool(found) and all(isinstance(row, Mapping) for row in found)
+
+
+READERS: dict[str, Callable[[bytes], Grid]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".tab", ".dat"), _delimited),
+    ".xlsx": _excel,
+    ".parquet": _parquet,
+    **dict.fromkeys((".arrow", ".feather"), _arrow),
+    ".dta": _stata,
+    ".sav": _spss,
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), _json),
+}
+SUFFIXES = tuple(READERS)
+"""Endings of files that can be read, each also with ``.gz`` behind it."""

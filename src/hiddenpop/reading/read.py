@@ -1,0 +1,296 @@
+"""`read_table`: a file or a frame to the cells of a table, with what was understood of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hiddenpop._cells import BoolArray, Cells, stratum_codes
+from hiddenpop._frames import read_counts, read_indicators, read_registrations, settle_levels
+from hiddenpop.errors import TableError, UnknownNameError
+from hiddenpop.reading.columns import Column
+from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grid
+from hiddenpop.reading.frames import is_frame, plain_frame
+from hiddenpop.reading.questions import OpenQuestionError, ask
+from hiddenpop.reading.record import Options, Reading, number_of, people
+from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down
+from hiddenpop.reading.shapes import Sheet, sheet_of_grid
+from hiddenpop.reading.values import counts_of, levels_of, unknown_counts, zero_one
+
+__all__ = ["SUFFIXES", "read_table"]
+
+_Found = tuple[Cells, Reading]
+AGREEING = 3
+"""Cells with persons in which a level must be the sum of the others: fewer could agree by chance."""
+
+_DATE_KEY, _PERSON, _LIST, _COUNT, _BOUND = "\0date", "\0person", "\0list", "\0count", "\0bound"
+
+
+def read_table(source: Any, options: Options) -> _Found:
+    """Read a table from a file, a dataframe or a dict of counts.
+
+    Parameters
+    ----------
+    source : path, DataFrame or mapping
+    options : Options
+        What the user says of it.
+
+    Returns
+    -------
+    cells : Cells
+    reading : Reading
+
+    Raises
+    ------
+    TableError
+        For a file that cannot be read, faulty values, all in one message, or one question where it can be read in
+        several ways.
+    UnknownNameError
+        For a column that is not there.
+    """
+    grid = _grid(source)
+
+    def attempt(tried: Options) -> _Found:
+        sheet = sheet_of_grid(grid, tried.columns, tried.lists, tried.decimal)
+        return _cells_of(sheet, assign(sheet, tried), tried)
+
+    try:
+        return attempt(options)
+    except OpenQuestionError as question:
+        raise ask(question, options, attempt) from None
+    except UnknownNameError:
+        raise
+    except TableError as error:
+        raise TableError(str(error).replace("{path}", str(source))) from None
+
+
+def _grid(source: Any) -> Grid:
+    if isinstance(source, Mapping):
+        return grid_of_frame(frame_of_records(_by_history(source)))
+    return grid_of_frame(plain_frame(source)) if is_frame(source) else read_grid(Path(source))
+
+
+def _by_history(counts: Mapping[Any, Any]) -> dict[str, Any]:
+    """Write the keys of counts as texts: (1, 1, 0) as 110."""
+    return {
+        "".join(str(int(on)) for on in key) if isinstance(key, tuple) else str(key): n
+        for key, n in counts.items()
+    }
+
+
+def _cells_of(sheet: Sheet, roles: Roles, options: Options) -> _Found:
+    readers = {"cell": _read_cells, "person": _read_persons, "registration": _read_registrations}
+    return readers[roles.unit](sheet, roles, options)
+
+
+def _reading(sheet: Sheet, roles: Roles, notes: list[str], persons: int | None = None) -> Reading:
+    return Reading(
+        roles.unit, sheet.rows, persons, roles.by_column(sheet), (*sheet.notes, *roles.notes, *notes)
+    )
+
+
+def _strata(sheet: Sheet, roles: Roles, notes: list[str]) -> dict[str, pd.Categorical]:
+    levels = {}
+    for name in roles.strata:
+        levels[name], missing = levels_of(sheet.columns[name])
+        if missing.any():
+            notes.append(
+                f'{name} is missing in {people_or_rows(missing, roles)}, which got the level "unknown"'
+            )
+    return levels
+
+
+def people_or_rows(rows: BoolArray, roles: Roles) -> str:
+    """Count rows, where each is a person in words that may leave."""
+    number = int(rows.sum())
+    return people(number) if roles.unit == "person" else number_of(number, "row")
+
+
+# --- a row a cell ----------------------------------------------------------------------------------------------
+
+
+def _read_cells(sheet: Sheet, roles: Roles, options: Options) -> _Found:
+    notes: list[str] = []
+    sheet = _filled_down(sheet, roles, notes)
+    column = sheet.columns[str(roles.count)]
+    unknown = unknown_counts(column)
+    values, said = zero_one([sheet.columns[name] for name in roles.lists], ~unknown, options)
+    notes += said
+    counts, bounds, said = counts_of(column, options, sheet.separator)
+    notes += said
+    on_none = _on_none(values, sheet.rows)
+    notes += _told_of_nobody(on_none, unknown, counts)
+    counts = counts.where(~on_none, 0)
+    frame = pd.DataFrame(
+        {**values, **_strata(sheet, roles, notes), _COUNT: counts, _BOUND: bounds & ~on_none}
+    )
+    if roles.censored is not None:
+        frame[_BOUND] = _flags(sheet.columns[roles.censored], bounds)
+    frame = _without_sums(frame, roles, notes)
+    named = frame.rename(columns={_COUNT: str(roles.count)})
+    cells = read_counts(named, roles.lists, str(roles.count), list(roles.strata), _BOUND, add_up=True)
+    if options.lists is None:
+        _refuse_parts(cells, roles)
+    return cells, _reading(sheet, roles, notes)
+
+
+def _filled_down(sheet: Sheet, roles: Roles, notes: list[str]) -> Sheet:
+    """Repeat a stratum over the blanks below it where, left blank, rows would be of one cell: as of merged cells."""
+    cells = (*roles.lists, *roles.strata)
+    for name in roles.strata:
+        filled = filled_down(sheet, [name])
+        if (
+            (sheet.columns[name].codes < 0).any()
+            and all_differ(filled, cells)
+            and not all_differ(sheet, cells)
+        ):
+            sheet = filled
+            notes.append(f"a blank in {name} was read as the value above it, as of merged cells")
+    return sheet
+
+
+def _without_sums(frame: pd.DataFrame, roles: Roles, notes: list[str]) -> pd.DataFrame:
+    """Leave out a level of a stratum whose counts are, in every cell, those of the other levels together."""
+    if not all(isinstance(count, int) for count in frame[_COUNT]) or any(frame[_BOUND] == 1):
+        return frame
+    for name in roles.strata:
+        others = [held for held in (*roles.lists, *roles.strata) if held != name]
+        sums = frame.pivot_table(_COUNT, others, name, aggfunc="sum", fill_value=0, observed=True)
+        counts = sums.to_numpy(dtype=np.float64)
+        is_sum = (2 * counts == counts.sum(axis=1, keepdims=True)).all(axis=0)
+        is_sum &= (counts > 0).sum(axis=0) >= AGREEING
+        if counts.shape[1] > 2 and is_sum.any():
+            kept = frame[name] != sums.columns[int(is_sum.argmax())]
+            levels = frame.loc[kept, name].cat.remove_unused_categories()
+            frame = frame.loc[kept].assign(**{name: levels}).reset_index(drop=True)
+            notes.append(f"one level of {name} is the sum of the others in every cell, and is left out")
+    return frame
+
+
+def _refuse_parts(cells: Cells, roles: Roles) -> None:
+    """Ask for the lists where two rows are of one cell: a list or a stratum may be missing, or counts come in parts."""
+    places = np.column_stack([stratum_codes(cells.strata), cells.histories])
+    if len(np.unique(places, axis=0)) == len(places):
+        return
+    named = {
+        "lists": roles.lists,
+        "count": str(roles.count),
+        **({"strata": roles.strata} if roles.strata else {}),
+    }
+    raise OpenQuestionError(
+        "two rows or more are of the same lists and strata; to add them up, name the lists", [[named]]
+    )
+
+
+def _on_none(values: Mapping[str, Any], rows: int) -> BoolArray:
+    """Mark the rows on none of the lists; a list with a fault hides them."""
+    if not values or any(held.dtype == object for held in values.values()):
+        zeros = [held.eq(0).to_numpy(dtype=np.bool_) for held in values.values()]
+        return np.logical_and.reduce(zeros) if zeros else np.zeros(rows, dtype=np.bool_)
+    return np.asarray(np.logical_and.reduce([held.to_numpy() == 0 for held in values.values()]))
+
+
+def _told_of_nobody(on_none: BoolArray, unknown: BoolArray, counts: "pd.Series[Any]") -> list[str]:
+    sought, counted = on_none & unknown, on_none & ~unknown
+    notes = []
+    if sought.any():
+        notes.append("the row of those on no list is what is sought, and is read over")
+    if counted.any():
+        number = sum(count for count in counts[counted] if isinstance(count, int))
+        notes.append(f"{people(number)} on none of the lists left out: how many those are is what is sought")
+    return notes
+
+
+def _flags(column: Column, bounds: BoolArray) -> "pd.Series[Any]":
+    """Join a column that says which counts are bounds with what the counts themselves say."""
+    texts = np.array([*column.levels, None], dtype=object)[column.codes]
+    return pd.Series(np.where(bounds, "true", texts))
+
+
+# --- a row a person, or a registration -------------------------------------------------------------------------
+
+
+def _read_persons(sheet: Sheet, roles: Roles, options: Options) -> _Found:
+    notes: list[str] = []
+    everybody = np.ones(sheet.rows, dtype=np.bool_)
+    values, said = zero_one([sheet.columns[name] for name in roles.lists], everybody, options)
+    notes += said
+    frame = pd.DataFrame({**values, **_strata(sheet, roles, notes)}, index=range(sheet.rows))
+    cells = read_indicators(frame, roles.lists, list(roles.strata), leave_unlisted=True)
+    notes += _told_of_unlisted(sheet.rows - cells.histories.size)
+    return cells, _reading(sheet, roles, notes)
+
+
+def _told_of_unlisted(number: int) -> list[str]:
+    return [f"{people(number)} on none of the lists left out"] if number else []
+
+
+def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
+    notes: list[str] = []
+    who = sheet.columns[str(roles.person)]
+    frame = pd.DataFrame({_PERSON: np.where(who.codes < 0, np.nan, who.codes)}, index=range(sheet.rows))
+    if roles.list is None:
+        counted = np.ones(sheet.rows, dtype=np.bool_)
+        values, said = zero_one([sheet.columns[name] for name in roles.lists], counted, options)
+        notes += said
+        frame = frame.assign(**values)
+    else:
+        named = sheet.columns[roles.list]
+        texts = pd.Index([*named.levels])
+        frame[_LIST] = pd.Categorical.from_codes(named.codes, categories=texts)
+    levels = _strata(sheet, replace(roles, unit="cell"), notes)
+    frame = frame.assign(**levels)
+    if roles.date is not None:
+        frame[_DATE_KEY] = _days(sheet.columns[roles.date])
+    notes += _settled(frame, who, roles, options)
+    cells = read_registrations(
+        frame,
+        _PERSON,
+        _LIST if roles.list is not None else None,
+        list(roles.strata),
+        roles.lists or None,
+        conflicts=options.conflicts,
+        date=None if roles.date is None else _DATE_KEY,
+        leave_unlisted=True,
+    )
+    persons = len(who.levels)
+    notes += _told_of_unlisted(persons - cells.histories.size)
+    return cells, _reading(sheet, roles, notes, persons)
+
+
+def _settled(frame: pd.DataFrame, who: Column, roles: Roles, options: Options) -> list[str]:
+    """Say how many persons have several values of a stratum, and ask which counts where nothing was said."""
+    notes = []
+    for name in roles.strata:
+        order = frame[_DATE_KEY].to_numpy() if roles.date is not None else None
+        codes = np.asarray(frame[name].cat.codes, dtype=np.int64)
+        _, torn = settle_levels(codes, who.codes, len(who.levels), order, options.conflicts)
+        number = int(torn.sum())
+        if number and options.conflicts == "error":
+            raise OpenQuestionError(
+                f"column {name!r} differs between the registrations of {people(number)}",
+                [[{"conflicts": how}] for how in ("first", "last", "mode")],
+            )
+        if number:
+            notes.append(
+                f"{name} differs between the registrations of {people(number)}; the {options.conflicts} counts"
+            )
+    return notes
+
+
+def _days(column: Column) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Read days as numbers to put registrations in order; one that cannot be read stands last."""
+    texts = pd.Series([*column.levels], dtype=object)
+    read = pd.to_datetime(texts, errors="coerce", format="ISO8601")
+    if read.isna().any():
+        read = read.fillna(pd.to_datetime(texts, errors="coerce", dayfirst=True, format="mixed"))
+    if read.isna().all():
+        raise TableError(
+            f"column {column.name!r} holds no dates; write them as 2026-11-26, or leave out --date"
+        )
+    numbers = read.astype("int64").to_numpy(dtype=np.float64)
+    numbers[read.isna().to_numpy()] = np.inf
+    return np.array([*numbers, np.inf])[column.codes]

@@ -1,0 +1,632 @@
+"""Which column is what: named by the user, guessed and said, or asked."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hiddenpop._cells import CENSORED, COUNT, FORMULA_SIGNS, IntArray, is_written, unknown_name
+from hiddenpop._words import plain_word
+from hiddenpop.errors import TableError
+from hiddenpop.histories import MAX_LISTS
+from hiddenpop.reading.columns import FEW, ROWS_PER_GROUP, ROWS_PER_STRATUM, Column
+from hiddenpop.reading.numbers import read_counts_of
+from hiddenpop.reading.questions import Answer, Choices, OpenQuestionError
+from hiddenpop.reading.record import Options
+from hiddenpop.reading.shapes import Sheet, is_count_name
+
+__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down"]
+
+_WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
+
+_HALF = 0.5
+NO_COUNT = "none"
+"""What is typed to say that no column holds counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """What each column is.
+
+    Parameters
+    ----------
+    unit : {"cell", "person", "registration"}
+    lists : tuple of str
+        Columns; or, where `list` names them, the lists in the order wanted (empty for those found).
+    strata : tuple of str
+    count, censored, person, list, date : str or None
+    aside : tuple of str
+    notes : tuple of str
+    """
+
+    unit: str
+    lists: tuple[str, ...]
+    strata: tuple[str, ...] = ()
+    count: str | None = None
+    censored: str | None = None
+    person: str | None = None
+    list: str | None = None
+    date: str | None = None
+    aside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def by_column(self, sheet: Sheet) -> dict[str, str]:
+        """Give the role of each column, in the order of the file."""
+        held = dict.fromkeys(self.aside, "set aside")
+        held |= dict.fromkeys(self.strata, "stratum")
+        held |= dict.fromkeys(() if self.list else self.lists, "list")
+        single = {"count": self.count, "censored": self.censored, "person": self.person, "date": self.date}
+        held |= {name: role for role, name in single.items() if name is not None}
+        if self.list is not None:
+            held[self.list] = "list name"
+        return {name: held[name] for name in sheet.columns if name in held}
+
+
+def assign(sheet: Sheet, options: Options) -> Roles:
+    """Say what each column is.
+
+    Raises
+    ------
+    OpenQuestionError
+        Where a column can be two things.
+    TableError, UnknownNameError
+        For columns named twice or not there.
+    """
+    _check_named(sheet, options)
+    if options.person is None and (given := options.of_registrations()):
+        raise OpenQuestionError(
+            f"{', '.join(f'--{name}' for name in given)} is of registrations, and no column names the persons",
+            [[{"person": name}] for name in _by_levels(sheet, _held(options.list, options.date))],
+        )
+    roles = _registrations(sheet, options) if options.person is not None else _counted(sheet, options)
+    _check_names(sheet, () if roles.list else roles.lists)
+    return roles
+
+
+def _check_names(sheet: Sheet, lists: Sequence[str]) -> None:
+    """Ask for other names where those of lists could not be read back from the formula of a model."""
+    if wrong := [name for name in lists if set(name) & FORMULA_SIGNS or not is_written(name)]:
+        plain = [_WITHOUT.sub("_", name) for name in sheet.columns]
+        raise OpenQuestionError(
+            f"a list cannot be called {_names(wrong)}: control characters and the signs "
+            f"{' '.join(sorted(FORMULA_SIGNS))} cannot be read back from a model's formula; name the columns in order",
+            [[{"columns": plain}]],
+            "rename it in the file",
+        )
+
+
+def _check_named(sheet: Sheet, options: Options) -> None:
+    single = [
+        name for name in (options.censored, options.person, options.list, options.date) if name is not None
+    ]
+    if options.count is not None and not _says_none(sheet, options):
+        single.append(options.count)
+    lists = () if options.list else options.lists or ()
+    several = (*lists, *(options.strata or ()))
+    for name in (*single, *several):
+        if name not in sheet.columns:
+            raise unknown_name("column", name, [known for known in sheet.columns if "\0" not in known])
+    for name in several:
+        if name in single or (name in lists and name in (options.strata or ())):
+            raise TableError(f"{name!r} cannot be a list and something else; name the column once")
+    if repeated := sorted({name for name in single if single.count(name) > 1}):
+        raise TableError(f"{repeated[0]!r} is named for two things; name the column once")
+
+
+def _says_none(sheet: Sheet, options: Options) -> bool:
+    return options.count == NO_COUNT and NO_COUNT not in sheet.columns
+
+
+def _held(*names: str | None) -> set[str]:
+    return {name for name in names if name is not None}
+
+
+def _by_levels(sheet: Sheet, without: Collection[str]) -> list[str]:
+    """Name the columns, those with most different values first."""
+    names = [name for name, column in sheet.columns.items() if name not in without and column.levels]
+    return sorted(names, key=lambda name: -len(sheet.columns[name].levels))
+
+
+# --- a row a registration --------------------------------------------------------------------------------------
+
+
+def _registrations(sheet: Sheet, options: Options) -> Roles:
+    person = str(options.person)
+    named = _held(person, options.list, options.date, *(options.strata or ()))
+    left = [name for name in sheet.columns if name not in named]
+    if options.list is None:
+        lists = options.lists if options.lists is not None else _lists_beside(sheet, left)
+        if not lists:
+            raise OpenQuestionError(
+                f"{person!r} names the persons, and no column of 0 and 1 is a list: which column names the lists?",
+                [[{"list": name}] for name in reversed(_by_levels(sheet, named))],
+            )
+    else:
+        lists = options.lists or ()
+        _check_list_column(sheet, person, options.list, options)
+    strata = tuple(options.strata or ())
+    _refuse_identifying(sheet, strata, of_persons=True)
+    used = {*named, *(() if options.list else lists)}
+    return Roles(
+        unit="registration",
+        lists=tuple(lists),
+        strata=strata,
+        person=person,
+        list=options.list,
+        date=options.date,
+        aside=tuple(name for name in left if name not in used),
+    )
+
+
+def _lists_beside(sheet: Sheet, left: Iterable[str]) -> tuple[str, ...]:
+    columns = [sheet.columns[name] for name in left]
+    like = [column for column in columns if column.is_binary or column.is_tick or column.is_one_two]
+    return tuple(column.name for column in like if not column.is_covariate_by_name)
+
+
+def _check_list_column(sheet: Sheet, person: str, name: str, options: Options) -> None:
+    """Refuse persons in the place of lists: their names would be printed as those of lists."""
+    n_lists, n_persons = len(sheet.columns[name].levels), len(sheet.columns[person].levels)
+    if n_lists >= max(n_persons, 2) and sheet.rows > 2:
+        raise OpenQuestionError(
+            f"{name!r} has {n_lists} different values and {person!r} has {n_persons}: persons outnumber lists, so the "
+            "two columns seem to be swapped",
+            [[{"person": name, "list": person}]],
+        )
+    if n_lists > MAX_LISTS or sheet.columns[name].holds_identifiers:
+        others = list(reversed(_by_levels(sheet, {person, name, options.date or ""})))
+        raise OpenQuestionError(
+            f"{name!r} does not look like names of lists: it has {n_lists} different values",
+            [[{"list": o}] for o in others],
+        )
+
+
+# --- a row a cell or a person ----------------------------------------------------------------------------------
+
+
+def _counted(sheet: Sheet, options: Options) -> Roles:
+    count, notes = _count_column(sheet, options)
+    if count is not None:
+        _refuse_no_counts(sheet, options, count)
+    censored = options.censored
+    if censored is None and count is not None and CENSORED in sheet.columns:
+        censored = CENSORED
+    if censored is not None and count is None:
+        raise TableError(
+            f"column {censored!r} can only mark counts as censored; name the column of counts too, with --count"
+        )
+    named = _held(count, censored, options.date, *(options.lists or ()), *(options.strata or ()))
+    left = [sheet.columns[name] for name in sheet.columns if name not in named]
+    found = (
+        _named_lists(sheet, options, left, count)
+        if options.lists is not None
+        else _sorted_out(sheet, options, count, left)
+    )
+    roles = Roles(
+        unit="person" if count is None else "cell",
+        lists=found.lists,
+        strata=found.strata,
+        count=count,
+        censored=censored,
+        date=options.date,
+        aside=found.aside,
+        notes=(*notes, *found.notes),
+    )
+    if count is None and options.count is None:
+        _ask_for_counts(sheet, options, roles)
+    _refuse_identifying(sheet, options.strata or (), of_persons=count is None)
+    return roles
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    lists: tuple[str, ...]
+    strata: tuple[str, ...]
+    aside: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _named_lists(sheet: Sheet, options: Options, left: Sequence[Column], count: str | None) -> _Found:
+    """Take the lists that were named; columns that were not are set aside and block nothing."""
+    repeating = [c.name for c in left if count is None and _tells(c) and 1 < len(c.levels) < sheet.rows]
+    notes = tuple(f"{name} repeats: if a row is a registration, say --person {name}" for name in repeating)
+    return _Found(
+        tuple(options.lists or ()), tuple(options.strata or ()), tuple(column.name for column in left), notes
+    )
+
+
+def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequence[Column]) -> _Found:
+    """Take each column for a list, a stratum or nothing by its values and its name."""
+    of_persons = count is None
+    kinds = {column.name: _kind(column, left, sheet, options.yes, of_persons) for column in left}
+    labels = _labels_of_rows(sheet, kinds)
+    kinds |= dict.fromkeys(labels, "label")
+    of = {kind: [name for name in kinds if kinds[name] == kind] for kind in set(kinds.values())}
+    lists = (*of.get("list", ()),)
+    guessed = (*of.get("coded", ()), *of.get("group", ()))
+    strata = guessed if options.strata is None else tuple(options.strata)
+    for question in _questions(sheet, options, count, of, lists, strata):
+        raise question
+    notes = []
+    if coded := of.get("coded"):
+        notes.append(f"{_taken(coded)} by name; if it is a list, name it in --lists")
+    if (groups := of.get("group")) and options.strata is None:
+        notes.append(f"{_taken(groups)}, as the values are no 0 and 1")
+    if days := of.get("day"):
+        notes.append(f"{', '.join(days)} set aside, as the values are days")
+    if labels:
+        notes.append(f"{', '.join(labels)} set aside, as it only says again which lists a row is on")
+    return _Found(
+        lists, strata, (*of.get("blank", ()), *of.get("day", ()), *of.get("label", ())), tuple(notes)
+    )
+
+
+def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
+    """Name columns of text that have a value of their own for every combination of lists."""
+    lists = [name for name, kind in kinds.items() if kind == "list"]
+    texts = [
+        name
+        for name, kind in kinds.items()
+        if kind in ("group", "person") and not sheet.columns[name].is_number
+    ]
+    if len(lists) < 2 or not texts:
+        return []
+    number = _n_different(sheet, lists)
+    return [
+        name
+        for name in texts
+        if len(sheet.columns[name].levels) == number > 2 and _n_different(sheet, [*lists, name]) == number
+    ]
+
+
+def _taken(names: Sequence[str]) -> str:
+    return (
+        f"{names[0]} is taken for a stratum"
+        if len(names) == 1
+        else f"{', '.join(names)} are taken for strata"
+    )
+
+
+def _kind(column: Column, left: Sequence[Column], sheet: Sheet, yes: str | None, of_persons: bool) -> str:
+    """Name the kind of a column: list, coded and group (strata), day, person, number, label and blank (set aside)."""
+    if sheet.settled and column.name in sheet.settled:
+        return "list"
+    if column.is_constant and is_count_name(column.name):
+        return "label"
+    if yes is not None and plain_word(yes) in column.present and len(column.present) <= 2:
+        return "list"
+    if column.is_blank:
+        return "list" if any(other.is_tick for other in left) else "blank"
+    if _is_list_like(column, left):
+        return "coded" if column.is_covariate_by_name else "list"
+    return _kind_of_number(column, of_persons) if column.is_number else _kind_of_text(column, of_persons)
+
+
+def _is_list_like(column: Column, left: Sequence[Column]) -> bool:
+    if column.is_binary or column.is_tick:
+        return True
+    if column.is_one_two:
+        return not any(other.is_zero_one for other in left)
+    return column.half_a_pair and any(
+        other.is_binary and not other.is_zero_one and column.words <= other.words for other in left
+    )
+
+
+def _kind_of_number(column: Column, of_persons: bool) -> str:
+    if column.is_covariate_by_name and not column.is_scattered(of_persons=of_persons):
+        return "coded"
+    if column.is_person_by_name or column.holds_identifiers:
+        return "person"
+    return "list" if column.is_nearly_binary else "number"
+
+
+def _kind_of_text(column: Column, of_persons: bool) -> str:
+    if any(word in ("0", "1") for word in column.words):
+        return "list"  # with a fault, which is told with the others
+    if column.holds_dates and of_persons:
+        return "day"
+    named = column.is_covariate_by_name and len(column.levels) <= 20
+    if column.holds_identifiers or (column.is_person_by_name and column.name.casefold() != "place"):
+        return "person"
+    return "person" if column.is_scattered(of_persons=of_persons) and not named else "group"
+
+
+def _questions(
+    sheet: Sheet,
+    options: Options,
+    count: str | None,
+    of: dict[str, list[str]],
+    lists: tuple[str, ...],
+    strata: tuple[str, ...],
+) -> Iterable[OpenQuestionError]:
+    """Ask what a column is that can be several things; the first question is put."""
+    persons, numbers = of.get("person", []), of.get("number", [])
+    aside: Answer = {"lists": lists, **({"strata": strata} if strata else {})}
+    counted: Answer = {} if count is None else {"count": count}
+    if not lists:
+        yield _no_list(sheet, options, count, persons, of)
+    if len(lists) == 1 and (coded := [name for name in of.get("coded", ()) if sheet.columns[name].is_binary]):
+        yield OpenQuestionError(
+            f"only {lists[0]!r} is a list for certain, and {_names(coded)} may be lists or strata",
+            [[{"lists": (*lists, *coded)}], [{"lists": lists, "strata": coded}]],
+        )
+    if count is None and (
+        open_counts := [name for name in numbers if _may_count(sheet, name, lists, strata)]
+    ):
+        yield _which_counts(open_counts, aside)
+    if persons:
+        yield _who(sheet, persons, numbers, {**counted, **aside}, of_persons=count is None)
+    if numbers:
+        differ = all_differ(sheet, lists)
+        counts = [name for name in numbers if differ or not sheet.columns[name].is_covariate_by_name]
+        several = [{"count": name} for name in counts] if count is None else []
+        yield OpenQuestionError(
+            f"column {_names(numbers)} holds numbers and is not named: counts, strata, persons or nothing",
+            [
+                *([answer, {**answer, **aside}] for answer in several),
+                [{"strata": (*strata, *numbers)}],
+                *([{"person": name}] for name in numbers if count is None),
+                [aside],
+            ],
+        )
+    if options.strata is not None and (unnamed := [*of.get("coded", ()), *of.get("group", ())]):
+        yield OpenQuestionError(
+            f"column {_names(unnamed)} is not named in --strata and is no list by its name or values",
+            [[{"strata": (*strata, *unnamed)}], [{"lists": lists}]],
+        )
+
+
+def _no_list(
+    sheet: Sheet, options: Options, count: str | None, persons: Sequence[str], of: dict[str, list[str]]
+) -> OpenQuestionError:
+    names = _by_levels(sheet, {*of.get("day", ()), count or ""})
+    who = list(persons) or names[:2]
+    where = [name for name in reversed(names) if _may_name_lists(sheet.columns[name])][:3]
+    coded = of.get("coded", [])
+    if words := _words_of_lists(sheet, options):
+        return OpenQuestionError(
+            f"no list: column {_names(words)} holds two values, and nothing says which of them means being on the list",
+            [[{"yes": word}] for word in next(iter(words.values()))],
+        )
+    pairs: Choices = [
+        [{"person": p, "list": w}] for p in who for w in where if p != w and _outnumbers(sheet, p, w)
+    ]
+    return OpenQuestionError(
+        "no list: no column holds 0 and 1, or another pair of words, so a row may be a registration",
+        [*pairs[:3], *([[{"lists": coded}]] if coded else [])],
+        "give every list a column of 0 and 1, or say which column is what with --lists or --person and --list",
+    )
+
+
+def _words_of_lists(sheet: Sheet, options: Options) -> dict[str, list[str]]:
+    """Find columns that hold the same two words, in so many rows that these name nobody; empty where there are none."""
+    held = {
+        name: sorted(column.levels)
+        for name, column in sheet.columns.items()
+        if len(column.levels) == 2 == len(column.present)
+        and name not in (options.count, *(options.strata or ()))
+        and not (column.is_number or column.is_covariate_by_name or _tells(column))
+    }
+    shared = [words for words in held.values() if list(held.values()).count(words) > 1]
+    found = {name: words for name, words in held.items() if shared and words == shared[0]}
+    return found if sheet.rows > 2 else {}
+
+
+def _may_name_lists(column: Column) -> bool:
+    return 2 <= len(column.levels) <= MAX_LISTS and not column.is_covariate_by_name and not column.is_number
+
+
+def _outnumbers(sheet: Sheet, persons: str, lists: str) -> bool:
+    return len(sheet.columns[persons].levels) > len(sheet.columns[lists].levels)
+
+
+def _which_counts(names: Sequence[str], aside: Answer) -> OpenQuestionError:
+    counts: Choices = [[{"count": name}, {"count": name, **aside}] for name in names]
+    return OpenQuestionError(
+        f"every row has lists of its own and column {_names(names)} holds whole numbers, so it may hold the counts",
+        [*counts, [{**aside, "count": NO_COUNT}]],
+    )
+
+
+def _who(
+    sheet: Sheet, persons: Sequence[str], numbers: Sequence[str], aside: Answer, *, of_persons: bool
+) -> OpenQuestionError:
+    repeats = [name for name in persons if len(sheet.columns[name].levels) < sheet.rows]
+    told = f"column {_names(persons)} looks like what tells persons apart"
+    by_person: Choices = []
+    for name in repeats if repeats else persons:
+        by_person.append([{"person": name}, {"person": name, "lists": aside["lists"]}])
+    strata = tuple(aside.get("strata", ()))
+    group: Choices = (
+        [[{"strata": (*strata, *persons)}]]
+        if not any(_tells(sheet.columns[name]) for name in persons)
+        else []
+    )
+    if repeats and of_persons:
+        return OpenQuestionError(
+            f"{told} and has more than one row for some: a row may be a registration", [*by_person, *group]
+        )
+    ways: Choices = [[aside], *(by_person if of_persons else []), *group]
+    return OpenQuestionError(f"{told}, and no stratum is made of it; to set it aside, name the lists", ways)
+
+
+def _tells(column: Column) -> bool:
+    return column.is_person_by_name or column.holds_identifiers
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _refuse_identifying(sheet: Sheet, strata: Iterable[str], *, of_persons: bool) -> None:
+    """Refuse to make strata of what tells persons apart, even where a user names it."""
+    for name in strata:
+        column = sheet.columns[name]
+        n, rows = len(column.levels), column.codes.size
+        scattered = n > FEW and rows < (ROWS_PER_GROUP if of_persons else ROWS_PER_STRATUM) * n
+        if (
+            scattered
+            or (column.holds_identifiers and not column.is_number)
+            or (column.is_person_by_name and n > FEW)
+        ):
+            raise TableError(
+                f"column {name!r} has {n} levels for {rows} rows, like a name or number of a person, and cannot be a "
+                "stratum; leave it out of --strata"
+            )
+
+
+# --- counts ----------------------------------------------------------------------------------------------------
+
+
+def _count_column(sheet: Sheet, options: Options) -> tuple[str | None, tuple[str, ...]]:
+    """Find the column of counts: the one named, or one that is called as such columns are."""
+    if _says_none(sheet, options):
+        return None, ()
+    if options.count is not None:
+        return options.count, ()
+    taken = {*(options.lists or ()), *(options.strata or ()), options.date, options.censored}
+    called = [name for name in sheet.columns if is_count_name(name) and name not in taken]
+    numbers = [name for name in called if sheet.columns[name].is_number and not _counts_captures(sheet, name)]
+    if COUNT in called and (COUNT not in numbers or _fits_counts(sheet, COUNT)):
+        return COUNT, ()
+    fit = [name for name in numbers if _fits_counts(sheet, name)]
+    if len(fit) > 1:
+        raise OpenQuestionError(
+            f"column {_names(fit)} may each hold the counts",
+            [_with_lists(sheet, options, name) for name in fit],
+        )
+    if fit:
+        return fit[0], (f"{fit[0]} is taken for the counts by its name",)
+    if several := [name for name in numbers if not sheet.columns[name].is_constant]:
+        raise OpenQuestionError(
+            f"column {_names(several)} is called as counts are, and rows of the same lists repeat: it may hold parts "
+            "of counts, or something of a person",
+            _of_parts(sheet, options, several),
+        )
+    return None, tuple(f"{name} is the same in every row and is not taken for counts" for name in numbers)
+
+
+def _refuse_no_counts(sheet: Sheet, options: Options, count: str) -> None:
+    """Refuse texts and weights in the place of counts."""
+    read = read_counts_of(sheet.columns[count].levels, options.decimal, sheet.separator)
+    least = _HALF * max(len(read.numbers), 1)
+    texts = not read.unclear and sum(number is None for number in read.numbers) > least
+    weights = sum(isinstance(number, float) for number in read.numbers) >= least
+    others = [c.name for c in sheet.columns.values() if c.is_number and not c.is_binary and c.name != count]
+    ways: Choices = [_with_lists(sheet, options, name) for name in others]
+    if texts:
+        raise OpenQuestionError(
+            f"column {count!r} holds no counts but texts; name another", ways, "name another with --count"
+        )
+    if weights:
+        raise OpenQuestionError(
+            f"column {count!r} holds numbers that are not whole, such as weights or averages; a table counts persons: "
+            "give the counts before they were weighted",
+            ways,
+            "another column: --count NAME",
+        )
+
+
+def _with_lists(sheet: Sheet, options: Options, count: str) -> list[Answer]:
+    return [{"count": count}, {"count": count, "lists": _likely_lists(sheet, options)}]
+
+
+def _of_parts(sheet: Sheet, options: Options, names: Sequence[str]) -> Choices:
+    lists = _likely_lists(sheet, options)
+    parts: Choices = [[{"count": name, "lists": lists}] for name in names]
+    more = [name for name in names if sheet.columns[name].is_zero_one]
+    listed: Choices = [[{"lists": (*lists, name), "count": NO_COUNT}] for name in more]
+    return [*parts, [{"lists": lists, "count": NO_COUNT}], *listed]
+
+
+def _likely_lists(sheet: Sheet, options: Options) -> tuple[str, ...]:
+    """Name the lists where nothing but the values tells them."""
+    if options.lists is not None:
+        return tuple(options.lists)
+    named = [
+        column.name
+        for column in sheet.columns.values()
+        if (column.is_binary or column.is_tick or column.is_one_two) and not is_count_name(column.name)
+    ]
+    lists = [name for name in named if not sheet.columns[name].is_covariate_by_name]
+    return tuple(lists or named)
+
+
+def _fits_counts(sheet: Sheet, name: str) -> bool:
+    """Tell counts from something of a person: no two rows are of one cell."""
+    others = [column for column in sheet.columns.values() if column.name != name]
+    groups = [
+        column.name
+        for column in others
+        if not column.is_number or len(column.levels) <= FEW or column.is_covariate_by_name
+    ]
+    return all_differ(sheet, groups) or all_differ(filled_down(sheet, groups), groups)
+
+
+def filled_down(sheet: Sheet, names: Iterable[str]) -> Sheet:
+    """Repeat texts over the blanks below them, as they stand in merged cells; columns that begin blank stay."""
+    columns = dict(sheet.columns)
+    for name in names:
+        codes = columns[name].codes
+        if codes[0] >= 0 and not columns[name].is_binary:
+            last = np.maximum.accumulate(np.where(codes < 0, 0, np.arange(sheet.rows)))
+            columns[name] = replace(columns[name], codes=codes[last])
+    return replace(sheet, columns=columns)
+
+
+def all_differ(sheet: Sheet, names: Sequence[str]) -> bool:
+    """Tell whether no two rows agree in all of these columns."""
+    return _n_different(sheet, names) == sheet.rows
+
+
+def _n_different(sheet: Sheet, names: Sequence[str]) -> int:
+    """Count the rows that differ in some of these columns."""
+    key: IntArray = np.zeros(sheet.rows, dtype=np.int64)
+    for name in names:
+        column = sheet.columns[name]
+        key = np.unique(key * (len(column.levels) + 1) + column.codes + 1, return_inverse=True)[1].astype(
+            np.int64
+        )
+    return int(np.unique(key).size)
+
+
+def _counts_captures(sheet: Sheet, name: str) -> bool:
+    """Tell whether a column is, in every row, the number of lists that the row is on."""
+    column = sheet.columns[name]
+    lists = [held for held in sheet.columns.values() if held.is_zero_one and held.name != name]
+    if not lists or column.is_zero_one:
+        return False
+    on = np.sum([_numbers(held) for held in lists], axis=0)
+    return bool((on == _numbers(column)).all())
+
+
+def _numbers(column: Column) -> npt.NDArray[np.float64]:
+    values = np.array(
+        [np.nan if v is None else float(v) for v in (*read_counts_of(column.levels).numbers, None)]
+    )
+    return values[column.codes]
+
+
+def _may_count(sheet: Sheet, name: str, lists: Sequence[str], strata: Sequence[str]) -> bool:
+    column = sheet.columns[name]
+    if not column.is_number or column.is_zero_one or column.is_covariate_by_name or column.is_person_by_name:
+        return False
+    return sheet.rows > 1 and all_differ(sheet, [*lists, *strata])
+
+
+def _ask_for_counts(sheet: Sheet, options: Options, roles: Roles) -> None:
+    """Ask where rows about persons are so different that they may be cells with their counts."""
+    aside: Answer = {"lists": roles.lists, **({"strata": roles.strata} if roles.strata else {})}
+    unused = [name for name in roles.aside if _may_count(sheet, name, roles.lists, roles.strata)]
+    if unused:
+        raise _which_counts(unused, aside)
+    *first, last = roles.lists
+    if options.lists is not None or len(first) < 2 or not sheet.columns[last].is_zero_one:
+        return
+    if sheet.rows >= 2 ** len(first) - 1 and all_differ(sheet, [*first, *roles.strata]):
+        raise OpenQuestionError(
+            f"every combination of {_names(first)} has one row, so {last!r} may be a list or counts of 0 and 1",
+            [[{"count": last}], [aside]],
+        )

@@ -1,0 +1,187 @@
+"""The values of columns whose role is known: words as 0 and 1, counts as whole numbers, strata as levels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hiddenpop._cells import BoolArray
+from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
+from hiddenpop.errors import TableError
+from hiddenpop.reading.columns import FEW, NOT_RECORDED, Column
+from hiddenpop.reading.numbers import read_counts_of
+from hiddenpop.reading.questions import OpenQuestionError
+from hiddenpop.reading.record import Options, number_of
+from hiddenpop.reading.shapes import is_unknown_count
+
+__all__ = ["UNKNOWN", "counts_of", "levels_of", "unknown_counts", "zero_one"]
+
+UNKNOWN = "unknown"
+"""The level of a covariate that was not recorded."""
+
+BLANKS_SAID = "a list that is blank or NA in a row was read as 0, as no list says 0"
+
+
+def zero_one(
+    columns: Sequence[Column], counted: BoolArray, options: Options
+) -> tuple[dict[str, Any], list[str]]:
+    """Read the words of lists as 0 and 1.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    counted : ndarray of bool, shape (n,)
+        Rows that count somebody.
+    options : Options
+
+    Returns
+    -------
+    values : dict of str to Series
+        By column; one with faults keeps its texts, so that they can be told with the others.
+    notes : list of str
+    """
+    if options.yes is not None:
+        return _told_words(columns, plain_word(options.yes))
+    filled = [column for column in columns if not column.is_blank]
+    if filled and all(column.is_one_two for column in filled) and any("2" in c.words for c in filled):
+        on = _one_or_two(filled, counted)
+        said = f"of the codes 1 and 2, {on} was read as being on the list"
+        return {
+            c.name: _mapped(c, {level: plain_word(level) == on for level in c.levels}, None) for c in columns
+        }, [said]
+    ticked = not any(column.present & NO_WORDS for column in columns) and any(
+        column.has_gaps for column in columns
+    )
+    if ticked and all(column.holds_ticks for column in columns):
+        values = {
+            c.name: _mapped(c, {level: plain_word(level) in c.present for level in c.levels}, False)
+            for c in columns
+        }
+        return values, [BLANKS_SAID]
+    return {column.name: _words(column) for column in columns}, []
+
+
+def _told_words(columns: Sequence[Column], yes: str) -> tuple[dict[str, Any], list[str]]:
+    """Read lists of which the user named the word for being on them; there is one other word in each."""
+    others = {column.name: column.present - {yes} for column in columns}
+    blanks = not any(others.values())  # then a blank says the other thing
+    for column in columns:
+        several = len(others[column.name]) > 1 or len(column.levels) > FEW
+        if several or not any(yes in held.present for held in columns):
+            number = "more than one other value" if several else "no such value"
+            raise TableError(
+                f"--yes names the value that says 'on the list' where lists hold two, and column {column.name!r} holds "
+                f"{number}; name the value as it stands there, or leave out --yes"
+            )
+    missing = 0 if blanks else None
+    values = {
+        column.name: pd.Series(
+            np.array([*(_told(level, yes, missing) for level in column.levels), missing], dtype=object)[
+                column.codes
+            ]
+        )
+        for column in columns
+    }
+    return values, [BLANKS_SAID] if blanks and any(column.has_gaps for column in columns) else []
+
+
+def _told(level: str, yes: str, missing: int | None) -> int | None:
+    word = plain_word(level)
+    return missing if word in NOT_RECORDED else int(word == yes)
+
+
+def _words(column: Column) -> "pd.Series[Any]":
+    """Map the words of a pair; any other column keeps its texts."""
+    yes, no = column.words & YES_WORDS, column.words & NO_WORDS
+    if column.words and yes | no == column.words and len(yes) <= 1 and len(no) <= 1:
+        return _mapped(column, {level: plain_word(level) in YES_WORDS for level in column.levels}, None)
+    return _texts(column)
+
+
+def _texts(column: Column) -> "pd.Series[Any]":
+    return pd.Series(np.array([*map(_plain_value, column.levels), None], dtype=object)[column.codes])
+
+
+def _plain_value(level: str) -> object:
+    """Give a small number as a number, so that an error shows it as it was meant."""
+    try:
+        number = float(level)
+    except ValueError:
+        return level
+    return int(number) if number.is_integer() else number
+
+
+def _mapped(column: Column, values: dict[str, bool], blank: bool | None) -> "pd.Series[Any]":
+    found = [int(values[level]) for level in column.levels]
+    if blank is None and (column.codes < 0).any():
+        return pd.Series(np.array([*found, None], dtype=object)[column.codes])
+    return pd.Series(np.array([*found, 0], dtype=np.int8)[column.codes])
+
+
+def _one_or_two(columns: Sequence[Column], counted: BoolArray) -> str:
+    """Find which code says "on the list": nobody who was counted can be on none."""
+    words = [np.array([*map(plain_word, column.levels), ""])[column.codes] for column in columns]
+    all_one, all_two = (np.all([word == code for word in words], axis=0) for code in ("1", "2"))
+    one_is_on = (all_one & counted).any() or (all_two & ~counted).any()
+    two_is_on = (all_two & counted).any() or (all_one & ~counted).any()
+    if one_is_on == two_is_on:
+        raise OpenQuestionError(
+            "the lists hold codes 1 and 2, and nothing says which of them means being on the list",
+            [[{"yes": "1"}], [{"yes": "2"}]],
+        )
+    return "1" if one_is_on else "2"
+
+
+def counts_of(
+    column: Column, options: Options, separator: str
+) -> tuple["pd.Series[Any]", BoolArray, list[str]]:
+    """Read counts; a text that is none stays, so that it can be told with the other faults.
+
+    Returns
+    -------
+    counts : Series
+    bounds : ndarray of bool, shape (n,)
+        True where a count is only an upper bound.
+    notes : list of str
+    """
+    read = read_counts_of(column.levels, options.decimal, separator)
+    if read.unclear:
+        raise OpenQuestionError(
+            f"in column {column.name!r} the sign {read.unclear!r} can be decimal or stand between thousands",
+            [[{"decimal": ","}], [{"decimal": "."}]],
+        )
+    values = [
+        level if value is None else value for level, value in zip(column.levels, read.numbers, strict=True)
+    ]
+    filled = np.empty(len(values) + 1, dtype=object)
+    filled[:-1] = values
+    bounds = np.array([*read.bounds, False])[column.codes]
+    notes = [f"{sign} in {column.name} was read as {meaning}" for sign, meaning in read.signs.items()]
+    if bounds.any():
+        notes.append(f"{number_of(int(bounds.sum()), 'count')}, such as <10, read as an upper bound only")
+    return pd.Series(filled[column.codes]), bounds, notes
+
+
+def unknown_counts(column: Column) -> BoolArray:
+    """Mark the rows whose count is blank, NA, ? or 0."""
+    unknown = [*map(is_unknown_count, column.levels), True]
+    return np.array(unknown, dtype=np.bool_)[column.codes]
+
+
+def levels_of(column: Column) -> tuple[pd.Categorical, BoolArray]:
+    """Read a stratum; a value that is missing is a level of its own, "unknown".
+
+    Returns
+    -------
+    levels : Categorical
+    missing : ndarray of bool, shape (n,)
+    """
+    lost = [level.casefold() in (*NOT_RECORDED, "?") for level in column.levels]
+    texts = [UNKNOWN if gone else level for gone, level in zip(lost, column.levels, strict=True)]
+    names, renumbered = np.unique(np.array([*texts, UNKNOWN], dtype=object).astype(str), return_inverse=True)
+    codes = renumbered[column.codes]
+    used, codes = np.unique(codes, return_inverse=True)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names[used].tolist())), np.array(
+        [*lost, True]
+    )[column.codes]
