@@ -69,7 +69,7 @@ def test_five_sparse_lists(name):
     assert_same_by_rank(*found, rule)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.sampled_from([0, 0, 0, 1, 2, 7, 40]), min_size=15, max_size=15).filter(any),
     st.sampled_from(["bic", "aic", "aicc"]),
