@@ -264,7 +264,7 @@ def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequenc
 
 
 def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
-    """Name columns of text that have a value of their own for every combination of lists."""
+    """Name columns of text with a value of its own for every combination of lists: its name, or its share in %."""
     lists = [name for name, kind in kinds.items() if kind == "list"]
     texts = [
         name
@@ -277,8 +277,29 @@ def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
     return [
         name
         for name in texts
-        if len(sheet.columns[name].levels) == number > 2 and _n_different(sheet, [*lists, name]) == number
+        if len(sheet.columns[name].levels) == number > 2
+        and _n_different(sheet, [*lists, name]) == number
+        and _is_about(sheet.columns[name].levels, lists)
     ]
+
+
+def _is_about(texts: Sequence[str], lists: Sequence[str]) -> bool:
+    """Say whether texts name lists, by names or by signs as in AB or 011, or are shares; one may be that of nobody.
+
+    Examples
+    --------
+    >>> _is_about(["Police only", "police & shelter", "none"], ["police", "shelter"])
+    True
+    >>> _is_about(["PS", "P", "-"], ["police", "shelter"]), _is_about(["north", "south", "west"], ["a", "b"])
+    (True, False)
+    """
+    names = [plain_word(name) for name in lists]
+    signs = {name[0] for name in names} | set("01+-&,;/ ")
+    words = [plain_word(text) for text in texts]
+    named = sum(any(len(name) > 2 and name in word for name in names) for word in words)
+    named = max(named, sum(not set(names).isdisjoint(re.findall(r"\w+", word)) for word in words))
+    signed = sum(set(word) <= signs or word.endswith("%") for word in words)
+    return max(named, signed) >= len(words) - 1
 
 
 def _taken(names: Sequence[str]) -> str:
