@@ -264,7 +264,10 @@ def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequenc
 
 
 def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
-    """Name columns of text with a value of its own for every combination of lists: its name, or its share in %."""
+    """Name columns of text with a value of its own for every combination of lists: its name, or its share in %.
+
+    Texts that name no list are labels only where three lists or more have all their combinations.
+    """
     lists = [name for name, kind in kinds.items() if kind == "list"]
     texts = [
         name
@@ -279,7 +282,7 @@ def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
         for name in texts
         if len(sheet.columns[name].levels) == number > 2
         and _n_different(sheet, [*lists, name]) == number
-        and _is_about(sheet.columns[name].levels, lists)
+        and (7 <= number == 2 ** len(lists) - 1 or _is_about(sheet.columns[name].levels, lists))
     ]
 
 
