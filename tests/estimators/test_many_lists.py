@@ -1,8 +1,11 @@
 """More lists than a dense table can have: eighteen occasions (six periods of three), and simulated lists up to 63."""
 
 import itertools
+import json
+import logging
 import math
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,9 @@ from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.registry import build
 
 EIGHTEEN = Path(__file__).parents[1] / "cases" / "eighteen_occasions.csv"
+
+LOG = logging.getLogger(__name__)
+"""Figures and times, shown by ``--log-cli-level=info``."""
 
 TWO_PAIRS = "[1.2,2.3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]"
 
@@ -149,6 +155,61 @@ def test_numbers_and_profiles_are_those_of_the_fit(occasions):
     assert hp.LogLinear().number(occasions)[0] == hp.LogLinear().fit(occasions).n_hat
 
 
+def panel_of(table):
+    """Give what works on any number of lists, by the terms in which it is asked for."""
+    names = table.lists
+    largest = tuple(table.list_totals.nlargest(2).index)
+    return {
+        "independence": hp.LogLinear(),
+        "one pair": hp.LogLinear(model=by_names(table, names[:2])),
+        "pairs that overlap, and a triple": hp.LogLinear(
+            model=by_names(table, names[:2], names[1:3], names[3:5], names[4:7])
+        ),
+        "a chain of sixteen": hp.LogLinear(model=by_names(table, *itertools.pairwise(names[:16]))),
+        "fixed odds ratio": hp.LogLinear(odds_ratios=((*names[:2], 1.0),)),
+        "M0": hp.ClosedPopulation(model="M0"),
+        "Mt": hp.ClosedPopulation(model="Mt"),
+        "Mt, bias-corrected": hp.ClosedPopulation(model="Mt", bias_corrected=True, interval="lognormal"),
+        "Chao": hp.ChaoLowerBound(),
+        "Chao, closed form": hp.ChaoLowerBound(list_effects=False),
+        **{f"sample coverage, {v}": hp.SampleCoverage(variant=v) for v in ("independent", "low", "high")},
+        "Lincoln-Petersen": hp.LincolnPetersen(lists=largest),
+        "Chapman": hp.Chapman(lists=largest),
+    }
+
+
+@pytest.mark.parametrize("n_lists", [34, 63])
+def test_all_that_works_on_many_lists_finds_a_known_size(n_lists):
+    table = drawn(n_lists)
+    for label, estimator in panel_of(table).items():
+        start = time.perf_counter()
+        estimate = estimator.fit(table, rng=1)
+        limits = estimate.interval
+        LOG.info(
+            "%d lists, %s: %.0f (%.0f to %.0f), %.2f s",
+            n_lists, label, estimate.n_hat, limits.low, limits.high, time.perf_counter() - start,
+        )  # fmt: skip
+        assert math.isfinite(estimate.n_hat), label
+        assert estimate.n_observed <= limits.low <= estimate.n_hat <= limits.high < math.inf, label
+        assert limits.low <= 20_000 <= limits.high, label
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_lists", [34, 63])
+def test_latent_classes_find_a_known_size(n_lists):
+    table = drawn(n_lists, size=2_000)
+    start = time.perf_counter()
+    model = hp.LatentClass(n_classes=2, n_chains=2, n_draws=100, n_tune=100, n_temperatures=4, n_sweeps=1)
+    estimate = model.fit(table, rng=1)
+    numbers = estimate.details["idata"].posterior["N"].to_numpy()
+    low, high = np.quantile(numbers, [0.025, 0.975])
+    LOG.info(
+        "%d lists, latent classes: %.0f to %.0f, %.1f s", n_lists, low, high, time.perf_counter() - start
+    )
+    assert low <= 2_000 <= high
+    assert estimate.n_observed < numbers.min()
+
+
 def test_latent_classes_are_drawn_on_the_non_empty_cells():
     table = drawn(20, size=2_000)
     model = hp.LatentClass(n_classes=2, n_chains=2, n_draws=100, n_tune=100, n_temperatures=4, n_sweeps=1)
@@ -210,10 +271,16 @@ def test_the_route_of_many_lists_is_the_dense_one_on_twelve(monkeypatch, setting
 def test_what_needs_a_dense_table_names_the_lists_to_merge(occasions, name):
     shared = np.triu(occasions.overlaps.to_numpy(), k=1)
     first, second = (occasions.lists[i] for i in np.unravel_index(shared.argmax(), shared.shape))
-    limit = "works on at most 16 lists and eighteen_occasions has 18; "
-    merger = f"merge_lists, first of all {first} and {second}, which share most persons"
-    with pytest.raises(CapabilityError, match=f"{limit}.*{merger}"):
+    said = (
+        f"works on at most 16 lists and eighteen_occasions has 18, 2 too many; merge lists of the same kind, "
+        f"first of all {first} and {second}, which share most persons: "
+    )
+    with pytest.raises(CapabilityError, match=re.escape(said)) as refusal:
         build(name, {}).fit(occasions)
+    typed = re.search(r"merge_lists\((.*?)\)", str(refusal.value)).group(1)
+    merged = occasions.merge_lists(json.loads(typed))
+    with pytest.raises(CapabilityError, match="eighteen_occasions has 17, 1 too many"):
+        build(name, {}).fit(merged)
 
 
 def by_names(table, *terms):
@@ -229,8 +296,9 @@ def test_lists_that_depend_on_each_other_through_others_are_refused_by_name(occa
     first, second = (names[i] for i in np.unravel_index(shared.argmax(), shared.shape))
     said = (
         f"at most 16 lists that depend on each other, directly or through others, and in eighteen_occasions 17 do: "
-        f"{', '.join(names[:17])}; merge some of these with merge_lists, first of all {first} and {second}, which "
-        f"share most persons, or leave an interaction out of the model, such as {names[0]}*{names[1]}"
+        f"{', '.join(names[:17])}; merge some of these, first of all {first} and {second}, which share most persons: "
+        f'merge_lists({{"{first}": ["{first}", "{second}"]}}), or --merge "{first}={first}+{second}", or leave an '
+        f"interaction out of the model, such as {names[0]}*{names[1]}"
     )
     with pytest.raises(CapabilityError, match=re.escape(said)):
         hp.LogLinear(model=chain).fit(occasions)

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop._views import most_shared
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.dependence import OddsRatios, pair_of, refuse_unknown_lists, remarks, shifts_of
@@ -23,7 +22,7 @@ from hiddenpop.estimators.outcome import (
     noted_coefficients,
     residuals_of,
 )
-from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, list_cells
+from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, list_cells, merger_to_type
 from hiddenpop.histories import added_by, bit_positions, captures, decode, project, subset_order
 from hiddenpop.kernels.list_groups import GroupFit, ListGroup, fit_groups, free_group, profile_of_groups
 from hiddenpop.kernels.model_fit import saturated_constant
@@ -271,7 +270,6 @@ def _refuse_large(
         else:
             continue
         names = [data.lists[i] for i in lists]
-        first, second = most_shared(table.overlaps.loc[names, names])
         within = sum(1 << i for i in lists)
         largest = max((g for g in model.generators if g & within), key=int.bit_count)
         term = "*".join(data.lists[i] for i in bit_positions(largest))
@@ -280,7 +278,7 @@ def _refuse_large(
         )
         raise CapabilityError(
             f"beyond {MAX_DENSE_LISTS} lists {estimator} works with {limit}, and {there}: {', '.join(names)}; merge "
-            f"some of these with merge_lists, first of all {first} and {second}, which share most persons{or_term}"
+            f"some of these, {merger_to_type(table.overlaps.loc[names, names])}{or_term}"
         )
 
 
