@@ -37,7 +37,12 @@ def cases(draw, least=3, most=6):
     counts = rng.poisson(
         level * rng.gamma(0.5, 2.0, len(on)) * draw(st.sampled_from([1.0, 0.4])) ** on
     ).astype(float)
-    counts[1 << np.arange(n_lists)] += 1.0
+    cells = np.arange(1 << n_lists)
+    if draw(st.integers(0, 3)) == 0:  # everybody is on some list of one group
+        counts[cells & sum(1 << i for i in groups[0]) == 0] = 0.0
+        counts[-1] += 1.0
+    for i in range(n_lists):
+        counts[1 << i] += not counts[cells >> i & 1 == 1].any()
     counts[0] = 0.0
     ratios = draw(st.lists(st.sampled_from([0.3, 1.0, 4.0]), max_size=2))
     pairs = [sorted(group[:2]) for group in groups if len(group) > 1]
