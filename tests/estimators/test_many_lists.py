@@ -165,7 +165,7 @@ def panel_of(table):
         "pairs that overlap, and a triple": hp.LogLinear(
             model=by_names(table, names[:2], names[1:3], names[3:5], names[4:7])
         ),
-        "a chain of sixteen": hp.LogLinear(model=by_names(table, *itertools.pairwise(names[:16]))),
+        "a chain of ten": hp.LogLinear(model=by_names(table, *itertools.pairwise(names[:10]))),
         "fixed odds ratio": hp.LogLinear(odds_ratios=((*names[:2], 1.0),)),
         "M0": hp.ClosedPopulation(model="M0"),
         "Mt": hp.ClosedPopulation(model="Mt"),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import xlogy
 
 from hiddenpop.histories import project
-from hiddenpop.kernels.dense import fit_design, poisson_deviance
+from hiddenpop.kernels.dense import DenseFit, fit_design, poisson_deviance
 from hiddenpop.kernels.faces import (
     FitStatus,
     direction_over_rows,
@@ -41,7 +41,7 @@ LEAST_LOG, MOST_LOG = -690.0, 690.0
 
 ROOT_PRECISION = 1e-13
 QUICK_PRECISION = 1e-8
-"""Of the root by quick fits, which the exact ones then bring to `ROOT_PRECISION`."""
+"""Of the root by quick fits; a Newton step by exact ones squares what is left."""
 
 MOST_POLISHING = 20
 
@@ -297,6 +297,8 @@ class _State:
     deviance: float
     means: Floats
     converged: bool
+    fit: DenseFit | None = None
+    """Of an exact fit to the histories on the face."""
 
 
 class _Part(Protocol):
@@ -314,7 +316,7 @@ class _Part(Protocol):
     def n_determined(self) -> int: ...
     def quick(self, total: float) -> _State: ...
     def exact(self, total: float) -> _State: ...
-    def coefficients(self, total: float) -> tuple[Floats, Floats, Floats]: ...
+    def coefficients(self, state: _State) -> tuple[Floats, Floats, Floats]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,20 +339,16 @@ class _Free:
         return int((self.margin[1:] > 0).sum())
 
     def quick(self, total: float) -> _State:
-        means = self._with_nobody(total)
+        means = self.margin.copy()
+        means[0] = max(total - self.size, 0.0)
         variance = 1.0 / means[0] if means[0] > 0.0 else math.inf
         return _State(self.size, variance, 0.0, means, converged=True)
 
     exact = quick
 
-    def _with_nobody(self, total: float) -> Floats:
-        means = self.margin.copy()
-        means[0] = max(total - self.size, 0.0)
-        return means
-
-    def coefficients(self, total: float) -> tuple[Floats, Floats, Floats]:
+    def coefficients(self, state: _State) -> tuple[Floats, Floats, Floats]:
         """Give coefficients, their variances, and their covariances with the intercept, all cells being seen."""
-        means = self._with_nobody(total)
+        means = state.means
         cells = np.arange(len(means))
         signs = np.where(
             (cells[1:, None] & cells) == cells, (-1.0) ** np.bitwise_count(cells[1:, None] ^ cells), 0.0
@@ -417,12 +415,12 @@ class _Modelled:
         if counts[0] < 0.0 and fit.converged:  # as if they were 0, and what they add to the likelihood
             deviance = poisson_deviance(self.margin[1:], means[1:]) + 2.0 * (self.size - fitted)
             deviance -= 2.0 * counts[0] * math.log(means[0] / total)
-        return _State(fitted, float(fit.covariance[-1, -1]), deviance, means, fit.converged)
+        return _State(fitted, float(fit.covariance[-1, -1]), deviance, means, fit.converged, fit)
 
-    def coefficients(self, total: float) -> tuple[Floats, Floats, Floats]:
+    def coefficients(self, state: _State) -> tuple[Floats, Floats, Floats]:
         """Give coefficients, their variances, and their covariances with the intercept, all cells being seen."""
-        counts = self._counts(total)[self.cells]
-        fit = fit_design(lattice_design(self.cells, self.kept), counts, self.shifts[self.cells])
+        fit = state.fit
+        assert fit is not None
         values, variances, with_nobody = (np.full(len(self.terms), math.nan) for _ in range(3))
         full = len(self.kept) == len(self.active)
         place = {term: at for at, term in enumerate(self.terms)}
@@ -538,9 +536,9 @@ def _root(n: float, parts: Sequence[_Part]) -> tuple[float, float, bool]:
         fall = -math.log1p(n / n0) - _log_share_unseen(states, n + n0)
         step = -fall / (1.0 - n0 * variance)
         log_n0 += max(-1.0, min(1.0, step))
-        if abs(step) < ROOT_PRECISION * 10.0:
+        if abs(step) < 10.0 * QUICK_PRECISION:
             return math.exp(log_n0), 1.0 / (1.0 / variance - n0), True
-    return math.exp(log_n0), 1.0 / (1.0 / variance - n0), abs(step) < QUICK_PRECISION
+    return math.exp(log_n0), 1.0 / (1.0 / variance - n0), False
 
 
 def _log_share_unseen(states: Sequence[_State], total: float) -> float:
@@ -637,7 +635,7 @@ def _coefficients(
     if status != "ok":
         nothing = np.full(1 + sum(len(part.terms) for part in parts), math.nan)
         return nothing, nothing.copy()
-    found = [part.coefficients(float(s.means.sum())) for part, s in zip(parts, states, strict=True)]
+    found = [part.coefficients(state) for part, state in zip(parts, states, strict=True)]
     values, variances, with_nobody = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
     # One cell less: of the inverse information A the rest is A + n0 a a' / (1 - n0 v), a its column of the intercept.
     errors = np.sqrt(variances + with_nobody**2 * n0 * (1.0 + n0 * variance))
