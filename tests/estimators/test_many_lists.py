@@ -1,7 +1,11 @@
 """More lists than a dense table can have: eighteen occasions (six periods of three), and simulated lists up to 63."""
 
+import itertools
+import json
+import logging
 import math
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,9 @@ from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.registry import build
 
 EIGHTEEN = Path(__file__).parents[1] / "cases" / "eighteen_occasions.csv"
+
+LOG = logging.getLogger(__name__)
+"""Figures and times, shown by ``--log-cli-level=info``."""
 
 TWO_PAIRS = "[1.2,2.3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]"
 
@@ -148,6 +155,61 @@ def test_numbers_and_profiles_are_those_of_the_fit(occasions):
     assert hp.LogLinear().number(occasions)[0] == hp.LogLinear().fit(occasions).n_hat
 
 
+def panel_of(table):
+    """Give what works on any number of lists, by the terms in which it is asked for."""
+    names = table.lists
+    largest = tuple(table.list_totals.nlargest(2).index)
+    return {
+        "independence": hp.LogLinear(),
+        "one pair": hp.LogLinear(model=by_names(table, names[:2])),
+        "pairs that overlap, and a triple": hp.LogLinear(
+            model=by_names(table, names[:2], names[1:3], names[3:5], names[4:7])
+        ),
+        "a chain of ten": hp.LogLinear(model=by_names(table, *itertools.pairwise(names[:10]))),
+        "fixed odds ratio": hp.LogLinear(odds_ratios=((*names[:2], 1.0),)),
+        "M0": hp.ClosedPopulation(model="M0"),
+        "Mt": hp.ClosedPopulation(model="Mt"),
+        "Mt, bias-corrected": hp.ClosedPopulation(model="Mt", bias_corrected=True, interval="lognormal"),
+        "Chao": hp.ChaoLowerBound(),
+        "Chao, closed form": hp.ChaoLowerBound(list_effects=False),
+        **{f"sample coverage, {v}": hp.SampleCoverage(variant=v) for v in ("independent", "low", "high")},
+        "Lincoln-Petersen": hp.LincolnPetersen(lists=largest),
+        "Chapman": hp.Chapman(lists=largest),
+    }
+
+
+@pytest.mark.parametrize("n_lists", [34, 63])
+def test_all_that_works_on_many_lists_finds_a_known_size(n_lists):
+    table = drawn(n_lists)
+    for label, estimator in panel_of(table).items():
+        start = time.perf_counter()
+        estimate = estimator.fit(table, rng=1)
+        limits = estimate.interval
+        LOG.info(
+            "%d lists, %s: %.0f (%.0f to %.0f), %.2f s",
+            n_lists, label, estimate.n_hat, limits.low, limits.high, time.perf_counter() - start,
+        )  # fmt: skip
+        assert math.isfinite(estimate.n_hat), label
+        assert estimate.n_observed <= limits.low <= estimate.n_hat <= limits.high < math.inf, label
+        assert limits.low <= 20_000 <= limits.high, label
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_lists", [34, 63])
+def test_latent_classes_find_a_known_size(n_lists):
+    table = drawn(n_lists, size=2_000)
+    start = time.perf_counter()
+    model = hp.LatentClass(n_classes=2, n_chains=2, n_draws=100, n_tune=100, n_temperatures=4, n_sweeps=1)
+    estimate = model.fit(table, rng=1)
+    numbers = estimate.details["idata"].posterior["N"].to_numpy()
+    low, high = np.quantile(numbers, [0.025, 0.975])
+    LOG.info(
+        "%d lists, latent classes: %.0f to %.0f, %.1f s", n_lists, low, high, time.perf_counter() - start
+    )
+    assert low <= 2_000 <= high
+    assert estimate.n_observed < numbers.min()
+
+
 def test_latent_classes_are_drawn_on_the_non_empty_cells():
     table = drawn(20, size=2_000)
     model = hp.LatentClass(n_classes=2, n_chains=2, n_draws=100, n_tune=100, n_temperatures=4, n_sweeps=1)
@@ -205,32 +267,122 @@ def test_the_route_of_many_lists_is_the_dense_one_on_twelve(monkeypatch, setting
     assert sparse.details["goodness_of_fit"]["p_captures"] is not None  # the other route was taken
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "advice"),
-    [
-        (
-            "loglinear",
-            {"model": "[1.2,2.3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]"},
-            "each list may be in one interaction",
-        ),
-        ("loglinear", {"xi": 2.0}, "for odds_ratios and xi it needs a cell of every history"),
-        ("selected", {}, ""),
-        ("averaged", {}, ""),
-        ("decomposable", {}, ""),
-        (
-            "closed_population",
-            {"model": "Mth", "bias_corrected": True, "interval": "wald"},
-            "take bias_corrected=False",
-        ),
-    ],
-)
-def test_what_needs_a_dense_table_names_the_lists_to_merge(occasions, name, settings, advice):
+@pytest.mark.parametrize("name", ["selected", "averaged", "decomposable"])
+def test_what_needs_a_dense_table_names_the_lists_to_merge(occasions, name):
     shared = np.triu(occasions.overlaps.to_numpy(), k=1)
     first, second = (occasions.lists[i] for i in np.unravel_index(shared.argmax(), shared.shape))
-    limit = f"works on at most 16 lists and eighteen_occasions has 18; .*{re.escape(advice)}"
-    merger = f"merge_lists, first of all {first} and {second}, which share most persons"
-    with pytest.raises(CapabilityError, match=f"{limit}.*{merger}"):
-        build(name, settings).fit(occasions)
+    said = (
+        f"works on at most 16 lists and eighteen_occasions has 18, 2 too many; merge lists of the same kind, "
+        f"first of all {first} and {second}, which share most persons: "
+    )
+    with pytest.raises(CapabilityError, match=re.escape(said)) as refusal:
+        build(name, {}).fit(occasions)
+    typed = re.search(r"merge_lists\((.*?)\)", str(refusal.value)).group(1)
+    merged = occasions.merge_lists(json.loads(typed))
+    with pytest.raises(CapabilityError, match="eighteen_occasions has 17, 1 too many"):
+        build(name, {}).fit(merged)
+
+
+def by_names(table, *terms):
+    """Write a model of some terms, all other lists on their own."""
+    named = {name for term in terms for name in term}
+    return " + ".join(["*".join(term) for term in terms] + [x for x in table.lists if x not in named])
+
+
+def test_lists_that_depend_on_each_other_through_others_are_refused_by_name(occasions):
+    names = occasions.lists
+    chain = by_names(occasions, *itertools.pairwise(names[:17]))
+    shared = np.triu(occasions.overlaps.to_numpy()[:17, :17], k=1)
+    first, second = (names[i] for i in np.unravel_index(shared.argmax(), shared.shape))
+    said = (
+        f"at most 16 lists that depend on each other, directly or through others, and in eighteen_occasions 17 do: "
+        f"{', '.join(names[:17])}; merge some of these, first of all {first} and {second}, which share most persons: "
+        f'merge_lists({{"{first}": ["{first}", "{second}"]}}), or --merge "{first}={first}+{second}", or leave an '
+        f"interaction out of the model, such as {names[0]}*{names[1]}"
+    )
+    with pytest.raises(CapabilityError, match=re.escape(said)):
+        hp.LogLinear(model=chain).fit(occasions)
+    without = by_names(occasions, *itertools.pairwise(names[1:17]))
+    assert hp.LogLinear(model=without).fit(occasions).status == "ok"
+    merged = occasions.merge_lists({first: [first, second]})
+    assert merged.n_lists == 17
+    left = [name for name in merged.lists if name in (*names[:17],)]
+    assert hp.LogLinear(model=by_names(merged, *itertools.pairwise(left))).fit(merged).status == "ok"
+
+
+def test_too_many_coefficients_are_refused_with_their_number(occasions):
+    term = occasions.lists[:9]
+    with pytest.raises(
+        CapabilityError, match=r"at most 300 coefficients .* 9 have 512: c11, .*such as c11\*c12"
+    ):
+        hp.LogLinear(model=by_names(occasions, term)).fit(occasions)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": TWO_PAIRS},
+        {"model": TWO_PAIRS, "interval": "lognormal"},
+        {"model": TWO_PAIRS, "xi": 2.0},
+        {"xi": 0.5},
+        {"model": TWO_PAIRS, "odds_ratios": (("list 2", "list 3", 2.0), ("list 7", "list 8", 0.5))},
+        {"model": "[1.2.3,3.4,4.5,3.5,6.7,8,9,10,11,12]"},
+    ],
+)
+def test_interactions_of_many_lists_are_those_of_the_dense_route_on_twelve(monkeypatch, settings):
+    table = narrowed(drawn(20), 12)
+    settings = {**settings, "model": settings.get("model", "independence").replace(",13,14,15,16,17,18", "")}
+    dense = hp.LogLinear(**settings).fit(table)
+    profile = hp.LogLinear(**settings).hidden_profile(table)
+    monkeypatch.setattr("hiddenpop.estimators.prepare.MAX_DENSE_LISTS", 11)
+    sparse = hp.LogLinear(**settings).fit(table)
+    assert "p_captures" in sparse.details["goodness_of_fit"]  # the other route was taken
+    assert sparse.n_hat == pytest.approx(dense.n_hat, rel=1e-9)
+    assert (sparse.status, sparse.details["model"]) == (dense.status, dense.details["model"])
+    assert [x.message for x in sparse.diagnostics if x.name.startswith("fixed")] == [
+        x.message for x in dense.diagnostics if x.name.startswith("fixed")
+    ]
+    assert (sparse.interval.low, sparse.interval.high) == pytest.approx(
+        (dense.interval.low, dense.interval.high), rel=1e-7
+    )
+    assert sparse.interval.method == dense.interval.method
+    for name in ("deviance", "n0_standard_error"):
+        assert sparse.details[name] == pytest.approx(dense.details[name], rel=1e-7)
+    assert sparse.details["criteria"] == pytest.approx(dense.details["criteria"], rel=1e-9)
+    assert (
+        sparse.details["goodness_of_fit"]["df"]
+        == 2**12 - 1 - sparse.details["coefficients"]["estimate"].map(np.isfinite).sum()
+    )
+    wanted, found = dense.details["coefficients"], sparse.details["coefficients"]
+    assert found["term"].tolist() == wanted["term"].tolist()
+    for column in ("estimate", "standard_error"):
+        assert found[column].to_numpy() == pytest.approx(wanted[column].to_numpy(), rel=1e-6, nan_ok=True)
+    if profile is not None:
+        other = hp.LogLinear(**settings).hidden_profile(table)
+        assert other.deviance_at(5_000.0) == pytest.approx(profile.deviance_at(5_000.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("model", ["Mt", "Mth"])
+def test_the_bias_correction_of_many_lists_is_the_dense_one_on_twelve(monkeypatch, model):
+    table = narrowed(drawn(20), 12)
+    estimator = hp.ClosedPopulation(model=model, bias_corrected=True, interval="lognormal")
+    dense = estimator.fit(table)
+    monkeypatch.setattr("hiddenpop.estimators.prepare.MAX_DENSE_LISTS", 11)
+    sparse = estimator.fit(table)
+    assert "p_captures" in sparse.details["goodness_of_fit"]
+    assert sparse.n_hat == pytest.approx(dense.n_hat, rel=1e-9)
+    assert sparse.interval.high == pytest.approx(dense.interval.high, rel=1e-7)
+    assert sparse.interval.method == dense.interval.method
+    assert [x.message for x in sparse.diagnostics] == [x.message for x in dense.diagnostics]
+
+
+def test_the_bias_correction_of_few_persons_takes_the_limits_of_the_likelihood():
+    names = [f"list {i + 1}" for i in range(20)]
+    persons = [[name] for name in names] * 3 + [names[:2]]
+    few = hp.CaptureTable.from_memberships(persons, lists=names, public=True)
+    corrected = hp.ClosedPopulation(model="Mt", bias_corrected=True, interval="lognormal").fit(few)
+    assert corrected.interval.method.endswith("(too few persons for log-normal limits)")
+    assert corrected.interval.low <= corrected.n_hat <= corrected.interval.high
 
 
 def test_the_panel_gives_what_it_can(occasions):

@@ -14,7 +14,7 @@ from hiddenpop.kernels.heterogeneity import (
     frequency_design,
     profile_of_design,
 )
-from hiddenpop.kernels.list_groups import fit_groups, profile_of_groups
+from hiddenpop.kernels.list_groups import fit_groups, free_group, profile_of_groups
 from hiddenpop.kernels.model_fit import fit_model, hidden_profile
 from hiddenpop.kernels.profile import profile_limits
 
@@ -36,7 +36,7 @@ def model_of(text, n_lists):
 
 
 def groups_of(model):
-    return [bit_positions(generator) for generator in model.generators]
+    return [free_group(bit_positions(generator)) for generator in model.generators]
 
 
 @pytest.mark.parametrize(("name", "text"), CASES)
@@ -83,7 +83,7 @@ def test_profiles_of_groups_are_those_of_all_cells(text):
     ],
 )
 def test_statuses_follow_from_who_was_seen_twice_and_by_all(histories, counts, status):
-    fit = fit_groups(np.array(histories), np.array(counts, dtype=float), [[0], [1], [2]])
+    fit = fit_groups(np.array(histories), np.array(counts, dtype=float), [free_group([i]) for i in range(3)])
     assert fit.status == status
     assert fit.n0 == pytest.approx({"unbounded": math.inf, "boundary": 0.0, "ok": fit.n0}[status])
     assert fit.means.sum() <= sum(counts) + 1e-9

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-__all__ = ["TABLE_HELP", "Columns", "reads_columns"]
+__all__ = ["TABLE_HELP", "Columns", "reads_columns", "reads_table"]
 
 TABLE_HELP = "A published data set, or a file: csv, txt, Excel, Stata, SPSS, parquet, Arrow or json."
 
@@ -28,12 +28,26 @@ OPTIONS = {
 }
 
 
+OF_A_TABLE = {
+    **OPTIONS,
+    "merge": ("NEW=A+B,...", "Lists to make one of; on it is who was on any of them."),
+}
+
+
 def reads_columns(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options on columns; it receives what was typed as its argument `columns`."""
+    return _with_options(command, OPTIONS)
 
+
+def reads_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options on columns, and those on the table made of them, in its argument `columns`."""
+    return _with_options(command, OF_A_TABLE)
+
+
+def _with_options(command: Callable[..., None], options: dict[str, tuple[str, str]]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_options(*arguments: Any, **typed: Any) -> None:
-        given: Columns = {name: typed.pop(name) for name in OPTIONS}
+        given: Columns = {name: typed.pop(name) for name in options}
         command(*arguments, **typed, columns=given)
 
     hints = get_type_hints(command, include_extras=True)
@@ -49,7 +63,7 @@ def reads_columns(command: Callable[..., None]) -> Callable[..., None]:
             default=None,
             annotation=Annotated[str | None, typer.Option(f"--{name}", metavar=metavar, help=text)],
         )
-        for name, (metavar, text) in OPTIONS.items()
+        for name, (metavar, text) in options.items()
     ]
     parameters = [*own, *added]
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_columns
+from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.initial import init
 from hiddenpop.cli.run import TRUST, reproduce, run
 from hiddenpop.cli.sensitivity import sensitivity
@@ -69,7 +69,7 @@ def datasets(*, as_json: Json = False) -> None:
 
 
 @app.command()
-@reads_columns
+@reads_table
 def describe(
     table: Table,
     *,
@@ -90,7 +90,7 @@ def describe(
 
 
 @app.command()
-@reads_columns
+@reads_table
 def estimate(
     table: Table,
     *,
@@ -136,7 +136,7 @@ def estimate(
 
 
 @app.command()
-@reads_columns
+@reads_table
 def compare(
     table: Table,
     names: Annotated[list[str], typer.Argument(metavar="NAME NAME...", help="Two or more estimators.")],

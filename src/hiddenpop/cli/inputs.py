@@ -20,6 +20,7 @@ __all__ = [
     "make_methods",
     "make_panel",
     "read_columns",
+    "read_mergers",
     "read_settings",
     "read_table",
     "split_names",
@@ -43,7 +44,7 @@ def read_table(name: str, columns: Mapping[str, str | None] | None = None) -> Ca
     name : str
         Of a data set, or the path of a file.
     columns : mapping of str to str or None
-        What was typed of the columns of a file, by option; names between commas.
+        What was typed of the columns of a file, by option, names between commas; and ``merge``, lists to make one of.
 
     Returns
     -------
@@ -57,11 +58,14 @@ def read_table(name: str, columns: Mapping[str, str | None] | None = None) -> Ca
         As `CaptureTable.read`; and for column options beside a data set.
     """
     given = {option: value for option, value in (columns or {}).items() if value is not None}
+    mergers = given.pop("merge", None)
     if is_file_name(name):
         table = CaptureTable.read(Path(name), **read_columns(given))
     else:
         _refuse_columns(name, given)
         table = published(name)
+    if mergers is not None:
+        table = table.merge_lists(read_mergers(mergers))
     # The table has said which lists are empty; estimators would only say it again.
     warnings.simplefilter("ignore", EmptyListWarning)
     return table
@@ -70,6 +74,35 @@ def read_table(name: str, columns: Mapping[str, str | None] | None = None) -> Ca
 def read_columns(typed: Mapping[str, str]) -> dict[str, Any]:
     """Turn what was typed of columns into arguments of `CaptureTable.read`."""
     return {option: split_names(text) if option in SEVERAL else text for option, text in typed.items()}
+
+
+def read_mergers(text: str) -> dict[str, list[str]]:
+    """Read ``new=a+b`` between commas as the parts of new lists.
+
+    Raises
+    ------
+    SettingError
+        For a merger of another form, or a new list that is named twice.
+
+    Examples
+    --------
+    >>> read_mergers("care=clinic+shelter, law=police+court")
+    {'care': ['clinic', 'shelter'], 'law': ['police', 'court']}
+    """
+    found: dict[str, list[str]] = {}
+    for merger in split_names(text):
+        new, _, parts = (part.strip() for part in merger.partition("="))
+        lists = [name.strip() for name in parts.split("+") if name.strip()]
+        if not new or len(lists) < 2:
+            raise SettingError(
+                f"--merge {merger!r} is not of the form new=a+b; write for instance --merge care=clinic+shelter"
+            )
+        if new in found:
+            raise SettingError(
+                f"--merge has the new list {new} twice; name all its parts once, as {new}=a+b+c"
+            )
+        found[new] = lists
+    return found
 
 
 def _refuse_columns(name: str, given: Mapping[str, str]) -> None:

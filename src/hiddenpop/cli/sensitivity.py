@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_columns
+from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.run import TRUST
 from hiddenpop.errors import SettingError
 
@@ -21,7 +21,7 @@ MOST_MODELS = 100
 FILES = ("page.png", "results.json", "table.csv")
 
 
-@reads_columns
+@reads_table
 def sensitivity(
     table: Annotated[str, typer.Argument(metavar="TABLE", help=TABLE_HELP)],
     *,

@@ -36,7 +36,7 @@ from hiddenpop.estimators.misfit import misfit_p_value
 from hiddenpop.estimators.outcome import model_details, model_interval, terms_of
 from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, dense_counts, list_cells
 from hiddenpop.histories import captures, decode
-from hiddenpop.kernels.list_groups import fit_groups
+from hiddenpop.kernels.list_groups import fit_groups, free_group
 from hiddenpop.kernels.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
@@ -405,7 +405,7 @@ def _fit_of_best(cells: ListCells, spreads: tuple[Spread, ...]) -> tuple[float, 
 
 def _misfit_of_many(data: ListCells) -> float:
     """Give the p-value of the fit of independence to more lists than a table of all cells can have."""
-    groups = tuple((i,) for i in range(data.n_lists))
+    groups = [free_group([i]) for i in range(data.n_lists)]
     fit = fit_groups(data.histories, data.counts, groups)
     goodness = goodness_of_filled(data, fit.means, fit.deviance, fit.rank, fit.by_captures)
     return misfit_p_value({"goodness_of_fit": goodness, "cells": None})

@@ -30,7 +30,6 @@ from hiddenpop.estimators.prepare import (
     has_many_lists,
     list_cells,
     list_counts,
-    refuse_many_lists,
 )
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.histories import added_by, captures
@@ -39,6 +38,7 @@ from hiddenpop.kernels.heterogeneity import (
     ClosedDesign,
     ClosedFit,
     behaviour_design,
+    bias_corrected_cells,
     bias_corrected_counts,
     bias_corrected_variance,
     closed_design,
@@ -54,6 +54,7 @@ from hiddenpop.kernels.list_effects import (
     list_effects,
     profile_of_list_effects,
 )
+from hiddenpop.kernels.list_groups import GroupFit, fit_groups
 from hiddenpop.kernels.model_fit import saturated_constant
 from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile, ProfileLimits, profile_limits
 from hiddenpop.kernels.removal import first_captures, fit_removal, profile_of_removal
@@ -190,19 +191,15 @@ class ClosedPopulation(BaseEstimator):
         ------
         CapabilityError
             If the table has gaps in coverage, censored cells, fewer lists that caught somebody than the model needs,
-            or so many that the heterogeneity column cannot be computed with; and with ``bias_corrected`` for more than
-            16.
+            or so many that the heterogeneity column cannot be computed with.
         """
         check_table(table)
         if self._in_groups(table):
-            return self._grouped(table).estimate(
-                spec_of(self), table, label={"model": self._label(), "etas": {}}, level=self.level,
-                interval=self.interval, rng=rng, protected=PROTECTED,
-            )  # fmt: skip
+            return self._grouped_estimate(table, rng)
         data, design, fit, profile = self._fitted(table)
         diagnostics = [_order_diagnostic(data)] if self.model in ("Mb", "Mbh") else []
         too_few = self.bias_corrected and profile.information < FEW_PERSONS
-        if self.bias_corrected and isinstance(data, ListCounts):
+        if self.bias_corrected:
             fit, note = _corrected(self, data, fit)
             diagnostics.append(note)
         estimate = estimate_of_fit(
@@ -223,17 +220,38 @@ class ClosedPopulation(BaseEstimator):
 
     def _in_groups(self, table: CaptureTable) -> bool:
         """Tell whether lists that differ are more than a dense table can have."""
-        return self.model == "Mt" and not self.bias_corrected and has_many_lists(table)
+        return self.model == "Mt" and has_many_lists(table)
 
     def _grouped(self, table: CaptureTable) -> GroupedLists:
         return grouped_lists(table, self.name, HierarchicalModel.independence(table.n_lists))
 
+    def _grouped_estimate(self, table: CaptureTable, rng: RNGLike) -> Estimate:
+        grouped = self._grouped(table)
+
+        def estimated(lists: GroupedLists, interval: IntervalMethod) -> Estimate:
+            return lists.estimate(
+                spec_of(self), table, label={"model": self._label(), "etas": {}}, level=self.level, interval=interval,
+                rng=rng, protected=PROTECTED,
+            )  # fmt: skip
+
+        if not self.bias_corrected:
+            return estimated(grouped, self.interval)
+        cells = bias_corrected_cells(grouped.data.histories, grouped.data.counts, grouped.data.n_lists)
+        other = fit_groups(*cells, grouped.groups)
+        moved = replace(grouped.fit, status=other.status, n0=other.n0, log_n0_variance=other.log_n0_variance)
+        note = _correction_diagnostic(grouped.fit, other)
+        data = replace(grouped.data, diagnostics=(*grouped.data.diagnostics, note))
+        corrected = estimated(replace(grouped, data=data, fit=moved), self.interval)
+        if grouped.fit.information >= FEW_PERSONS:
+            return corrected
+        limits = estimated(grouped, "profile").interval
+        return replace(corrected, interval=for_few_persons(limits, corrected.n_hat, self.interval))
+
     def _fitted(self, table: CaptureTable) -> tuple[ListCounts | ListCells, Design, ClosedFit, HiddenProfile]:
-        if not self.bias_corrected and has_many_lists(table):
+        if has_many_lists(table):
             cells = list_cells(table, estimator=self.name)
             self._check_spread(cells.n_lists)
             return cells, *self._fit_cells(cells)
-        refuse_many_lists(table, f"{self.name} with bias_corrected=True", "take bias_corrected=False, or ")
         data = list_counts(table, estimator=self.name, minimum_lists=FEWEST_LISTS.get(self.model, 2))
         self._check_spread(data.n_lists)
         design = closed_design(self.model, data.lists, self.column, self.parameter)
@@ -438,17 +456,29 @@ def _order_diagnostic(data: ListCounts | ListCells) -> Diagnostic:
     )
 
 
-def _corrected(settings: ClosedPopulation, data: ListCounts, fit: ClosedFit) -> tuple[ClosedFit, Diagnostic]:
+def _corrected(
+    settings: ClosedPopulation, data: ListCounts | ListCells, fit: ClosedFit
+) -> tuple[ClosedFit, Diagnostic]:
     """Take dark figure and variance from the counts with pseudo-counts; all else stays that of the data."""
-    counts = bias_corrected_counts(data.counts[1:], data.n_lists)
-    _, other = fit_lower_bound(closed_design(settings.model, data.lists, settings.column), counts)
-    before = f"from {fit.n0:,.1f}" if math.isfinite(fit.n0) else f"from none ({fit.status})"
-    after = f"to {other.n0:,.1f}" if math.isfinite(other.n0) else f"to none ({other.status})"
+    if isinstance(data, ListCells):
+        cells = bias_corrected_cells(data.histories, data.counts, data.n_lists)
+        _, other = fit_list_effects(list_effects(data.lists, "chao"), *cells)
+        variance = other.log_n0_variance
+    else:
+        counts = bias_corrected_counts(data.counts[1:], data.n_lists)
+        _, other = fit_lower_bound(closed_design(settings.model, data.lists, settings.column), counts)
+        variance = bias_corrected_variance(other, counts)
     moved = replace(
-        fit, status=other.status, n0=other.n0, log_n0_variance=bias_corrected_variance(other, counts),
+        fit, status=other.status, n0=other.n0, log_n0_variance=variance,
         converged=fit.converged and other.converged,
     )  # fmt: skip
-    return moved, Diagnostic(
+    return moved, _correction_diagnostic(fit, other)
+
+
+def _correction_diagnostic(fit: ClosedFit | GroupFit, other: ClosedFit | GroupFit) -> Diagnostic:
+    before = f"from {fit.n0:,.1f}" if math.isfinite(fit.n0) else f"from none ({fit.status})"
+    after = f"to {other.n0:,.1f}" if math.isfinite(other.n0) else f"to none ({other.status})"
+    return Diagnostic(
         "bias_corrected",
         "info",
         f"bias correction moved the dark figure {before} {after}",

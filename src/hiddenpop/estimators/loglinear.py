@@ -153,7 +153,7 @@ class LogLinear(BaseEstimator):
             If the model does not fit the lists of the table.
         CapabilityError
             If the table has gaps in coverage, censored cells, or fewer than two lists that caught somebody; and if
-            more than 16 did and the model has a list in two interactions.
+            more than 16 did, of which more than 16 depend on each other, directly or through others.
         """
         asked = self.prepare(table)
         if isinstance(asked, GroupedLists):
@@ -298,8 +298,7 @@ class LogLinear(BaseEstimator):
 
     def _grouped(self, table: CaptureTable) -> GroupedLists:
         """Fit to more lists than a dense table can have."""
-        assumed = self.odds_ratios or ((self.xi,) if self.xi != 1.0 else ())
-        return grouped_lists(table, self.name, model_for(self.model, table), assumed)
+        return grouped_lists(table, self.name, model_for(self.model, table), self.odds_ratios, self.xi)
 
     def _asked(self, table: CaptureTable) -> tuple[ListCounts, HierarchicalModel]:
         """Count, and read the model for the lists that caught somebody, less what is fixed."""

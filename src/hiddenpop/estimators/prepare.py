@@ -1,10 +1,12 @@
 """From a capture table to the counts that a model for lists works on."""
 
+import json
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from hiddenpop._views import most_shared
 from hiddenpop.disclosure import is_small
@@ -22,6 +24,7 @@ __all__ = [
     "has_many_lists",
     "list_cells",
     "list_counts",
+    "merger_to_type",
     "refuse_many_lists",
     "warned",
     "without_empty_lists",
@@ -204,7 +207,7 @@ def has_many_lists(table: CaptureTable) -> bool:
     return table.n_lists - len(table.empty_lists) > MAX_DENSE_LISTS
 
 
-def refuse_many_lists(table: CaptureTable, estimator: str, instead: str = "") -> None:
+def refuse_many_lists(table: CaptureTable, estimator: str) -> None:
     """Refuse a table with more lists than a dense table can have, and name the two to merge first.
 
     Raises
@@ -213,11 +216,28 @@ def refuse_many_lists(table: CaptureTable, estimator: str, instead: str = "") ->
     """
     if not has_many_lists(table):
         return
-    first, second = most_shared(table.overlaps)
     n_lists = table.n_lists - len(table.empty_lists)
     raise CapabilityError(
-        f"{estimator} works on at most {MAX_DENSE_LISTS} lists and {table.name} has {n_lists}; {instead}merge lists of "
-        f"the same kind with merge_lists, first of all {first} and {second}, which share most persons, or drop some"
+        f"{estimator} works on at most {MAX_DENSE_LISTS} lists and {table.name} has {n_lists}, "
+        f"{n_lists - MAX_DENSE_LISTS} too many; merge lists of the same kind, {merger_to_type(table.overlaps)}; "
+        f"or drop some"
+    )
+
+
+def merger_to_type(overlaps: pd.DataFrame) -> str:
+    """Write the merger of the two lists that share most persons, in Python and on the command line.
+
+    Examples
+    --------
+    >>> shared = pd.DataFrame([[9, 1, 3], [1, 9, 0], [3, 0, 9]], columns=["a", "b", "c"])
+    >>> print(merger_to_type(shared))
+    first of all a and c, which share most persons: merge_lists({"a": ["a", "c"]}), or --merge "a=a+c"
+    """
+    first, second = most_shared(overlaps)
+    one, other = (json.dumps(name, ensure_ascii=False) for name in (first, second))
+    return (
+        f"first of all {first} and {second}, which share most persons: merge_lists({{{one}: [{one}, {other}]}}), or "
+        f'--merge "{first}={first}+{second}"'
     )
 
 

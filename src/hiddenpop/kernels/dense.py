@@ -87,7 +87,7 @@ def fit_design(design: Floats, counts: Floats, offset: Floats | float = 0.0) -> 
     >>> round(float(np.exp(fit.coefficients[0])), 6)
     60.0
     """
-    means = counts + START_OFFSET
+    means = np.maximum(counts, 0.0) + START_OFFSET
     start, triangle = _weighted_step(design, means, np.log(means) - offset)
     nowhere = np.zeros(design.shape[1])
     coefficients, linear, likelihood = _advance(

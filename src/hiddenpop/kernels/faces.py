@@ -23,6 +23,7 @@ __all__ = [
     "direction_of_dark_figure",
     "direction_over_rows",
     "face_of_model",
+    "face_with_nobody",
     "faces_of_batch",
     "facial_set",
     "lattice_design",
@@ -221,16 +222,55 @@ def face_of_model(counts: Floats, terms: Ints, n_lists: int) -> Face:
         # No direction but 0 leaves every positive cell alone, so the face is everything that is left.
         cells[live] = True
         return Face("ok", cells, active, len(active), exists=True)
-    design = lattice_design(live, active)
-    on_face = (
-        _facial_set_by_rays(design, positive, free) if _few(positive, free) else facial_set(design, positive)
-    )
+    on_face = _on_face(lattice_design(live, active), positive, free)
     cells[live[on_face]] = True
     independent = independent_terms(live[on_face], active)
     rank = int(independent.sum())
     if independent[-1]:
         return Face("ok", cells, active, rank, exists=bool(on_face.all()) and rank == len(active))
     return Face(_direction(live, active, on_face, rank), cells, active, rank, exists=False)
+
+
+def face_with_nobody(counts: Floats, terms: Ints, n_lists: int) -> tuple[Ints, Ints, Ints]:
+    """Judge one hierarchical model on a table whose cell of nobody is seen too.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (2**n_lists,)
+        Counts by history, with those on no list.
+    terms : ndarray of int64
+        All terms of the model, the intercept (0) last.
+    n_lists : int
+
+    Returns
+    -------
+    cells : ndarray of int64
+        Histories on the face of the maximum.
+    active : ndarray of int64
+        Terms with a positive margin, the intercept last.
+    kept : ndarray of int64
+        Those of them that are independent on the face.
+
+    Examples
+    --------
+    >>> cells, active, kept = face_with_nobody(np.array([9.0, 5.0, 3.0, 0.0]), np.array([1, 2, 3, 0]), 2)
+    >>> cells.tolist(), active.tolist(), kept.tolist()
+    ([0, 1, 2], [1, 2, 0], [1, 2, 0])
+    """
+    alive, on = live_part(superset_sums(counts, n_lists), terms)
+    active, live = terms[alive], np.flatnonzero(on)
+    positive = counts[live] > 0
+    free = int((~independent_terms(live[positive], active)).sum())
+    if free == 0:
+        return live, active, active
+    cells = live[_on_face(lattice_design(live, active), positive, free)]
+    return cells, active, active[independent_terms(cells, active)]
+
+
+def _on_face(design: Floats, positive: Bools, free: int) -> Bools:
+    return (
+        _facial_set_by_rays(design, positive, free) if _few(positive, free) else facial_set(design, positive)
+    )
 
 
 def _few(kept: Bools, free: int) -> bool:

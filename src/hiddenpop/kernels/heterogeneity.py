@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.histories import captures, decode
+from hiddenpop.histories import added_by, captures, decode
 from hiddenpop.kernels.dense import DenseFit
 from hiddenpop.kernels.faces import FitStatus, direction_of_dark_figure, facial_set
 from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
@@ -26,6 +26,7 @@ __all__ = [
     "ClosedDesign",
     "ClosedFit",
     "behaviour_design",
+    "bias_corrected_cells",
     "bias_corrected_counts",
     "bias_corrected_variance",
     "closed_design",
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 RANK_TOLERANCE = 1e-9
@@ -528,6 +530,34 @@ def bias_corrected_counts(counts: Floats, n_lists: int) -> Floats:
     k = captures(np.arange(1, len(counts) + 1, dtype=np.int64))
     t = n_lists
     return np.asarray(counts + np.select([k == 1, k == 2], [0.5 - 1.0 / t, 2.0 / (t * (t - 1))], 0.0))
+
+
+def bias_corrected_cells(histories: Ints, counts: Floats, n_lists: int) -> tuple[Ints, Floats]:
+    """Add the pseudo-counts of `bias_corrected_counts` to the non-empty cells of any number of lists.
+
+    Parameters
+    ----------
+    histories : ndarray of int64, shape (m,)
+    counts : ndarray, shape (m,)
+    n_lists : int
+
+    Returns
+    -------
+    histories, counts : ndarray
+        With all histories of one list and of two.
+
+    Examples
+    --------
+    >>> histories, counts = bias_corrected_cells(np.array([1, 3]), np.array([30.0, 10.0]), 2)
+    >>> histories.tolist(), counts.tolist()
+    ([1, 2, 3], [30.0, 0.0, 11.0])
+    """
+    alone = 1 << np.arange(n_lists, dtype=np.int64)
+    pairs = alone[:, None] | alone
+    both = pairs[np.triu_indices(n_lists, k=1)]
+    added = np.repeat([0.5 - 1.0 / n_lists, 2.0 / (n_lists * (n_lists - 1))], [n_lists, len(both)])
+    cells, place = np.unique(np.concatenate([histories, alone, both]), return_inverse=True)
+    return cells, added_by(place, np.concatenate([counts, added]), len(cells))
 
 
 def bias_corrected_variance(fit: ClosedFit, counts: Floats) -> float:

@@ -12,7 +12,7 @@ from hiddenpop.kernels.plain import fit_one, live_part, offset_or_zeros, superse
 from hiddenpop.kernels.plain_rank import independent_terms
 from hiddenpop.kernels.profile import HiddenProfile, information_of, stirling_remainder
 
-__all__ = ["ModelFit", "fit_model", "hidden_profile", "saturated_constant"]
+__all__ = ["ModelFit", "estimable", "fit_model", "hidden_profile", "saturated_constant"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -124,13 +124,13 @@ def _by_term(
     coefficients[~np.isin(terms, face.terms)] = -np.inf
     full = len(kept) == len(face.terms)
     for position, term in enumerate(kept):
-        if full or _estimable(term, cells, face.terms):
+        if full or estimable(term, cells, face.terms):
             at = terms == term
             coefficients[at], standard_errors[at] = values[position], errors[position]
     return coefficients, standard_errors
 
 
-def _estimable(term: int, cells: Ints, terms: Ints) -> bool:
+def estimable(term: int, cells: Ints, terms: Ints) -> bool:
     """Whether the cells fix the coefficient of `term`: its column is independent of all the others."""
     term_last = np.append(terms[terms != term], term)
     return bool(independent_terms(cells, term_last)[-1])
