@@ -1,6 +1,7 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ class Wish:
 
 def answer_description(table: CaptureTable, wish: Wish) -> None:
     """Print what a table holds and can carry."""
+    _say_about_the_file(table, wish)
     with parallel(progress=True):
         description = describe(table)
     if wish.plot:
@@ -79,14 +81,14 @@ def answer_description(table: CaptureTable, wish: Wish) -> None:
     if wish.as_json:
         _print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
     else:
-        typer.echo("\n\n".join([*_about_the_file(table), description.text()]))
+        typer.echo(description.text())
 
 
-def _about_the_file(table: CaptureTable) -> list[str]:
-    """Say how the file was understood, before anything is made of it."""
-    if table.reading is None:
-        return []
-    return ["\n".join(wrapped(line, "  ") for line in table.reading.lines())]
+def _say_about_the_file(table: CaptureTable, wish: Wish) -> None:
+    """Say how the file was understood, before anything is made of it or refused."""
+    if table.reading is not None and not wish.as_json:
+        typer.echo("\n".join(wrapped(line, "  ") for line in table.reading.lines()) + "\n")
+        sys.stdout.flush()
 
 
 def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +97,7 @@ def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any
 
 def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     """Print the estimate of one method."""
+    _say_about_the_file(table, wish)
     with parallel(progress=True):
         found = method.fit(table, rng=wish.seed)
     if wish.draws:
@@ -109,8 +112,7 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
         _print_json(_with_reading(table, {**shown, **grouped}))
         return
     by_group = [] if parts is None else [parts.text()]
-    about = _about_the_file(table)
-    typer.echo("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
+    typer.echo("\n\n".join([estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
 
 
 def _by_strata(found: Estimate, by: tuple[str, ...]) -> "Subgroups":
@@ -125,6 +127,7 @@ def _rows(parts: "Subgroups", protect: bool) -> Any:
 
 def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: Wish) -> None:
     """Print the estimates of several methods side by side."""
+    _say_about_the_file(table, wish)
     with parallel(progress=True):
         description = describe(table)
         comparison = fit_panel(table, methods, rng=wish.seed)
@@ -140,7 +143,7 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"
     notes = (f"Note: {note.message}" for note in description.notes)
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
-    parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
+    parts = ["\n".join(about), comparison.text(), wrapped(description.sentence, "")]
     typer.echo("\n\n".join(parts))
 
 

@@ -1,6 +1,6 @@
 """`read_table`: a file or a frame to the cells of a table, with what was understood of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ import pandas as pd
 from hiddenpop._cells import BoolArray, Cells, stratum_codes
 from hiddenpop._frames import read_counts, read_indicators, read_registrations, settle_levels
 from hiddenpop.errors import TableError, UnknownNameError
-from hiddenpop.reading.columns import Column
-from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grid
+from hiddenpop.reading.columns import Column, is_code, make_column
+from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grids
 from hiddenpop.reading.frames import is_frame, plain_frame
+from hiddenpop.reading.header import tables_of
 from hiddenpop.reading.questions import OpenQuestionError, ask
 from hiddenpop.reading.record import Options, Reading, number_of, people
-from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down
+from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down, without_formula_signs
 from hiddenpop.reading.shapes import Sheet, sheet_of_grid
 from hiddenpop.reading.values import counts_of, levels_of, unknown_counts, zero_one
 
@@ -51,10 +52,10 @@ def read_table(source: Any, options: Options) -> _Found:
     UnknownNameError
         For a column that is not there.
     """
-    grid = _grid(source)
+    grids = _grids(source)
 
     def attempt(tried: Options) -> _Found:
-        sheet = sheet_of_grid(grid, tried.columns, tried.lists, tried.decimal)
+        sheet = sheet_of_grid(_chosen(grids, tried.sheet), tried)
         return _cells_of(sheet, assign(sheet, tried), tried)
 
     try:
@@ -67,10 +68,42 @@ def read_table(source: Any, options: Options) -> _Found:
         raise TableError(str(error).replace("{path}", str(source))) from None
 
 
-def _grid(source: Any) -> Grid:
+def _grids(source: Any) -> tuple[Grid, ...]:
+    """Read the tables of a source; sheets and parts of them that look like none are left out where others do."""
     if isinstance(source, Mapping):
-        return grid_of_frame(frame_of_records(_by_history(source)))
-    return grid_of_frame(plain_frame(source)) if is_frame(source) else read_grid(Path(source))
+        return (grid_of_frame(frame_of_records(_by_history(source))),)
+    if is_frame(source):
+        return (grid_of_frame(plain_frame(source)),)
+    read = read_grids(Path(source))
+    tables = tuple(table for grid in read for table in tables_of(grid))
+    found = tables or read
+    if len(read) > 1 == len(found):
+        said = f"the file has {len(read)} sheets, and one of them holds a table"
+        return (replace(found[0], notes=(*found[0].notes, said)),)
+    return found
+
+
+def _chosen(grids: Sequence[Grid], sheet: str | None) -> Grid:
+    """Take the table that was named, by its name or its number, or the only one."""
+    names = [grid.name or str(place) for place, grid in enumerate(grids, 1)]
+    if sheet is None:
+        if len(grids) == 1:
+            return grids[0]
+        shown = [str(place) if is_code(name) else name for place, name in enumerate(names, 1)]
+        if make_column("", pd.Series(names)).holds_identifiers:
+            shown = [*map(str, range(1, len(names) + 1))]
+        raise OpenQuestionError(
+            f"the file holds {len(grids)} tables",
+            [[{"sheet": name}] for name in shown],
+            "keep one table in a file, or name one with --sheet",
+        )
+    known = dict(zip([*map(str, range(1, len(grids) + 1)), *names], [*grids, *grids], strict=True))
+    if sheet not in known:
+        raise TableError(
+            f"--sheet names no table of {{path}}: it has {number_of(len(grids), 'table')}; name one by its number, "
+            "from 1, or leave out --sheet"
+        )
+    return known[sheet]
 
 
 def _by_history(counts: Mapping[Any, Any]) -> dict[str, Any]:
@@ -239,8 +272,10 @@ def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
         frame = frame.assign(**values)
     else:
         named = sheet.columns[roles.list]
-        texts = pd.Index([*named.levels])
-        frame[_LIST] = pd.Categorical.from_codes(named.codes, categories=texts)
+        texts, said = _writable(named.levels)
+        notes += said
+        roles = replace(roles, lists=tuple(texts.get(name, name) for name in roles.lists))
+        frame[_LIST] = pd.Categorical.from_codes(named.codes, categories=pd.Index([*texts.values()]))
     levels = _strata(sheet, replace(roles, unit="cell"), notes)
     frame = frame.assign(**levels)
     if roles.date is not None:
@@ -259,6 +294,17 @@ def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
     persons = len(who.levels)
     notes += _told_of_unlisted(persons - cells.histories.size)
     return cells, _reading(sheet, roles, notes, persons)
+
+
+def _writable(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Take out of the names of lists the signs that the formula of a model could not hold."""
+    plain = {name: without_formula_signs(name, " ") for name in names}
+    changed = [new for name, new in plain.items() if new != name]
+    if not changed or len(set(plain.values())) < len(plain):
+        return dict(zip(names, names, strict=True)), []
+    return plain, [
+        f"signs that a formula cannot hold were taken out of the names of lists: {', '.join(changed)}"
+    ]
 
 
 def _settled(frame: pd.DataFrame, who: Column, roles: Roles, options: Options) -> list[str]:

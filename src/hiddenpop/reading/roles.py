@@ -12,12 +12,13 @@ from hiddenpop._words import plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
 from hiddenpop.reading.columns import FEW, ROWS_PER_GROUP, ROWS_PER_STRATUM, Column
+from hiddenpop.reading.joined import is_cut, splits_of
 from hiddenpop.reading.numbers import read_counts_of
 from hiddenpop.reading.questions import Answer, Choices, OpenQuestionError
 from hiddenpop.reading.record import Options
 from hiddenpop.reading.shapes import Sheet, is_count_name
 
-__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down"]
+__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down", "without_formula_signs"]
 
 _WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
 
@@ -88,13 +89,24 @@ def assign(sheet: Sheet, options: Options) -> Roles:
 def _check_names(sheet: Sheet, lists: Sequence[str]) -> None:
     """Ask for other names where those of lists could not be read back from the formula of a model."""
     if wrong := [name for name in lists if set(name) & FORMULA_SIGNS or not is_written(name)]:
-        plain = [_WITHOUT.sub("_", name) for name in sheet.columns]
+        plain = [without_formula_signs(name, "_") for name in sheet.columns]
         raise OpenQuestionError(
             f"a list cannot be called {_names(wrong)}: control characters and the signs "
             f"{' '.join(sorted(FORMULA_SIGNS))} cannot be read back from a model's formula; name the columns in order",
             [[{"columns": plain}]],
             "rename it in the file",
         )
+
+
+def without_formula_signs(name: str, instead: str) -> str:
+    """Write a name without control characters and what cannot be read back from the formula of a model.
+
+    Examples
+    --------
+    >>> without_formula_signs("a, north", "_"), without_formula_signs("police: [east]", " ")
+    ('a_north', 'police east')
+    """
+    return re.sub(r"\s+", " ", _WITHOUT.sub(instead, name)).strip(" ")
 
 
 def _check_named(sheet: Sheet, options: Options) -> None:
@@ -393,11 +405,19 @@ def _no_list(
     pairs: Choices = [
         [{"person": p, "list": w}] for p in who for w in where if p != w and _outnumbers(sheet, p, w)
     ]
+    cut: Choices = [[{"split": way}] for name in names for way in _ways_to_cut(sheet.columns[name], options)]
     return OpenQuestionError(
-        "no list: no column holds 0 and 1, or another pair of words, so a row may be a registration",
-        [*pairs[:3], *([[{"lists": coded}]] if coded else [])],
+        "no list: no column holds 0 and 1, or another pair of words, so a row may be a registration"
+        + (", or a cell may name several lists" if cut else ""),
+        [*cut[:2], *pairs[:3], *([[{"lists": coded}]] if coded else [])],
         "give every list a column of 0 and 1, or say which column is what with --lists or --person and --list",
     )
+
+
+def _ways_to_cut(column: Column, options: Options) -> list[str]:
+    """Name the signs at which cells could be cut into names of lists, where some of these are met again."""
+    found = None if options.split is not None or column.is_covariate_by_name else is_cut(column, None)
+    return splits_of(column.levels) if found is not None and found.is_reused else []
 
 
 def _words_of_lists(sheet: Sheet, options: Options) -> dict[str, list[str]]:

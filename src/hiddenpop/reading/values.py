@@ -11,7 +11,7 @@ from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.reading.columns import FEW, NOT_RECORDED, Column
 from hiddenpop.reading.numbers import read_counts_of
-from hiddenpop.reading.questions import OpenQuestionError
+from hiddenpop.reading.questions import OpenQuestionError, unclear_sign
 from hiddenpop.reading.record import Options, number_of
 from hiddenpop.reading.shapes import is_unknown_count
 
@@ -147,10 +147,7 @@ def counts_of(
     """
     read = read_counts_of(column.levels, options.decimal, separator)
     if read.unclear:
-        raise OpenQuestionError(
-            f"in column {column.name!r} the sign {read.unclear!r} can be decimal or stand between thousands",
-            [[{"decimal": ","}], [{"decimal": "."}]],
-        )
+        raise unclear_sign(column.name, read.unclear)
     values = [
         level if value is None else value for level, value in zip(column.levels, read.numbers, strict=True)
     ]
