@@ -313,9 +313,9 @@ def _may_be_list(column: "pd.Series[Any]") -> bool:
 
 def _indicators(
     frame: pd.DataFrame, names: Sequence[str], faults: list[str], *, personal: bool
-) -> tuple[IntArray, BoolArray]:
+) -> tuple[npt.NDArray[np.int8], BoolArray]:
     """Read 0/1 columns, shape ``(n, t)``, and which rows hold nothing else; a faulty value becomes 0."""
-    bits = np.zeros((len(frame), len(names)), dtype=np.int64)
+    bits = np.zeros((len(frame), len(names)), dtype=np.int8)
     readable = np.ones(len(frame), dtype=np.bool_)
     for position, name in enumerate(names):
         values = _zero_one(frame[name])

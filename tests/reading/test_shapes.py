@@ -130,7 +130,7 @@ def test_lists_of_a_person_in_one_cell(tmp_path: Path) -> None:
 
 
 def test_a_sign_that_is_a_part_of_a_name_cuts_nothing(tmp_path: Path) -> None:
-    rows = [[f"K{i % 17:05}", ("GGD/GGZ", "politie", "Leger des Heils, Den Haag")[i % 3]] for i in range(60)]
+    rows = [[f"K{i % 40:05}", ("GGD/GGZ", "politie", "Leger des Heils, Den Haag")[i % 3]] for i in range(60)]
     table = CaptureTable.read(written(tmp_path, lines("client,where", rows)), person="client", list="where")
     assert table.lists == ("GGD/GGZ", "Leger des Heils Den Haag", "politie")
     assert table.reading is not None

@@ -233,9 +233,14 @@ def is_code(text: str) -> bool:
 def make_column(name: str, cells: "pd.Series[Any]") -> Column:
     """Read a column as text, whatever it was stored as."""
     codes, distinct = _factorized(cells)
-    texts = [_text(value) for value in distinct]
+    texts: list[str] = []
+    differ = True  # as the values do, unless a text was made of one
+    for value in distinct:
+        text = _text(value)
+        differ = differ and text == value != ""
+        texts.append(text)
     codes = codes.astype(np.int64, copy=False)
-    if len(set(texts)) < len(texts) or "" in texts:
+    if not differ and (len(set(texts)) < len(texts) or "" in texts):
         again, kept = pd.factorize(np.array([*texts, ""], dtype=object))
         blank = again[-1]
         codes = again[codes]  # a code of -1 takes the blank at the end
