@@ -5,6 +5,7 @@ small number or a very short text, and people are named by their position.
 """
 
 import difflib
+import re
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -379,7 +380,7 @@ def _quoted(value: object, personal: bool, hidden: bool) -> str:
 
 def _tells_nothing(value: object) -> bool:
     if isinstance(value, str):
-        return len(value) <= _SHORT_TEXT
+        return len(value) <= _SHORT_TEXT and not (re.search(r"\d", value) and re.search(r"[^\W\d_]", value))
     return isinstance(value, int | float | np.number) and abs(float(value)) < _SMALL_NUMBER
 
 

@@ -14,7 +14,15 @@ from hiddenpop.errors import TableError
 
 __all__ = ["Delimited", "read_delimited", "read_mark"]
 
-SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars", "~": "tildes", "^": "carets"}
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""First bytes of a text that say its encoding; those of UTF-32 begin as those of UTF-16 do."""
+
 SAMPLE_LETTERS, SAMPLE_LINES = 200_000, 500
 AGREEING = 0.6
 """Share of lines that must have as many cells as each other before a sign is taken for the separator."""
@@ -67,11 +75,12 @@ def _as_utf8(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Find out the encoding of a text, and give its bytes in UTF-8."""
     if not content.strip():
         raise TableError("cannot read {path} as csv: it is empty; there is nobody to count")
-    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, encoding in MARKS:
         if content.startswith(mark):
+            return content.decode(encoding).encode(), (f"the file is in {encoding.upper()}",)
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if content[first : first + 1] == b"\0" == content[first + 2 : first + 3]:
             return content.decode(encoding).encode(), ("the file is in UTF-16",)
-    if content[1:2] == b"\0" and content[3:4] == b"\0":
-        return content.decode("utf-16-le").encode(), ("the file is in UTF-16",)
     if b"\0" in content:
         raise TableError("cannot read {path} as csv: it holds bytes that are no text; save it again as csv")
     try:

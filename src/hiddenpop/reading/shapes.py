@@ -10,7 +10,7 @@ import pandas as pd
 from hiddenpop._cells import COUNT, BoolArray
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
-from hiddenpop.reading.columns import COUNT_NAMES, UNKNOWN_COUNT, Column
+from hiddenpop.reading.columns import COUNT_NAMES, FEW, UNKNOWN_COUNT, Column
 from hiddenpop.reading.files import Grid
 from hiddenpop.reading.header import are_row_names, columns_of_frame, is_counted, under_names
 from hiddenpop.reading.joined import NO_SPLIT, Joined, combinations_of_names, is_cut, splits_of
@@ -30,6 +30,9 @@ _WIDE = re.compile(r"[^\d]*?([01]{2,})")
 _LABEL = re.compile(r"\s*([^=]+?)\s*=\s*([^=]+?)\s*")
 MOST_NOTES = 10
 _NOTE = re.compile(r"[*\u2020(\[]|.*[^\W\d_].*(\s|:)")
+_RULE = re.compile(r"[-=:+_\u2013\u2014]{2,}")
+_TOTAL_OF = re.compile(r"n\s*[=:]\s*\d[\d., ]*")
+_WITH_NUMBER = re.compile(r"\s*[=:(]\s*(n\s*=\s*)?\d[\d., ]*\)?$")
 _SAID_TOTAL = "the row of totals is left out"
 
 
@@ -76,7 +79,7 @@ def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
     if frame.empty:
         raise TableError("{path} holds no rows; there is nobody to count")
     sheet = Sheet(columns_of_frame(frame), len(frame), (*grid.notes, *notes, *more), grid.separator)
-    for turn in (_without_row_names, _without_notes, _without_totals):
+    for turn in (_without_row_names, _without_rules, _without_notes, _without_units, _without_totals):
         sheet = turn(sheet)
     shapes: tuple[Callable[[Sheet, Options], Sheet | None], ...] = (
         _from_ftable,
@@ -120,7 +123,8 @@ def _without_totals(sheet: Sheet) -> Sheet:
         places = [place for place, level in enumerate(column.levels) if _is_total(level)]
         if places:
             total |= np.isin(column.codes, places)
-    total |= _bare_total(sheet)
+    total |= _bare_totals(sheet)
+    total |= _sums_below(sheet)
     if not total.any() or total.all():
         return sheet
     number = int(total.sum())
@@ -128,24 +132,89 @@ def _without_totals(sheet: Sheet) -> Sheet:
     return replace(_rows(sheet, ~total), notes=(*sheet.notes, said))
 
 
-def _bare_total(sheet: Sheet) -> BoolArray:
-    """Find a last row with nothing but a label and a number as large as all others together."""
-    last = np.zeros(sheet.rows, dtype=np.bool_)
-    filled = [column for column in sheet.columns.values() if column.codes[-1] >= 0]
+def _bare_totals(sheet: Sheet) -> BoolArray:
+    """Find a first or a last row with nothing but a label and a number as large as all others together."""
+    found = np.zeros(sheet.rows, dtype=np.bool_)
+    for place in (0, sheet.rows - 1):
+        found[place] = _is_bare_total(sheet, place)
+    return found
+
+
+def _is_bare_total(sheet: Sheet, place: int) -> bool:
+    filled = [column for column in sheet.columns.values() if column.codes[place] >= 0]
     numbers = [column for column in filled if column.is_number]
     labels = [column for column in filled if not column.is_number]
     if sheet.rows < 3 or len(numbers) != 1 or len(labels) > 1 or len(sheet.columns) < len(filled) + 2:
-        return last
-    if any((column.codes[:-1] == column.codes[-1]).any() for column in labels):
-        return last
+        return False
+    if any((column.codes == column.codes[place]).sum() > 1 for column in labels):
+        return False
     values = read_counts_of(numbers[0].levels, separator=sheet.separator).numbers
     counts = [values[code] or 0 if code >= 0 else 0 for code in numbers[0].codes]
-    last[-1] = counts[-1] > 0 and counts[-1] == sum(counts[:-1])
-    return last
+    return counts[place] > 0 and 2 * counts[place] == sum(counts)
+
+
+def _sums_below(sheet: Sheet) -> BoolArray:
+    """Find a last row in which every number is the sum of those above: of persons, or weighted with the counts."""
+    found = np.zeros(sheet.rows, dtype=np.bool_)
+    numbers = [column for column in sheet.columns.values() if column.is_number]
+    texts = [column for column in sheet.columns.values() if not column.is_number]
+    lists = [column for column in numbers if _is_zero_one_above(column)]
+    others = [column for column in numbers if column not in lists]
+    blank_text = all(column.codes[-1] < 0 for column in texts)
+    if sheet.rows < 3 or len(lists) < 2 or len(others) > 1 or not blank_text:
+        return found
+    values = [_numbers_by_row(sheet, column) for column in (*lists, *others)]
+    if any(None in held for held in values):
+        return found
+    *above, counts = np.array(values if others else [*values, [1] * (sheet.rows - 1) + [0]], dtype=np.float64)
+    sums = [column[:-1] @ counts[:-1] == column[-1] for column in above]
+    found[-1] = all(sums) and (not others or counts[:-1].sum() == counts[-1])
+    return found
+
+
+def _is_zero_one_above(column: Column) -> bool:
+    """Tell a column of 0 and 1 with another number at the end."""
+    last = column.codes[-1]
+    if last < 0 or len(column.levels) > 3 or column.levels[last] in ("0", "1"):
+        return False
+    return bool((column.codes == last).sum() == 1) and {*column.levels} - {column.levels[last]} <= {"0", "1"}
+
+
+def _without_rules(sheet: Sheet) -> Sheet:
+    """Leave out rows of nothing but dashes, as they stand below the names of a table that was set out with signs."""
+    if not any(_RULE.fullmatch(level) for column in sheet.columns.values() for level in column.levels[:1]):
+        return sheet
+    dashes = [
+        np.array([*(bool(_RULE.fullmatch(level)) for level in column.levels), True])[column.codes]
+        for column in sheet.columns.values()
+    ]
+    rule: BoolArray = np.logical_and.reduce(dashes)
+    if rule.all():
+        return sheet
+    return replace(
+        _rows(sheet, ~rule), notes=(*sheet.notes, f"{number_of(int(rule.sum()), 'row')} of dashes left out")
+    )
+
+
+def _without_units(sheet: Sheet) -> Sheet:
+    """Leave out a first row that holds nothing but a word or two above numbers, such as the unit of the counts."""
+    filled = [column for column in sheet.columns.values() if column.codes[0] >= 0]
+    if sheet.rows < 3 or not filled or len(filled) == len(sheet.columns) or not all(map(_is_unit, filled)):
+        return sheet
+    said = "1 row below the names left out, as of units"
+    return replace(_rows(sheet, np.arange(sheet.rows) > 0), notes=(*sheet.notes, said))
+
+
+def _is_unit(column: Column) -> bool:
+    """Tell whether the first text of a column is a word, and all others are numbers."""
+    first, *others = column.levels[: FEW + 1]
+    alone = (column.codes == column.codes[0]).sum() == 1
+    return bool(alone) and bool(others) and not may_be_number(first) and all(map(may_be_number, others))
 
 
 def _is_total(text: str) -> bool:
-    return text.casefold().strip(" .:=") in TOTAL_WORDS
+    word = text.casefold().strip(" .:=")
+    return word in TOTAL_WORDS or bool(_TOTAL_OF.fullmatch(word)) or _WITH_NUMBER.sub("", word) in TOTAL_WORDS
 
 
 def _without_notes(sheet: Sheet) -> Sheet:
@@ -306,7 +375,7 @@ def _from_totals(sheet: Sheet, options: Options) -> Sheet | None:
     rest = {name: _texts_of(column) for name, column in sheet.columns.items() if name not in named}
     if (sheet.rows > 1 and not rest) or any(is_count_name(name) for name in rest):
         return None
-    columns = [_numbers_by_row(sheet, name, options.decimal) for name in named]
+    columns = [_numbers_by_row(sheet, sheet.columns[name], options.decimal) for name in named]
     names = _list_names(2, options.lists)
     rows: list[dict[str, str]] = []
     for place, (first, second, both) in enumerate(zip(*columns, strict=True)):
@@ -325,11 +394,10 @@ def _from_totals(sheet: Sheet, options: Options) -> Sheet | None:
     return _long(rows, sheet, names, said + (", in every row" if sheet.rows > 1 else ""))
 
 
-def _numbers_by_row(sheet: Sheet, name: str, decimal: str | None) -> list[int | float | None]:
-    column = sheet.columns[name]
+def _numbers_by_row(sheet: Sheet, column: Column, decimal: str | None = None) -> list[int | float | None]:
     read = read_counts_of(column.levels, decimal, sheet.separator)
     if read.unclear:
-        raise unclear_sign(name, read.unclear)
+        raise unclear_sign(column.name, read.unclear)
     return [read.numbers[code] if code >= 0 else None for code in column.codes]
 
 
