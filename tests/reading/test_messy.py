@@ -199,6 +199,7 @@ def test_somebody_who_is_not_known_is_no_person(word: str, tmp_path: Path) -> No
 def test_days_are_read_the_same_way_in_a_whole_column(form: str, last: str, tmp_path: Path) -> None:
     days = [form.format(d=d, m=m) for d, m in ((11, 3), (4, 4), (28, 2))]  # the second is the last of all
     rows_ = "".join(f"K{i},{LISTS[j]},{'vmv'[j]},{day}\n" for i in range(20) for j, day in enumerate(days))
+    rows_ += "".join(f"L{i},{name},m,{days[0]}\n" for i, name in enumerate(LISTS))  # no list holds everybody
     (tmp_path / "mine.csv").write_text("klant,bron,sekse,dag\n" + rows_)
     table = CaptureTable.read(
         tmp_path / "mine.csv", person="klant", list="bron", strata=["sekse"], date="dag", conflicts="last"

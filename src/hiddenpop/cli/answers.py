@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from hiddenpop.cli.figures import save_forest, save_overlap
 from hiddenpop.cli.inputs import check_place
 from hiddenpop.cli.screen import estimate_text, wrapped
 from hiddenpop.description import TableDescription, closing_sentence, describe
-from hiddenpop.errors import SettingError
+from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.compare import Comparison, fit_panel
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.parallel import parallel
@@ -72,8 +73,7 @@ class Wish:
 
 def answer_description(table: CaptureTable, wish: Wish) -> None:
     """Print what a table holds and can carry."""
-    _say_about_the_file(table, wish)
-    with parallel(progress=True):
+    with parallel(progress=True), _said_before_a_refusal(table, wish):
         description = describe(table)
     if wish.plot:
         save_overlap(table, wish.plot, protect=wish.protects(table))
@@ -81,14 +81,26 @@ def answer_description(table: CaptureTable, wish: Wish) -> None:
     if wish.as_json:
         _print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
     else:
-        typer.echo(description.text())
+        typer.echo("\n\n".join([*_about_the_file(table), description.text()]))
 
 
-def _say_about_the_file(table: CaptureTable, wish: Wish) -> None:
-    """Say how the file was understood, before anything is made of it or refused."""
-    if table.reading is not None and not wish.as_json:
-        typer.echo("\n".join(wrapped(line, "  ") for line in table.reading.lines()) + "\n")
+def _about_the_file(table: CaptureTable) -> list[str]:
+    """Say how the file was understood, before anything is made of it."""
+    if table.reading is None:
+        return []
+    return ["\n".join(wrapped(line, "  ") for line in table.reading.lines())]
+
+
+@contextmanager
+def _said_before_a_refusal(table: CaptureTable, wish: Wish) -> Iterator[None]:
+    """Say how the file was understood before what was understood is refused."""
+    try:
+        yield
+    except CapabilityError:
+        for line in () if wish.as_json else _about_the_file(table):
+            typer.echo(f"{line}\n")
         sys.stdout.flush()
+        raise
 
 
 def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any]:
@@ -97,8 +109,7 @@ def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any
 
 def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     """Print the estimate of one method."""
-    _say_about_the_file(table, wish)
-    with parallel(progress=True):
+    with parallel(progress=True), _said_before_a_refusal(table, wish):
         found = method.fit(table, rng=wish.seed)
     if wish.draws:
         _write_draws(found, wish.draws)
@@ -112,7 +123,8 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
         _print_json(_with_reading(table, {**shown, **grouped}))
         return
     by_group = [] if parts is None else [parts.text()]
-    typer.echo("\n\n".join([estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
+    about = _about_the_file(table)
+    typer.echo("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
 
 
 def _by_strata(found: Estimate, by: tuple[str, ...]) -> "Subgroups":
@@ -127,8 +139,7 @@ def _rows(parts: "Subgroups", protect: bool) -> Any:
 
 def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: Wish) -> None:
     """Print the estimates of several methods side by side."""
-    _say_about_the_file(table, wish)
-    with parallel(progress=True):
+    with parallel(progress=True), _said_before_a_refusal(table, wish):
         description = describe(table)
         comparison = fit_panel(table, methods, rng=wish.seed)
     if wish.plot:
@@ -143,7 +154,7 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"
     notes = (f"Note: {note.message}" for note in description.notes)
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
-    parts = ["\n".join(about), comparison.text(), wrapped(description.sentence, "")]
+    parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
     typer.echo("\n\n".join(parts))
 
 
