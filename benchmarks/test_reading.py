@@ -41,6 +41,15 @@ def write_persons(path: Path, rng: np.random.Generator) -> None:
         file.writelines(f"{h & 1},{h >> 1 & 1},{h >> 2 & 1},{h >> 3}\n" for h in histories)
 
 
+def write_persons_with_id(path: Path, rng: np.random.Generator) -> None:
+    histories = rng.integers(1, 16, ROWS)
+    with path.open("w", encoding="utf-8") as file:
+        file.write(",".join(["client", *LISTS]) + "\n")
+        file.writelines(
+            f"NL-{i:07d},{h & 1},{h >> 1 & 1},{h >> 2 & 1},{h >> 3}\n" for i, h in enumerate(histories)
+        )
+
+
 REGISTRATIONS = {"person": "client", "list": "bron", "strata": ["sekse"], "date": "datum"}
 
 
@@ -49,6 +58,14 @@ REGISTRATIONS = {"person": "client", "list": "bron", "strata": ["sekse"], "date"
     [
         ("registrations", write_registrations, REGISTRATIONS, 5.0, 1024),
         ("rows, one a person", write_persons, {}, 3.8, 405),
+        ("rows, one a person with an id", write_persons_with_id, {"person": "client"}, 3.8, 405),
+        (
+            "rows, one a person with an id set aside",
+            write_persons_with_id,
+            {"lists": LISTS.tolist()},
+            3.8,
+            405,
+        ),
     ],
 )
 def test_a_million_rows(tmp_path, report, name, write, columns, seconds, mebibytes):

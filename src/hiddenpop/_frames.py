@@ -5,6 +5,7 @@ small number or a very short text, and people are named by their position.
 """
 
 import difflib
+import re
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -313,9 +314,9 @@ def _may_be_list(column: "pd.Series[Any]") -> bool:
 
 def _indicators(
     frame: pd.DataFrame, names: Sequence[str], faults: list[str], *, personal: bool
-) -> tuple[IntArray, BoolArray]:
+) -> tuple[npt.NDArray[np.int8], BoolArray]:
     """Read 0/1 columns, shape ``(n, t)``, and which rows hold nothing else; a faulty value becomes 0."""
-    bits = np.zeros((len(frame), len(names)), dtype=np.int64)
+    bits = np.zeros((len(frame), len(names)), dtype=np.int8)
     readable = np.ones(len(frame), dtype=np.bool_)
     for position, name in enumerate(names):
         values = _zero_one(frame[name])
@@ -379,7 +380,7 @@ def _quoted(value: object, personal: bool, hidden: bool) -> str:
 
 def _tells_nothing(value: object) -> bool:
     if isinstance(value, str):
-        return len(value) <= _SHORT_TEXT
+        return len(value) <= _SHORT_TEXT and not (re.search(r"\d", value) and re.search(r"[^\W\d_]", value))
     return isinstance(value, int | float | np.number) and abs(float(value)) < _SMALL_NUMBER
 
 

@@ -36,8 +36,10 @@ def encode(indicators: npt.ArrayLike) -> Histories:
     >>> encode([[1, 0, 0], [1, 0, 1]]).tolist()
     [1, 5]
     """
-    bits = np.asarray(indicators, dtype=np.int64)
-    codes: Histories = (bits << np.arange(bits.shape[1], dtype=np.int64)).sum(axis=1, dtype=np.int64)
+    bits = np.asarray(indicators)
+    codes: Histories = np.zeros(len(bits), dtype=np.int64)
+    for place in range(bits.shape[1]):  # list by list: a million rows of all lists would be copied twice
+        codes += bits[:, place].astype(np.int64) << place
     return codes
 
 

@@ -326,6 +326,8 @@ class CaptureTable(TableVerbs):
         columns: Sequence[str] | None = None,
         decimal: str | None = None,
         yes: str | None = None,
+        split: str | None = None,
+        sheet: str | None = None,
         name: str | None = None,
         population: str = "",
         public: bool = False,
@@ -360,6 +362,11 @@ class CaptureTable(TableVerbs):
             The decimal sign, where the file leaves it open.
         yes : str, optional
             The value that says "on the list", where the file leaves it open.
+        split : str, optional
+            What stands between lists that are named in one cell, such as "+" or "and"; "letters" where each letter is
+            a list, as in AB; "none" where a cell names one list. By default found out where that cannot be misread.
+        sheet : str, optional
+            Which table, in a file of several: the name of a sheet, or the number of the table.
         name : str, optional
             Label; by default the name of the file.
         population : str
@@ -417,6 +424,8 @@ class CaptureTable(TableVerbs):
             columns=columns,
             decimal=decimal,
             yes=yes,
+            split=split,
+            sheet=sheet,
         )
         cells, reading = read_table(source, options)
         label = name if name is not None else _label(source)

@@ -178,6 +178,8 @@ COLUMNS = {
     "columns": ["--columns a", "--columns a,a,b,c", "--columns a,b,c,d,e", "--columns ,"],
     "decimal": ["--decimal ;", "--decimal ''", "--decimal point"],
     "yes": ["--yes none-such", "--yes ''"],
+    "split": ["--split +", "--split ''", "--split letters"],
+    "sheet": ["--sheet none-such", "--sheet 2", "--sheet ''"],
 }
 FIGURES = ["--plot x.bmp", "--plot x", "--plot no/such/x.png", "--plot folder.png", "--plot good.csv/x.png"]
 LEVELS = [

@@ -136,6 +136,20 @@ MADE = {
     + "".join(f"K{i % 80:05},d{i % 70:02}x,{('police', 'shelter')[i % 2]}\n" for i in range(90)),
     "conflicts": LONG,
     "no-counts": "a,b,ward,seen\n1,0,north,61\n0,1,south,84\n1,1,west,18\n",
+    "days-of-lists": "klant,politie,opvang\n"
+    + "".join(f"{10**8 + i},{'2020-01-02' * (i % 3 > 0)},{'2020-02-03' * (i % 2)}\n" for i in range(60)),
+    "marks-not-known": "a,b,count\nv,,61\n,v,39\nv,v,12\n",
+    "ja-nee-onbekend": "a,b\n"
+    + "".join(
+        f"{('Ja', 'Nee', 'Onbekend')[i % 3]},{('Ja', 'Nee', 'Onbekend')[i // 3 % 3]}\n" for i in range(60)
+    ),
+    "shares-alone": "a,b,%\n1,0,61.5\n0,1,30.2\n1,1,8.3\n",
+    "remarks": "a,b,opmerking\n" + "".join(f"{i % 2},1,{'belt later' * (i == 3)}\n" for i in range(60)),
+    "two-tables": "a,b,count\n1,0,61\n0,1,84\n1,1,18\n\na,b,count\n1,0,6\n0,1,8\n1,1,7\n",
+    "lists-in-a-cell": "who,ward,seen\na & b,north,61\na & c,north,8\nb & c,north,84\na & b & c,south,18\n",
+    "lists-and-wards": "where,ward,count\na,x,61\nb,x,84\na & b,x,18\na,y,6\nb,y,8\na & b,y,7\n",
+    "lists-of-a-registration": "client,where\n"
+    + "".join(f"K{i % 17:05},{('Politie', 'Opvang', 'Politie en justitie')[i % 3]}\n" for i in range(40)),
     "weights": "a,b,w,seen\n1,0,6.1,61\n0,1,8.4,84\n1,1,1.8,18\n",
 }
 TYPED = {
@@ -146,6 +160,7 @@ TYPED = {
     "swapped": "--person where --list client",
     "no-names-of-lists": "--person client --list day",
     "no-counts": "--count ward",
+    "lists-of-a-registration": "--person client --list where",
     "weights": "--count w",
     "conflicts": "--person client --list where --strata ward",
 }

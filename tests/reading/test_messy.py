@@ -73,6 +73,22 @@ AROUND = {
         ",".join([*(name if bit == "1" else "" for name, bit in zip(LISTS, bits, strict=True)), str(n)]) + "\n"
         for bits, n in COUNTS.items()
     ),
+    "two decimals in the lists": "politie;opvang;kliniek;n\n" + rows(";", ("0,00", "1,00")),
+    "Russian": f"{HEADER},n\n" + rows(words=("\u043d\u0435\u0442", "\u0434\u0430")),
+    "boxes": f"{HEADER},n\n" + rows(words=("\u2610", "\u2612")),
+    "bullets": f"{HEADER},n\n" + rows(words=("", "\u2022")),
+    "as REDCap writes it": f"{HEADER},n\n" + rows(words=("Unchecked", "Checked")),
+    "tildes": f"{HEADER},n\n".replace(",", "~") + rows("~"),
+    "Markdown": f"| {HEADER},n |\n|---,:--,---,--:|\n".replace(",", " | ")
+    + "".join(f"| {line} |\n" for line in rows(" | ").splitlines()),
+    "a line of units": f"{HEADER},aantal\n,,,personen\n{rows()}",
+    "a total above": f"{HEADER},count\n,,,{TOTAL}\n{rows()}",
+    "N = behind": f"{HEADER},count\n{rows()}N = {TOTAL},,,\n",
+    "a total in words": f"{HEADER},count\n{rows()},,,Totaal: {TOTAL}\n",
+    "totals of lists": f"{HEADER},count\n{rows()}"
+    + ",".join(str(sum(n for bits, n in COUNTS.items() if bits[place] == "1")) for place in range(3))
+    + f",{TOTAL}\n",
+    "a text for what is sought": f"{HEADER},count\n0,0,0,te schatten\n{rows()}",
     "a label of each row": f"combi,{HEADER},n\n"
     + "".join(f"{'en '.join('abc'[place] for place in range(3) if bits[place] == '1')},{','.join(bits)},{n}\n"
               for bits, n in COUNTS.items()),
@@ -136,6 +152,72 @@ PROGRAMS = {
         FRAME.assign(**{name: 2 - FRAME[name] for name in LISTS}), path
     ),
 }
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-16-be", "utf-16"])
+def test_wide_encodings(encoding: str, tmp_path: Path) -> None:
+    mark = "\ufeff" if encoding == "utf-32-le" else ""
+    (tmp_path / "mine.csv").write_bytes(f"{mark}{HEADER},n\n{rows()}".encode(encoding))
+    table = CaptureTable.read(tmp_path / "mine.csv")
+    assert table == RIGHT
+    assert table.reading is not None
+    assert any(note.startswith("the file is in UTF-") for note in table.reading.notes)
+
+
+def test_sums_below_rows_about_persons_are_no_person(tmp_path: Path) -> None:
+    sums = ",".join(str(sum(int(bits[place]) for bits in PERSONS)) for place in range(3))
+    (tmp_path / "mine.csv").write_text(persons(HEADER, lambda _, bits: ",".join(bits)) + sums + "\n")
+    assert CaptureTable.read(tmp_path / "mine.csv").n_observed == len(PERSONS)
+
+
+@pytest.mark.parametrize("change", [str.upper, str.title, lambda name: f" {name} "])
+def test_lists_that_differ_in_capitals_and_blanks_alone_are_one(
+    change: Callable[[str], str], tmp_path: Path
+) -> None:
+    names = [f"{name} noord" for name in LISTS]
+    lines = [f"K{i % 50:05},{names[i % 3] if i % 2 else change(names[i % 3])}" for i in range(120)]
+    (tmp_path / "mine.csv").write_text("\n".join(["klant,bron", *lines]))
+    table = CaptureTable.read(tmp_path / "mine.csv", person="klant", list="bron")
+    assert table.n_lists == 3
+    assert table.reading is not None
+    assert ("one list" in " ".join(table.reading.notes)) == (change("a b").strip() != "a b")
+
+
+@pytest.mark.parametrize("word", ["", "NA", "?", "onbekend", "unknown", "-", "."])
+def test_somebody_who_is_not_known_is_no_person(word: str, tmp_path: Path) -> None:
+    lines = [f"{f'K{i % 40:05}' if i % 9 else word},{LISTS[i % 3]}" for i in range(120)]
+    (tmp_path / "mine.csv").write_text("\n".join(["klant,bron", *lines]))
+    with pytest.raises(
+        TableError, match="column 'klant': no person in 14 rows \\(1, 10, 19, 28, 37 and more\\)"
+    ):
+        CaptureTable.read(tmp_path / "mine.csv", person="klant", list="bron")
+
+
+@pytest.mark.parametrize(
+    ("form", "last"), [("{m}/{d}/2020", "m"), ("{d}/{m}/2020", "m"), ("{d}-{m}-2020", "m")]
+)
+def test_days_are_read_the_same_way_in_a_whole_column(form: str, last: str, tmp_path: Path) -> None:
+    days = [form.format(d=d, m=m) for d, m in ((11, 3), (4, 4), (28, 2))]  # the second is the last of all
+    rows_ = "".join(f"K{i},{LISTS[j]},{'vmv'[j]},{day}\n" for i in range(20) for j, day in enumerate(days))
+    rows_ += "".join(f"L{i},{name},m,{days[0]}\n" for i, name in enumerate(LISTS))  # no list holds everybody
+    (tmp_path / "mine.csv").write_text("klant,bron,sekse,dag\n" + rows_)
+    table = CaptureTable.read(
+        tmp_path / "mine.csv", person="klant", list="bron", strata=["sekse"], date="dag", conflicts="last"
+    )
+    assert set(table.strata["sekse"]) == {last}
+
+
+def test_days_in_the_place_of_ticks(tmp_path: Path) -> None:
+    text = persons(
+        HEADER, lambda i, bits: ",".join(f"2020-01-{1 + i % 28:02}" * (bit == "1") for bit in bits)
+    )
+    (tmp_path / "mine.csv").write_text(text)
+    table = CaptureTable.read(tmp_path / "mine.csv", lists=list(LISTS))
+    assert table.list_totals.to_dict() == {
+        name: sum(bits[place] == "1" for bits in PERSONS) for place, name in enumerate(LISTS)
+    }
+    with pytest.raises(TableError, match=f"holds days and blanks.*: say --lists {HEADER}"):
+        CaptureTable.read(tmp_path / "mine.csv")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -1,14 +1,17 @@
 """Registrations and other files in plans, and the plan that `hiddenpop init` writes for a file."""
 
+import io
 import json
 import shlex
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.reading.test_cases import CASES, READ, Case, read
 
+import hiddenpop as hp
 from hiddenpop.cli import main
 from hiddenpop.errors import HiddenpopWarning, SettingError
 from hiddenpop.runs import read_plan
@@ -134,3 +137,74 @@ def test_the_first_lines_say_how_the_file_was_read(command: str, capsys: pytest.
 def test_completion_can_be_installed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "--install-completion" in capsys.readouterr().out
+
+
+COUNTED = (
+    "police,shelter,clinic,count\n1,0,0,61\n0,1,0,84\n0,0,1,39\n1,1,0,18\n1,0,1,17\n0,1,1,14\n1,1,1,13\n"
+)
+PERSONS = [
+    (bits, i) for bits, n in ((1, 61), (2, 84), (4, 39), (3, 18), (5, 17), (6, 14), (7, 13)) for i in range(n)
+]
+
+
+def _counts(folder: Path) -> tuple[Path, str]:
+    (folder / "counts.csv").write_text(COUNTED)
+    return folder / "counts.csv", ""
+
+
+def _persons(folder: Path) -> tuple[Path, str]:
+    rows = [
+        f"{'ja' if b & 1 else 'nee'};{'ja' if b & 2 else 'nee'};{'ja' if b & 4 else 'nee'}\n"
+        for b, _ in PERSONS
+    ]
+    (folder / "persons.csv").write_text("police;shelter;clinic\n" + "".join(rows), "utf-16")
+    return folder / "persons.csv", ""
+
+
+def _registrations(folder: Path) -> tuple[Path, str]:
+    lists = ("police", "shelter", "clinic")
+    rows = [
+        f"NL-{b}{i:04},{name},2020-01-{1 + i % 28:02}\n"
+        for b, i in PERSONS
+        for place, name in enumerate(lists)
+        if b >> place & 1
+    ]
+    (folder / "registrations.csv").write_text("client,where,day\n" + "".join(rows))
+    return folder / "registrations.csv", "--person client --list where --date day"
+
+
+def _excel(folder: Path) -> tuple[Path, str]:
+    frame = pd.read_csv(io.StringIO(COUNTED))
+    with pd.ExcelWriter(folder / "book.xlsx") as book:
+        frame.head(4).to_excel(book, sheet_name="draft", index=False)
+        frame.to_excel(book, sheet_name="2020", index=False, startrow=2)
+    return folder / "book.xlsx", "--sheet 2020"
+
+
+def _joined(folder: Path) -> tuple[Path, str]:
+    cells = "police,61\nshelter,84\nclinic,39\npolice & shelter,18\npolice & clinic,17\nshelter & clinic,14\nAll,13\n"
+    (folder / "venn.csv").write_text(f"lists,count\n{cells}")
+    return folder / "venn.csv", ""
+
+
+@pytest.mark.parametrize("write", [_counts, _persons, _registrations, _excel, _joined])
+def test_from_a_file_to_a_report_by_filling_in_the_population(
+    write: Callable[[Path], tuple[Path, str]], tmp_path: Path
+) -> None:
+    file, typed = write(tmp_path)
+    plan, out = tmp_path / "analysis.toml", tmp_path / "out"
+    assert main(["init", str(file), "--out", str(plan), *shlex.split(typed)]) == 0
+    assert (
+        main(["run", str(plan), "--out", str(out), "--workers", "1"]) == 2
+    )  # the population is not filled in
+    quick = filled(plan).read_text("utf-8").replace('checks = "standard"', 'checks = ["list_influence"]')
+    plan.write_text(quick.replace("n_boot = 400", "n_boot = 200"), "utf-8")
+    assert main(["run", str(plan), "--out", str(out), "--workers", "1"]) == 0
+    found = {
+        e["label"]: e["n_hat"] for e in json.loads((out / "results.json").read_text("utf-8"))["estimates"]
+    }
+    (tmp_path / "right.csv").write_text(COUNTED)
+    right = hp.SelectedLogLinear(criterion="bic").fit(read(tmp_path / "right.csv")).n_hat
+    assert found["best BIC model"] == pytest.approx(right)
+    assert {path.name for path in out.glob("*.html")} == {"report.html", "report.nl.html"}
+    assert not any("NL-" in path.read_text("utf-8", "replace") for path in out.rglob("*") if path.is_file())

@@ -258,6 +258,7 @@ class BayesianLogLinear(BaseEstimator):
             model_is="given",
             other_priors=STANDARD_PRIORS,
             adds_up_strata=self.strata == "collapse",
+            takes_censored=True,
         )
 
     def prepare(self, table: CaptureTable) -> tuple[CellsDesign, CoefficientPrior]:

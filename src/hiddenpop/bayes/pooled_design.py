@@ -11,7 +11,7 @@ import pandas as pd
 from hiddenpop._cells import distinct_texts, operating, unknown_name
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, SettingError, UnknownNameError
-from hiddenpop.estimators.prepare import without_empty_lists
+from hiddenpop.estimators.prepare import refuse_censored, without_empty_lists
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
@@ -188,7 +188,7 @@ def pooled_design(table: CaptureTable, plan: Plan, *, estimator: str) -> PooledD
     -----
     EmptyListWarning
     """
-    _refuse(table, estimator)
+    refuse_censored(table, estimator)
     table, dropped, diagnostics = without_empty_lists(table, 4)
     lists = table.lists
     strata, stratum_of = _strata(table, plan)
@@ -212,14 +212,6 @@ def pooled_design(table: CaptureTable, plan: Plan, *, estimator: str) -> PooledD
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
-
-
-def _refuse(table: CaptureTable, estimator: str) -> None:
-    if table.has_censored:
-        raise CapabilityError(
-            f"{table.name} has cells whose count is only an upper bound, and {estimator} would read it as a count; "
-            f'drop the list concerned, or take "bayesian_loglinear" with strata="model"'
-        )
 
 
 def _refuse_size(table: CaptureTable, lists: Sequence[str], n_strata: int, estimator: str) -> None:

@@ -1,7 +1,9 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from hiddenpop.cli.figures import save_forest, save_overlap
 from hiddenpop.cli.inputs import check_place
 from hiddenpop.cli.screen import estimate_text, wrapped
 from hiddenpop.description import TableDescription, closing_sentence, describe
-from hiddenpop.errors import SettingError
+from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.compare import Comparison, fit_panel
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.parallel import parallel
@@ -71,7 +73,7 @@ class Wish:
 
 def answer_description(table: CaptureTable, wish: Wish) -> None:
     """Print what a table holds and can carry."""
-    with parallel(progress=True):
+    with parallel(progress=True), _said_before_a_refusal(table, wish):
         description = describe(table)
     if wish.plot:
         save_overlap(table, wish.plot, protect=wish.protects(table))
@@ -89,13 +91,25 @@ def _about_the_file(table: CaptureTable) -> list[str]:
     return ["\n".join(wrapped(line, "  ") for line in table.reading.lines())]
 
 
+@contextmanager
+def _said_before_a_refusal(table: CaptureTable, wish: Wish) -> Iterator[None]:
+    """Say how the file was understood before what was understood is refused."""
+    try:
+        yield
+    except CapabilityError:
+        for line in () if wish.as_json else _about_the_file(table):
+            typer.echo(f"{line}\n")
+        sys.stdout.flush()
+        raise
+
+
 def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any]:
     return content if table.reading is None else {**content, "reading": table.reading.to_dict()}
 
 
 def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     """Print the estimate of one method."""
-    with parallel(progress=True):
+    with parallel(progress=True), _said_before_a_refusal(table, wish):
         found = method.fit(table, rng=wish.seed)
     if wish.draws:
         _write_draws(found, wish.draws)
@@ -125,7 +139,7 @@ def _rows(parts: "Subgroups", protect: bool) -> Any:
 
 def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: Wish) -> None:
     """Print the estimates of several methods side by side."""
-    with parallel(progress=True):
+    with parallel(progress=True), _said_before_a_refusal(table, wish):
         description = describe(table)
         comparison = fit_panel(table, methods, rng=wish.seed)
     if wish.plot:

@@ -25,6 +25,8 @@ OPTIONS = {
     "columns": ("A,B,C", "Names of all columns, for a file without a line of names."),
     "decimal": ("SIGN", "The decimal sign of the file, . or ,"),
     "yes": ("VALUE", "The value that says 'on the list', for lists of two values."),
+    "split": ("SIGN", "What stands between lists named in one cell, such as +; letters, or none."),
+    "sheet": ("NAME", "Which table, in a file of several: a sheet, or a number."),
 }
 
 

@@ -296,12 +296,13 @@ def closing_sentence(table: CaptureTable) -> str:
     Returns
     -------
     str
-        The sentence of `describe` up to four lists and beyond 16; between, one on the counts alone, which says so.
+        The sentence of `describe` up to four lists and beyond 16; between, one on the counts alone, which says so. With
+        counts that are only upper bounds, that the table is not judged.
 
     Raises
     ------
     CapabilityError
-        As `describe`.
+        If a list does not operate in some stratum.
 
     Examples
     --------
@@ -309,6 +310,8 @@ def closing_sentence(table: CaptureTable) -> str:
     >>> closing_sentence(hp.datasets.load("hares"))[:56]
     'Judged by its counts alone, hares barely carries an esti'
     """
+    if table.has_censored:
+        return f"Whether {table.name} can carry an estimate is not judged: it has counts that are only upper bounds."
     data = list_cells(table, estimator="describe", minimum_lists=1)
     if data.n_lists <= FEW_MODELS_LISTS or data.n_lists > MAX_DENSE_LISTS:
         return describe(table).sentence

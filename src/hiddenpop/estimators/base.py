@@ -74,6 +74,8 @@ class Facts:
         Whether its estimate holds all models, ranked.
     from_cells : bool
         Whether an assumption is laid on draws of the observed cells, so that all its values share these draws.
+    takes_censored : bool
+        Whether it models counts that are only upper bounds.
     """
 
     assumes: tuple[str, ...] = (UNKNOWN,)
@@ -89,6 +91,7 @@ class Facts:
     fits_cells: bool = False
     ranks_models: bool = False
     from_cells: bool = False
+    takes_censored: bool = False
 
     def assumed_with(self, *own: str) -> tuple[str, ...]:
         """Name what a wrapper takes for granted and then what this one does, each once.

@@ -7,6 +7,7 @@ import pandas as pd
 
 from hiddenpop._cells import operating
 from hiddenpop.errors import CapabilityError
+from hiddenpop.estimators.prepare import refuse_censored
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
@@ -22,11 +23,7 @@ def refuse_coverage(table: CaptureTable, covariates: Sequence[str], estimator: s
                 f"strata: the model leaves {rule.covariate} out, and what is structurally missing would be read as "
                 f"zero; add + {rule.covariate} to the model, or drop the list"
             )
-    if table.has_censored:
-        raise CapabilityError(
-            f"{table.name} has cells whose count is only an upper bound, and {estimator} would read it as a count; "
-            f'use BayesianLogLinear(strata="model") or PooledLogLinear, or drop the list concerned'
-        )
+    refuse_censored(table, estimator)
 
 
 def gap_remarks(table: CaptureTable, strata: pd.DataFrame) -> list[Diagnostic]:

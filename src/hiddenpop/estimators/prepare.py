@@ -13,6 +13,7 @@ from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning
 from hiddenpop.estimators.dependence import OddsRatios, offset_of, remarks
 from hiddenpop.estimators.list_relations import list_remarks
+from hiddenpop.estimators.registry import ESTIMATORS, build
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
@@ -25,6 +26,7 @@ __all__ = [
     "list_cells",
     "list_counts",
     "merger_to_type",
+    "refuse_censored",
     "refuse_many_lists",
     "warned",
     "without_empty_lists",
@@ -302,8 +304,15 @@ def _refuse_gaps(table: CaptureTable, estimator: str) -> None:
             f"{lists} did not operate in every stratum of {table.name}, and {estimator} would read what is "
             f"structurally missing as zero; select the strata where all lists operate, or drop the list"
         )
+    refuse_censored(table, estimator)
+
+
+def refuse_censored(table: CaptureTable, estimator: str) -> None:
+    """Refuse counts that are only upper bounds, and name the estimators that model them."""
     if table.has_censored:
+        able = [name for name in ESTIMATORS if build(name, {}).facts.takes_censored]
+        typed = " or ".join(f"hiddenpop estimate FILE --estimator {name}" for name in able)
         raise CapabilityError(
             f"{table.name} has cells whose count is only an upper bound, and {estimator} would read it as a count; "
-            f"drop the list concerned, or use an estimator for censored cells"
+            f"take {' or '.join(able)}, which models it ({typed}), or drop the list concerned"
         )

@@ -17,6 +17,7 @@ from hiddenpop.reading.numbers import may_be_number
 __all__ = [
     "COUNT_NAMES",
     "FEW",
+    "MOST_WORDS",
     "NOT_RECORDED",
     "ROWS_PER_GROUP",
     "ROWS_PER_STRATUM",
@@ -71,6 +72,9 @@ _HISTORY = re.compile(r"([A-Za-z]?[._]?)([01]+)")
 _BAND = re.compile(r"\D{0,12}\d{1,3}\s?\D{1,3}\s?\d{0,3}\D{0,6}")
 
 FEW = 10
+MOST_WORDS = 4
+"""In a list of which the user names the word for being on it: yes, no, not known, not asked."""
+
 _HALF = 0.5
 ROWS_PER_STRATUM, ROWS_PER_GROUP, ROWS_PER_LARGE_GROUP = 2, 5, 20
 """Rows a level below which a text is no group: in rows that are cells, in rows about persons, and there in more than
@@ -213,6 +217,8 @@ class Column:
     def is_scattered(self, *, of_persons: bool) -> bool:
         """Tell whether there are too few rows a level for the levels to be groups."""
         n, rows = len(self.levels), self.codes.size
+        if of_persons and self.has_gaps and int((self.codes >= 0).sum()) < ROWS_PER_GROUP * n:
+            return True
         if not of_persons:
             return n > FEW and rows < ROWS_PER_STRATUM * n
         least = ROWS_PER_LARGE_GROUP if n > FEW else ROWS_PER_GROUP
@@ -233,9 +239,14 @@ def is_code(text: str) -> bool:
 def make_column(name: str, cells: "pd.Series[Any]") -> Column:
     """Read a column as text, whatever it was stored as."""
     codes, distinct = _factorized(cells)
-    texts = [_text(value) for value in distinct]
+    texts: list[str] = []
+    differ = True  # as the values do, unless a text was made of one
+    for value in distinct:
+        text = _text(value)
+        differ = differ and text == value != ""
+        texts.append(text)
     codes = codes.astype(np.int64, copy=False)
-    if len(set(texts)) < len(texts) or "" in texts:
+    if not differ and (len(set(texts)) < len(texts) or "" in texts):
         again, kept = pd.factorize(np.array([*texts, ""], dtype=object))
         blank = again[-1]
         codes = again[codes]  # a code of -1 takes the blank at the end

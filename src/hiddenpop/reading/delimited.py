@@ -5,20 +5,31 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from hiddenpop.errors import TableError
 
-__all__ = ["Delimited", "read_delimited"]
+__all__ = ["Delimited", "read_delimited", "read_mark"]
 
-SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars", "~": "tildes", "^": "carets"}
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""First bytes of a text that say its encoding; those of UTF-32 begin as those of UTF-16 do."""
+
 SAMPLE_LETTERS, SAMPLE_LINES = 200_000, 500
 AGREEING = 0.6
 """Share of lines that must have as many cells as each other before a sign is taken for the separator."""
 
 _LINE = re.compile(r"line (\d+)")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_WHOLE = re.compile(r"\+?\d+(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +75,12 @@ def _as_utf8(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Find out the encoding of a text, and give its bytes in UTF-8."""
     if not content.strip():
         raise TableError("cannot read {path} as csv: it is empty; there is nobody to count")
-    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, encoding in MARKS:
         if content.startswith(mark):
+            return content.decode(encoding).encode(), (f"the file is in {encoding.upper()}",)
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if content[first : first + 1] == b"\0" == content[first + 2 : first + 3]:
             return content.decode(encoding).encode(), ("the file is in UTF-16",)
-    if content[1:2] == b"\0" and content[3:4] == b"\0":
-        return content.decode("utf-16-le").encode(), ("the file is in UTF-16",)
     if b"\0" in content:
         raise TableError("cannot read {path} as csv: it holds bytes that are no text; save it again as csv")
     try:
@@ -122,3 +134,92 @@ def _widths(sample: str, sign: str, quote: str, whole: bool) -> list[int]:
     except csv.Error:
         return widths
     return widths if whole else widths[:-1]
+
+
+# --- capture histories as MARK has them ------------------------------------------------------------------------
+
+
+def read_mark(content: bytes) -> Delimited:
+    """Read a file of MARK: a capture history, a count for every group, a semicolon.
+
+    Where every record is one animal or person, what stands behind the groups are covariates, which are left out.
+    """
+    content, notes = _as_utf8(content)
+    text = _COMMENT.sub(" ", content.decode("utf-8-sig"))
+    *records, rest = [record.split() for record in text.split(";")]
+    if rest or not records:
+        raise TableError(
+            "cannot read {path} as inp: every record must end in a semicolon, and "
+            f"{'the last does not' if records else 'none does'}; put one behind every record"
+        )
+    rows = [row for row in records if row]
+    _refuse_records(rows)
+    groups, covariates = _groups([row[1:] for row in rows])
+    cells = pd.DataFrame(
+        [
+            (row[0], f"group {group + 1}", int(float(row[1 + group])))
+            for row in rows
+            for group in range(groups)
+            if groups == 1 or float(row[1 + group])
+        ],
+        columns=["history", "group", "count"],
+    )
+    cells = cells.groupby(["history", "group"], sort=False)["count"].sum().reset_index()
+    told = [*notes]
+    if groups == 1:
+        cells = cells.drop(columns="group")
+    else:
+        told.append(f"the {groups} counts behind each history are those of {groups} groups, a stratum each")
+    if covariates:
+        told.append(f"{covariates} covariate{'s' * (covariates > 1)} of each record left out")
+    return Delimited(cells, tuple(told), " ")
+
+
+def _refuse_records(rows: Sequence[Sequence[str]]) -> None:
+    """Refuse records that are no history of 0 and 1 with numbers behind it; what stands there is not shown."""
+    width = len(rows[0]) if rows else 0
+    for place, (history, *numbers) in enumerate(rows, 1):
+        if set(history) - {"0", "1"} or len(history) != len(rows[0][0]):
+            fault = (
+                "does not begin with a history of 0 and 1, as long as the others; an occasion without effort, written "
+                "as a point, has no place in a table"
+            )
+        elif len(numbers) != width - 1 or not numbers:
+            fault = (
+                "has another number of counts than the first"
+                if numbers
+                else "has no count behind its history"
+            )
+        elif not all(map(_is_a_number, numbers)):
+            fault = "holds something else than numbers behind its history"
+        elif float(numbers[0]) < 0:
+            fault = (
+                "has a count below 0, as of those removed when they were caught; they cannot be caught again, so no "
+                "closed population holds them"
+            )
+        else:
+            continue
+        raise TableError(f"cannot read {{path}} as inp: record {place} {fault}; correct it")
+
+
+def _is_a_number(text: str) -> bool:
+    try:
+        return abs(float(text)) < float("inf")
+    except ValueError:
+        return False
+
+
+def _groups(numbers: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """Tell counts by group from covariates: the number of each."""
+    width = len(numbers[0])
+    if len(numbers) > 1:
+        ones = [{tuple(sorted(row[:first])) for row in numbers} for first in range(1, width + 1)]
+        for first, held in enumerate(ones, 1):
+            if held == {("0",) * (first - 1) + ("1",)}:
+                return first, width - first
+    if not all(_WHOLE.fullmatch(text) for row in numbers for text in row):
+        raise TableError(
+            "cannot read {path} as inp: behind the histories stand numbers that are not whole, and its records are not "
+            "of one person each; give a count for every group and nothing else"
+        )
+    return width, 0

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ import pandas as pd
 
 from hiddenpop.errors import HiddenpopError, TableError
 from hiddenpop.extras import need
-from hiddenpop.reading.delimited import read_delimited
+from hiddenpop.reading.delimited import read_delimited, read_mark
 
-__all__ = ["SUFFIXES", "Grid", "grid_of_frame", "read_grid"]
+__all__ = ["SUFFIXES", "Grid", "grid_of_frame", "read_grids"]
 
 GZIP = ".gz"
 LARGE_EXCEL = 5_000_000
 """Bytes of an Excel file that is read row by row."""
+
+READ_BYTES = 1 << 20
+ROWS_END = b"</sheetData>"
+_MERGED = re.compile(rb'<mergeCell\s[^>]*?ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,16 +40,19 @@ class Grid:
         What was found out about the file.
     separator : str
         Between the cells of a text file, else empty.
+    name : str
+        Of a table in a file that may hold several, such as a sheet.
     """
 
     cells: pd.DataFrame
     names: tuple[str, ...] | None
     notes: tuple[str, ...] = ()
     separator: str = ""
+    name: str = ""
 
 
-def read_grid(path: Path) -> Grid:
-    """Read the cells of a file; its suffix says which kind it is.
+def read_grids(path: Path) -> tuple[Grid, ...]:
+    """Read the cells of a file, sheet by sheet; its suffix says which kind it is.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def read_grid(path: Path) -> Grid:
         content = path.read_bytes()
         if path.suffix.lower() == GZIP:
             content = gzip.decompress(content)
-        grid = reader(content)
+        found = reader(content)
     except HiddenpopError as error:
         raise type(error)(str(error).replace("{path}", str(path))) from None
     except FileNotFoundError as error:
@@ -81,9 +89,10 @@ def read_grid(path: Path) -> Grid:
         raise TableError(
             f"cannot read {path} as {suffix[1:]}: it is damaged, or a file of another kind; save it again"
         ) from (None if isinstance(error, zlib.error) else error)
-    if grid.cells.empty:
+    grids = (found,) if isinstance(found, Grid) else found
+    if not grids or all(grid.cells.empty for grid in grids):
         raise TableError(f"{path} holds no rows; there is nobody to count")
-    return grid
+    return grids
 
 
 def _suffix(path: Path) -> str:
@@ -128,31 +137,47 @@ def _arrow(content: bytes) -> Grid:
     return grid_of_frame(table.to_pandas())
 
 
-def _excel(content: bytes) -> Grid:
+def _excel(content: bytes) -> tuple[Grid, ...]:
     import io
 
     openpyxl = need("openpyxl", "an Excel file")
-    large = (
-        len(content) > LARGE_EXCEL
-    )  # merged cells are known only of a book that is held in memory as a whole
+    large = len(content) > LARGE_EXCEL  # a book that is held in memory as a whole takes fifty times its size
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=large, data_only=True)
-    sheets = [(sheet.title, _rows_of_sheet(sheet, merged=not large)) for sheet in book.worksheets]
-    tables = [(sheet, rows) for sheet, rows in sheets if (rows.notna().sum(axis=1) > 1).sum() > 1]
-    if not tables:
-        raise TableError("{path} holds no rows; there is nobody to count")
-    name, rows = tables[0]
-    more = (f"the file has {len(sheets)} sheets, and {name!r}, the first with a table, was read",)
-    return Grid(rows.set_axis(range(rows.shape[1]), axis=1), None, more if len(sheets) > 1 else ())
+    grids = [Grid(_rows_of_sheet(sheet, content), None, name=sheet.title) for sheet in book.worksheets]
+    return tuple(grid for grid in grids if (grid.cells.notna().sum(axis=1) > 1).sum() > 1)
 
 
-def _rows_of_sheet(sheet: Any, *, merged: bool) -> pd.DataFrame:
+def _rows_of_sheet(sheet: Any, content: bytes) -> pd.DataFrame:
     """Read the cells of a sheet; one that is merged downwards stands in each of its rows."""
     rows = pd.DataFrame(list(sheet.iter_rows(values_only=True)), dtype=object)
-    for area in sheet.merged_cells.ranges if merged else ():
-        if area.min_col == area.max_col:
-            first, column = area.min_row - 1, area.min_col - 1
-            rows.iloc[first : area.max_row, column] = rows.iloc[first, column]
-    return rows
+    for left, top, right, bottom in _merged(sheet, content):
+        if left == right and left <= rows.shape[1] and top <= len(rows):
+            held: Any = rows.iloc[top - 1, left - 1]
+            rows.iloc[top - 1 : bottom, left - 1] = held
+    return rows.set_axis(range(rows.shape[1]), axis=1)
+
+
+def _merged(sheet: Any, content: bytes) -> list[tuple[int, int, int, int]]:
+    """Give the merged cells of a sheet; of a large one they are read from the end of its part of the file."""
+    import io
+    import zipfile
+
+    if hasattr(sheet, "merged_cells"):
+        return [area.bounds for area in sheet.merged_cells.ranges]
+    with zipfile.ZipFile(io.BytesIO(content)) as book, book.open(sheet._worksheet_path) as part:
+        found = _MERGED.findall(_behind_the_rows(part))
+    bounds = need("openpyxl", "an Excel file").utils.range_boundaries
+    return [bounds(area.decode()) for area in found]
+
+
+def _behind_the_rows(part: Any) -> bytes:
+    """Read what stands behind the rows of a sheet, a piece at a time."""
+    last = b""
+    while piece := part.read(READ_BYTES):
+        last += piece
+        end = last.rfind(ROWS_END)
+        last = last[end:] if end >= 0 else last if last.startswith(ROWS_END) else last[-len(ROWS_END) :]
+    return last
 
 
 def _stata(content: bytes) -> Grid:
@@ -173,6 +198,11 @@ def _spss(content: bytes) -> Grid:
         copy.write_bytes(content)
         frame, _ = pyreadstat.read_sav(copy, apply_value_formats=True, formats_as_category=False)
     return grid_of_frame(frame)
+
+
+def _mark(content: bytes) -> Grid:
+    found = read_mark(content)
+    return grid_of_frame(found.cells, *found.notes)
 
 
 def _json(content: bytes) -> Grid:
@@ -204,9 +234,10 @@ def _is_records(found: Any) -> bool:
     return isinstance(found, list) and bool(found) and all(isinstance(row, Mapping) for row in found)
 
 
-READERS: dict[str, Callable[[bytes], Grid]] = {
+READERS: dict[str, Callable[[bytes], Grid | tuple[Grid, ...]]] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".tab", ".dat"), _delimited),
-    ".xlsx": _excel,
+    **dict.fromkeys((".xlsx", ".xlsm"), _excel),
+    ".inp": _mark,
     ".parquet": _parquet,
     **dict.fromkeys((".arrow", ".feather"), _arrow),
     ".dta": _stata,

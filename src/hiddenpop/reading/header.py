@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,12 @@ from hiddenpop.reading.files import Grid
 from hiddenpop.reading.questions import OpenQuestionError
 from hiddenpop.reading.record import number_of
 
-__all__ = ["are_row_names", "columns_of_frame", "is_counted", "under_names"]
+__all__ = ["are_row_names", "columns_of_frame", "is_counted", "tables_of", "under_names"]
 
 MOST_TITLES = 10
+FEWEST_LINES = 3
+"""Of a table, its names included: shorter ones are notes."""
+
 _HEAD = 200
 _COMMENT = "# "
 
@@ -63,6 +68,56 @@ def under_names(grid: Grid, given: Sequence[str] | None) -> tuple[pd.DataFrame, 
     if alike.count(True) >= max(alike.count(False), 1):
         raise _no_names(below)
     return _under(body, _shifted(_joined(head, titles), body)), tuple(told)
+
+
+def tables_of(grid: Grid) -> tuple[Grid, ...]:
+    """Take apart tables that stand below each other, a blank row and a line of names between them.
+
+    Parameters
+    ----------
+    grid : Grid
+
+    Returns
+    -------
+    tuple of Grid
+        The grid itself where it holds one table, or none with names.
+    """
+    if grid.names is not None:
+        return (grid,)
+    blank: BoolArray = np.all(grid.cells.isna().to_numpy(), axis=1)
+    if not blank.any():
+        return (grid,) if _is_table(grid.cells) else ()
+    starts = np.flatnonzero(~blank & np.r_[True, blank[:-1]])
+    blocks = [grid.cells.iloc[at:end] for at, end in pairwise([*starts, len(blank)])]
+    firsts = [place for place, block in enumerate(blocks) if _is_table(block)]
+    if len(firsts) < 2:
+        return (grid,) if firsts else ()
+    cuts = [0, *(int(starts[_with_titles(blocks, place)]) for place in firsts[1:]), len(blank)]
+    return tuple(
+        replace(grid, cells=grid.cells.iloc[at:end].reset_index(drop=True), name=_part_name(grid, place))
+        for place, (at, end) in enumerate(pairwise(cuts), 1)
+    )
+
+
+def _with_titles(blocks: Sequence[pd.DataFrame], place: int) -> int:
+    """Go back over the titles above a table: rows of one cell."""
+    while place > 1 and blocks[place - 1].notna().sum(axis=1).max() < 2:
+        place -= 1
+    return place
+
+
+def _part_name(grid: Grid, place: int) -> str:
+    return f"{grid.name}:{place}" if grid.name else str(place)
+
+
+def _is_table(cells: pd.DataFrame) -> bool:
+    """Tell a line of names with two rows below it or more."""
+    head = [list(_texts(row)) for row in cells.head(_HEAD).itertuples(index=False, name=None)]
+    head = [row for row in head if any(row)]
+    if len(head) < FEWEST_LINES:
+        return False
+    titles = _titles(head)
+    return len(head) - titles >= FEWEST_LINES and _are_names(head, titles)
 
 
 def columns_of_frame(frame: pd.DataFrame) -> dict[str, Column]:

@@ -8,7 +8,7 @@ from typing import Any
 from hiddenpop.errors import HiddenpopError, TableError
 from hiddenpop.reading.record import Options
 
-__all__ = ["Answer", "Choices", "OpenQuestionError", "as_typed", "ask"]
+__all__ = ["Answer", "Choices", "OpenQuestionError", "as_typed", "ask", "unclear_sign"]
 
 Answer = Mapping[str, Any]
 """Options by name that would answer a question."""
@@ -38,6 +38,14 @@ class OpenQuestionError(TableError):
     def __init__(self, what: str, answers: Sequence[Sequence[Answer]], otherwise: str = OTHERWISE) -> None:
         super().__init__(what)
         self.what, self.answers, self.otherwise = what, answers, otherwise
+
+
+def unclear_sign(name: str, sign: str) -> OpenQuestionError:
+    """Ask for the decimal sign of a column."""
+    return OpenQuestionError(
+        f"in column {name!r} the sign {sign!r} can be decimal or stand between thousands",
+        [[{"decimal": ","}], [{"decimal": "."}]],
+    )
 
 
 def ask(question: OpenQuestionError, options: Options, attempt: Callable[[Options], object]) -> TableError:

@@ -1,6 +1,7 @@
 """`read_table`: a file or a frame to the cells of a table, with what was understood of it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import BoolArray, Cells, stratum_codes
+from hiddenpop._cells import BoolArray, Cells, IntArray, stratum_codes
 from hiddenpop._frames import read_counts, read_indicators, read_registrations, settle_levels
 from hiddenpop.errors import TableError, UnknownNameError
-from hiddenpop.reading.columns import Column
-from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grid
+from hiddenpop.reading.columns import UNKNOWN_COUNT, Column, is_code, make_column
+from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grids
 from hiddenpop.reading.frames import is_frame, plain_frame
+from hiddenpop.reading.header import tables_of
 from hiddenpop.reading.questions import OpenQuestionError, ask
 from hiddenpop.reading.record import Options, Reading, number_of, people
-from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down
+from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down, without_formula_signs
 from hiddenpop.reading.shapes import Sheet, sheet_of_grid
 from hiddenpop.reading.values import counts_of, levels_of, unknown_counts, zero_one
 
@@ -26,6 +28,9 @@ _Found = tuple[Cells, Reading]
 AGREEING = 3
 """Cells with persons in which a level must be the sum of the others: fewer could agree by chance."""
 
+MOST_ROWS = 5
+MONTHS = 12
+_NUMBERS_OF_DAY = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ]\d{2,4}")
 _DATE_KEY, _PERSON, _LIST, _COUNT, _BOUND = "\0date", "\0person", "\0list", "\0count", "\0bound"
 
 
@@ -51,10 +56,10 @@ def read_table(source: Any, options: Options) -> _Found:
     UnknownNameError
         For a column that is not there.
     """
-    grid = _grid(source)
+    grids = _grids(source)
 
     def attempt(tried: Options) -> _Found:
-        sheet = sheet_of_grid(grid, tried.columns, tried.lists, tried.decimal)
+        sheet = sheet_of_grid(_chosen(grids, tried.sheet), tried)
         return _cells_of(sheet, assign(sheet, tried), tried)
 
     try:
@@ -67,10 +72,42 @@ def read_table(source: Any, options: Options) -> _Found:
         raise TableError(str(error).replace("{path}", str(source))) from None
 
 
-def _grid(source: Any) -> Grid:
+def _grids(source: Any) -> tuple[Grid, ...]:
+    """Read the tables of a source; sheets and parts of them that look like none are left out where others do."""
     if isinstance(source, Mapping):
-        return grid_of_frame(frame_of_records(_by_history(source)))
-    return grid_of_frame(plain_frame(source)) if is_frame(source) else read_grid(Path(source))
+        return (grid_of_frame(frame_of_records(_by_history(source))),)
+    if is_frame(source):
+        return (grid_of_frame(plain_frame(source)),)
+    read = read_grids(Path(source))
+    tables = tuple(table for grid in read for table in tables_of(grid))
+    found = tables or read
+    if len(read) > 1 == len(found):
+        said = f"the file has {len(read)} sheets, and one of them holds a table"
+        return (replace(found[0], notes=(*found[0].notes, said)),)
+    return found
+
+
+def _chosen(grids: Sequence[Grid], sheet: str | None) -> Grid:
+    """Take the table that was named, by its name or its number, or the only one."""
+    names = [grid.name or str(place) for place, grid in enumerate(grids, 1)]
+    if sheet is None:
+        if len(grids) == 1:
+            return grids[0]
+        shown = [str(place) if is_code(name) else name for place, name in enumerate(names, 1)]
+        if make_column("", pd.Series(names)).holds_identifiers:
+            shown = [*map(str, range(1, len(names) + 1))]
+        raise OpenQuestionError(
+            f"the file holds {len(grids)} tables",
+            [[{"sheet": name}] for name in shown],
+            "keep one table in a file, or name one with --sheet",
+        )
+    known = dict(zip([*map(str, range(1, len(grids) + 1)), *names], [*grids, *grids], strict=True))
+    if sheet not in known:
+        raise TableError(
+            f"--sheet names no table of {{path}}: it has {number_of(len(grids), 'table')}; name one by its number, "
+            "from 1, or leave out --sheet"
+        )
+    return known[sheet]
 
 
 def _by_history(counts: Mapping[Any, Any]) -> dict[str, Any]:
@@ -194,12 +231,13 @@ def _on_none(values: Mapping[str, Any], rows: int) -> BoolArray:
 
 
 def _told_of_nobody(on_none: BoolArray, unknown: BoolArray, counts: "pd.Series[Any]") -> list[str]:
-    sought, counted = on_none & unknown, on_none & ~unknown
+    known = np.array([isinstance(count, int) for count in counts], dtype=np.bool_)
+    sought, counted = on_none & (unknown | ~known), on_none & ~unknown & known
     notes = []
     if sought.any():
         notes.append("the row of those on no list is what is sought, and is read over")
     if counted.any():
-        number = sum(count for count in counts[counted] if isinstance(count, int))
+        number = sum(counts[counted])
         notes.append(f"{people(number)} on none of the lists left out: how many those are is what is sought")
     return notes
 
@@ -231,16 +269,20 @@ def _told_of_unlisted(number: int) -> list[str]:
 def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
     notes: list[str] = []
     who = sheet.columns[str(roles.person)]
-    frame = pd.DataFrame({_PERSON: np.where(who.codes < 0, np.nan, who.codes)}, index=range(sheet.rows))
+    people = _known_persons(who)
+    frame = pd.DataFrame({_PERSON: np.where(people < 0, np.nan, people)}, index=range(sheet.rows))
+    _refuse_nobody(people, who.name)
     if roles.list is None:
         counted = np.ones(sheet.rows, dtype=np.bool_)
         values, said = zero_one([sheet.columns[name] for name in roles.lists], counted, options)
         notes += said
         frame = frame.assign(**values)
     else:
-        named = sheet.columns[roles.list]
-        texts = pd.Index([*named.levels])
-        frame[_LIST] = pd.Categorical.from_codes(named.codes, categories=texts)
+        named, told = _one_spelling(sheet.columns[roles.list])
+        texts, said = _writable(named.levels)
+        notes += [*told, *said]
+        roles = replace(roles, lists=tuple(texts.get(name, name) for name in roles.lists))
+        frame[_LIST] = pd.Categorical.from_codes(named.codes, categories=pd.Index([*texts.values()]))
     levels = _strata(sheet, replace(roles, unit="cell"), notes)
     frame = frame.assign(**levels)
     if roles.date is not None:
@@ -259,6 +301,51 @@ def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
     persons = len(who.levels)
     notes += _told_of_unlisted(persons - cells.histories.size)
     return cells, _reading(sheet, roles, notes, persons)
+
+
+def _writable(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Take out of the names of lists the signs that the formula of a model could not hold."""
+    plain = {name: without_formula_signs(name, " ") for name in names}
+    changed = [new for name, new in plain.items() if new != name]
+    if not changed or len(set(plain.values())) < len(plain):
+        return dict(zip(names, names, strict=True)), []
+    return plain, [
+        f"signs that a formula cannot hold were taken out of the names of lists: {', '.join(changed)}"
+    ]
+
+
+def _one_spelling(column: Column) -> tuple[Column, list[str]]:
+    """Take names of lists that differ in capitals and blanks alone for one, spelled as it is met first."""
+    keys = [" ".join(level.casefold().split()) for level in column.levels]
+    if len(set(keys)) == len(keys):
+        return column, []
+    first = list(dict.fromkeys(keys))
+    levels = tuple(column.levels[keys.index(key)] for key in first)
+    places = np.array([*(first.index(key) for key in keys), -1], dtype=np.int64)
+    said = f"names of lists that differ in capitals or blanks alone are one list: {', '.join(levels)}"
+    return Column(column.name, places[column.codes], levels), [said]
+
+
+def _known_persons(who: Column) -> IntArray:
+    """Give the number of each row's person, -1 where the text says that somebody is not known."""
+    unknown = [
+        place
+        for place, level in enumerate(who.levels)
+        if len(level) < 9 and level.casefold() in UNKNOWN_COUNT
+    ]
+    return np.where(np.isin(who.codes, unknown), -1, who.codes) if unknown else who.codes
+
+
+def _refuse_nobody(people: IntArray, name: str) -> None:
+    rows = np.flatnonzero(people < 0)
+    if rows.size:
+        shown = ", ".join(str(row + 1) for row in rows[:MOST_ROWS]) + (
+            " and more" if rows.size > MOST_ROWS else ""
+        )
+        raise TableError(
+            f"column {name!r}: no person in {number_of(rows.size, 'row')} ({shown}); complete or remove the "
+            "registration"
+        )
 
 
 def _settled(frame: pd.DataFrame, who: Column, roles: Roles, options: Options) -> list[str]:
@@ -281,12 +368,21 @@ def _settled(frame: pd.DataFrame, who: Column, roles: Roles, options: Options) -
     return notes
 
 
+def _has_month_first(texts: Sequence[str]) -> bool:
+    """Tell 3/28/2020 from 28/3/2020: a day is written first unless some of the days say otherwise."""
+    found = [match for match in map(_NUMBERS_OF_DAY.match, texts) if match]
+    return any(int(match[2]) > MONTHS for match in found) and not any(
+        int(match[1]) > MONTHS for match in found
+    )
+
+
 def _days(column: Column) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Read days as numbers to put registrations in order; one that cannot be read stands last."""
     texts = pd.Series([*column.levels], dtype=object)
     read = pd.to_datetime(texts, errors="coerce", format="ISO8601")
     if read.isna().any():
-        read = read.fillna(pd.to_datetime(texts, errors="coerce", dayfirst=True, format="mixed"))
+        first = not _has_month_first(column.levels)
+        read = read.fillna(pd.to_datetime(texts, errors="coerce", dayfirst=first, format="mixed"))
     if read.isna().all():
         raise TableError(
             f"column {column.name!r} holds no dates; write them as 2026-11-26, or leave out --date"

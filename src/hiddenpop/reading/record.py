@@ -38,6 +38,10 @@ class Options:
         The decimal sign of the file.
     yes : str or None
         The value that says "on the list" in a file of two values.
+    split : str or None
+        What stands between the names of lists in one cell, "letters" or "none".
+    sheet : str or None
+        Which table of a file that holds several: a sheet, or a number.
 
     Raises
     ------
@@ -56,6 +60,8 @@ class Options:
     columns: Sequence[str] | None = None
     decimal: str | None = None
     yes: str | None = None
+    split: str | None = None
+    sheet: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("lists", "strata", "columns"):
@@ -66,12 +72,18 @@ class Options:
                 )
             if given is not None:
                 object.__setattr__(self, name, tuple(map(str, given)))
+        if self.sheet is not None:
+            object.__setattr__(self, "sheet", str(self.sheet))
         if self.columns == ():
             raise TableError("columns names none; name every column of the file, in order")
         if self.conflicts not in CONFLICTS:
             raise TableError(f"conflicts={self.conflicts!r}; choose {', '.join(CONFLICTS)}")
         if self.decimal not in (None, *DECIMAL_SIGNS):
             raise TableError(f"decimal={self.decimal!r}; choose . or ,")
+        if self.split is not None and not self.split.strip():
+            raise TableError(
+                "split is blank; give the sign or word between the names of lists in one cell, such as +"
+            )
 
     def of_registrations(self) -> Sequence[str]:
         """Name the options that were set and go with registrations only."""

@@ -8,20 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop._cells import CENSORED, COUNT, FORMULA_SIGNS, IntArray, is_written, unknown_name
-from hiddenpop._words import plain_word
+from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
-from hiddenpop.reading.columns import FEW, ROWS_PER_GROUP, ROWS_PER_STRATUM, Column
+from hiddenpop.reading.columns import FEW, MOST_WORDS, ROWS_PER_GROUP, ROWS_PER_STRATUM, Column, is_code
+from hiddenpop.reading.joined import is_cut, splits_of
 from hiddenpop.reading.numbers import read_counts_of
 from hiddenpop.reading.questions import Answer, Choices, OpenQuestionError
 from hiddenpop.reading.record import Options
 from hiddenpop.reading.shapes import Sheet, is_count_name
 
-__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down"]
+__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down", "without_formula_signs"]
 
 _WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
 
 _HALF = 0.5
+_NO_PAIR = "no column holds 0 and 1, or another pair of words, so a row may be a registration"
+_ONE_COLUMN = (
+    "the file has one column; set its cells apart with commas, semicolons, tabs or bars, and save it again"
+)
 NO_COUNT = "none"
 """What is typed to say that no column holds counts."""
 
@@ -88,13 +93,24 @@ def assign(sheet: Sheet, options: Options) -> Roles:
 def _check_names(sheet: Sheet, lists: Sequence[str]) -> None:
     """Ask for other names where those of lists could not be read back from the formula of a model."""
     if wrong := [name for name in lists if set(name) & FORMULA_SIGNS or not is_written(name)]:
-        plain = [_WITHOUT.sub("_", name) for name in sheet.columns]
+        plain = [without_formula_signs(name, "_") for name in sheet.columns]
         raise OpenQuestionError(
             f"a list cannot be called {_names(wrong)}: control characters and the signs "
             f"{' '.join(sorted(FORMULA_SIGNS))} cannot be read back from a model's formula; name the columns in order",
             [[{"columns": plain}]],
             "rename it in the file",
         )
+
+
+def without_formula_signs(name: str, instead: str) -> str:
+    """Write a name without control characters and what cannot be read back from the formula of a model.
+
+    Examples
+    --------
+    >>> without_formula_signs("a, north", "_"), without_formula_signs("police: [east]", " ")
+    ('a_north', 'police east')
+    """
+    return re.sub(r"\s+", " ", _WITHOUT.sub(instead, name)).strip(" ")
 
 
 def _check_named(sheet: Sheet, options: Options) -> None:
@@ -141,7 +157,12 @@ def _registrations(sheet: Sheet, options: Options) -> Roles:
         if not lists:
             raise OpenQuestionError(
                 f"{person!r} names the persons, and no column of 0 and 1 is a list: which column names the lists?",
-                [[{"list": name}] for name in reversed(_by_levels(sheet, named))],
+                [
+                    [{"list": name}]
+                    for name in reversed(_by_levels(sheet, named))
+                    if not sheet.columns[name].is_number
+                ],
+                "name it with --list, or give every list a column of 0 and 1",
             )
     else:
         lists = options.lists or ()
@@ -319,7 +340,7 @@ def _kind(column: Column, left: Sequence[Column], sheet: Sheet, yes: str | None,
         return "list"
     if column.is_constant and is_count_name(column.name):
         return "label"
-    if yes is not None and plain_word(yes) in column.present and len(column.present) <= 2:
+    if yes is not None and plain_word(yes) in column.present and len(column.present) <= MOST_WORDS:
         return "list"
     if column.is_blank:
         return "list" if any(other.is_tick for other in left) else "blank"
@@ -379,7 +400,7 @@ def _questions(
     if count is None and (
         open_counts := [name for name in numbers if _may_count(sheet, name, lists, strata)]
     ):
-        yield _which_counts(open_counts, aside)
+        yield _which_counts(sheet, open_counts, aside)
     if persons:
         yield _who(sheet, persons, numbers, {**counted, **aside}, of_persons=count is None)
     if numbers:
@@ -391,7 +412,11 @@ def _questions(
             [
                 *([answer, {**answer, **aside}] for answer in several),
                 [{"strata": (*strata, *numbers)}],
-                *([{"person": name}] for name in numbers if count is None),
+                *(
+                    [{"person": name}]
+                    for name in numbers
+                    if count is None and _may_number_persons(sheet, name)
+                ),
                 [aside],
             ],
         )
@@ -400,6 +425,10 @@ def _questions(
             f"column {_names(unnamed)} is not named in --strata and is no list by its name or values",
             [[{"strata": (*strata, *unnamed)}], [{"lists": lists}]],
         )
+
+
+def _may_number_persons(sheet: Sheet, name: str) -> bool:
+    return not sheet.columns[name].is_covariate_by_name and _holds_whole_numbers(sheet, name)
 
 
 def _no_list(
@@ -411,17 +440,39 @@ def _no_list(
     coded = of.get("coded", [])
     if words := _words_of_lists(sheet, options):
         return OpenQuestionError(
-            f"no list: column {_names(words)} holds two values, and nothing says which of them means being on the list",
+            f"no list: column {_names(words)} holds the same few values, and nothing says which of them means being on "
+            "the list",
             [[{"yes": word}] for word in next(iter(words.values()))],
+        )
+    dated = [
+        c.name for c in sheet.columns.values() if c.holds_dates and c.has_gaps and not c.is_person_by_name
+    ]
+    if len(dated) > 1:
+        return OpenQuestionError(
+            f"no list: column {_names(dated)} holds days and blanks, and a day may say that somebody was on a list",
+            [[{"lists": dated}]],
+        )
+    if marks := _marks_of_lists(sheet, options):
+        return OpenQuestionError(
+            f"no list: column {_names(marks)} holds one value or nothing, which may say that somebody is on the list",
+            [[{"yes": mark}] for mark in set(marks.values())],
         )
     pairs: Choices = [
         [{"person": p, "list": w}] for p in who for w in where if p != w and _outnumbers(sheet, p, w)
     ]
+    cut: Choices = [[{"split": way}] for name in names for way in _ways_to_cut(sheet.columns[name], options)]
     return OpenQuestionError(
-        "no list: no column holds 0 and 1, or another pair of words, so a row may be a registration",
-        [*pairs[:3], *([[{"lists": coded}]] if coded else [])],
+        f"no list: {_ONE_COLUMN if len(sheet.columns) == 1 and sheet.separator else _NO_PAIR}"
+        + (", or a cell may name several lists" if cut else ""),
+        [*cut[:2], *pairs[:3], *([[{"lists": coded}]] if coded else [])],
         "give every list a column of 0 and 1, or say which column is what with --lists or --person and --list",
     )
+
+
+def _ways_to_cut(column: Column, options: Options) -> list[str]:
+    """Name the signs at which cells could be cut into names of lists, where some of these are met again."""
+    found = None if options.split is not None or column.is_covariate_by_name else is_cut(column, None)
+    return splits_of(column.levels) if found is not None and found.is_reused else []
 
 
 def _words_of_lists(sheet: Sheet, options: Options) -> dict[str, list[str]]:
@@ -429,13 +480,40 @@ def _words_of_lists(sheet: Sheet, options: Options) -> dict[str, list[str]]:
     held = {
         name: sorted(column.levels)
         for name, column in sheet.columns.items()
-        if len(column.levels) == 2 == len(column.present)
+        if (len(column.levels) == 2 == len(column.present) or _has_unknown(column))
         and name not in (options.count, *(options.strata or ()))
         and not (column.is_number or column.is_covariate_by_name or _tells(column))
+        and len(column.words) == len(column.levels)
     }
     shared = [words for words in held.values() if list(held.values()).count(words) > 1]
     found = {name: words for name, words in held.items() if shared and words == shared[0]}
     return found if sheet.rows > 2 else {}
+
+
+def _has_unknown(column: Column) -> bool:
+    """Tell a pair of words with one or two more, such as ja, nee and onbekend."""
+    return (
+        2 < len(column.levels) <= MOST_WORDS
+        and bool(column.words & YES_WORDS)
+        and bool(column.words & NO_WORDS)
+    )
+
+
+def _marks_of_lists(sheet: Sheet, options: Options) -> dict[str, str]:
+    """Find columns that hold the same one mark and blanks; a column of its own could be of anything."""
+    held = {
+        name: column.levels[0]
+        for name, column in sheet.columns.items()
+        if len(column.levels) == 1
+        and column.has_gaps
+        and (column.codes >= 0).sum() > 1  # what stands in one row alone may be of one person
+        and name not in (options.count, *(options.strata or ()))
+    }
+    return {
+        name: mark
+        for name, mark in held.items()
+        if [*held.values()].count(mark) > 1 and not (is_code(mark) or _tells(sheet.columns[name]))
+    }
 
 
 def _may_name_lists(column: Column) -> bool:
@@ -446,11 +524,26 @@ def _outnumbers(sheet: Sheet, persons: str, lists: str) -> bool:
     return len(sheet.columns[persons].levels) > len(sheet.columns[lists].levels)
 
 
-def _which_counts(names: Sequence[str], aside: Answer) -> OpenQuestionError:
-    counts: Choices = [[{"count": name}, {"count": name, **aside}] for name in names]
+def _which_counts(sheet: Sheet, names: Sequence[str], aside: Answer) -> OpenQuestionError:
+    none: list[Answer] = [{**aside, "count": NO_COUNT}]
+    whole = [name for name in names if _holds_whole_numbers(sheet, name)]
+    if not whole:
+        return OpenQuestionError(
+            f"every row has lists of its own and column {_names(names)} holds numbers that are not whole, such as "
+            "shares; give the counts themselves, or, if every row is a person",
+            [none],
+        )
+    counts: Choices = [[{"count": name}, {"count": name, **aside}] for name in whole]
     return OpenQuestionError(
-        f"every row has lists of its own and column {_names(names)} holds whole numbers, so it may hold the counts",
-        [*counts, [{**aside, "count": NO_COUNT}]],
+        f"every row has lists of its own and column {_names(whole)} holds whole numbers, so it may hold the counts",
+        [*counts, none],
+    )
+
+
+def _holds_whole_numbers(sheet: Sheet, name: str) -> bool:
+    read = read_counts_of(sheet.columns[name].levels, separator=sheet.separator)
+    return bool(read.unclear) or sum(isinstance(number, float) for number in read.numbers) < _HALF * len(
+        read.numbers
     )
 
 
@@ -470,7 +563,12 @@ def _who(
     )
     if repeats and of_persons:
         return OpenQuestionError(
-            f"{told} and has more than one row for some: a row may be a registration", [*by_person, *group]
+            f"{told} and has more than one row for some: a row may be a registration",
+            [
+                *by_person,
+                *group,
+                *([] if any(sheet.columns[name].is_person_by_name for name in persons) else [[aside]]),
+            ],
         )
     ways: Choices = [[aside], *(by_person if of_persons else []), *group]
     return OpenQuestionError(f"{told}, and no stratum is made of it; to set it aside, name the lists", ways)
@@ -490,6 +588,8 @@ def _refuse_identifying(sheet: Sheet, strata: Iterable[str], *, of_persons: bool
         column = sheet.columns[name]
         n, rows = len(column.levels), column.codes.size
         scattered = n > FEW and rows < (ROWS_PER_GROUP if of_persons else ROWS_PER_STRATUM) * n
+        if of_persons and column.has_gaps:  # remarks, say
+            scattered = scattered or int((column.codes >= 0).sum()) < ROWS_PER_GROUP * n
         if (
             scattered
             or (column.holds_identifiers and not column.is_number)
@@ -542,7 +642,9 @@ def _refuse_no_counts(sheet: Sheet, options: Options, count: str) -> None:
     ways: Choices = [_with_lists(sheet, options, name) for name in others]
     if texts:
         raise OpenQuestionError(
-            f"column {count!r} holds no counts but texts; name another", ways, "name another with --count"
+            f"column {count!r} holds no counts but texts",
+            ways,
+            "write whole numbers there, or name another with --count",
         )
     if weights:
         raise OpenQuestionError(
@@ -645,7 +747,7 @@ def _ask_for_counts(sheet: Sheet, options: Options, roles: Roles) -> None:
     aside: Answer = {"lists": roles.lists, **({"strata": roles.strata} if roles.strata else {})}
     unused = [name for name in roles.aside if _may_count(sheet, name, roles.lists, roles.strata)]
     if unused:
-        raise _which_counts(unused, aside)
+        raise _which_counts(sheet, unused, aside)
     *first, last = roles.lists
     if options.lists is not None or len(first) < 2 or not sheet.columns[last].is_zero_one:
         return

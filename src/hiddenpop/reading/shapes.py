@@ -1,7 +1,7 @@
 """Shapes that tables have, brought to one row a cell, a person or a registration under a line of names."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,11 +9,14 @@ import pandas as pd
 
 from hiddenpop._cells import COUNT, BoolArray
 from hiddenpop.errors import TableError
-from hiddenpop.reading.columns import COUNT_NAMES, UNKNOWN_COUNT, Column
+from hiddenpop.histories import MAX_LISTS
+from hiddenpop.reading.columns import COUNT_NAMES, FEW, UNKNOWN_COUNT, Column
 from hiddenpop.reading.files import Grid
 from hiddenpop.reading.header import are_row_names, columns_of_frame, is_counted, under_names
+from hiddenpop.reading.joined import NO_SPLIT, Joined, combinations_of_names, is_cut, splits_of
 from hiddenpop.reading.numbers import may_be_number, read_counts_of
-from hiddenpop.reading.record import number_of
+from hiddenpop.reading.questions import OpenQuestionError, unclear_sign
+from hiddenpop.reading.record import Options, number_of
 
 __all__ = ["Sheet", "sheet_of_grid"]
 
@@ -27,6 +30,9 @@ _WIDE = re.compile(r"[^\d]*?([01]{2,})")
 _LABEL = re.compile(r"\s*([^=]+?)\s*=\s*([^=]+?)\s*")
 MOST_NOTES = 10
 _NOTE = re.compile(r"[*\u2020(\[]|.*[^\W\d_].*(\s|:)")
+_RULE = re.compile(r"[-=:+_\u2013\u2014]{2,}")
+_TOTAL_OF = re.compile(r"n\s*[=:]\s*\d[\d., ]*")
+_WITH_NUMBER = re.compile(r"\s*[=:(]\s*(n\s*=\s*)?\d[\d., ]*\)?$")
 _SAID_TOTAL = "the row of totals is left out"
 
 
@@ -52,39 +58,38 @@ class Sheet:
     settled: tuple[str, ...] = ()
 
 
-def sheet_of_grid(
-    grid: Grid, names: Sequence[str] | None, lists: Sequence[str] | None, decimal: str | None
-) -> Sheet:
+def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
     """Find the line of names, leave out what is no data, and turn the shape.
 
     Parameters
     ----------
     grid : Grid
-    names : sequence of str or None
-        Names for the columns of a file without a header line.
-    lists : sequence of str or None
-        Names of lists, for shapes that hold none.
-    decimal : str or None
+    options : Options
+        Of these, the names of columns and lists, the decimal sign, and what is said of cells with several lists.
 
     Raises
     ------
+    OpenQuestionError
+        For cells that may name several lists.
     TableError
         For a first line that looks like data, names that do not fit, or cells beyond the last column.
     """
-    frame, notes = under_names(grid, names)
+    frame, notes = under_names(grid, options.columns)
     frame, more = _without_blanks(frame)
     if frame.empty:
         raise TableError("{path} holds no rows; there is nobody to count")
     sheet = Sheet(columns_of_frame(frame), len(frame), (*grid.notes, *notes, *more), grid.separator)
-    for turn in (_without_row_names, _without_notes, _without_totals):
+    for turn in (_without_row_names, _without_rules, _without_notes, _without_units, _without_totals):
         sheet = turn(sheet)
-    shapes: tuple[Callable[[Sheet, Sequence[str] | None, str | None], Sheet | None], ...] = (
+    shapes: tuple[Callable[[Sheet, Options], Sheet | None], ...] = (
         _from_ftable,
         _from_wide_row,
+        _from_wide_names,
         _from_totals,
         _from_histories,
+        _from_several_lists_a_cell,
     )
-    turned = (shape(sheet, lists, decimal) for shape in shapes)
+    turned = (shape(sheet, options) for shape in shapes)
     return next((found for found in turned if found is not None), sheet)
 
 
@@ -118,7 +123,8 @@ def _without_totals(sheet: Sheet) -> Sheet:
         places = [place for place, level in enumerate(column.levels) if _is_total(level)]
         if places:
             total |= np.isin(column.codes, places)
-    total |= _bare_total(sheet)
+    total |= _bare_totals(sheet)
+    total |= _sums_below(sheet)
     if not total.any() or total.all():
         return sheet
     number = int(total.sum())
@@ -126,24 +132,89 @@ def _without_totals(sheet: Sheet) -> Sheet:
     return replace(_rows(sheet, ~total), notes=(*sheet.notes, said))
 
 
-def _bare_total(sheet: Sheet) -> BoolArray:
-    """Find a last row with nothing but a label and a number as large as all others together."""
-    last = np.zeros(sheet.rows, dtype=np.bool_)
-    filled = [column for column in sheet.columns.values() if column.codes[-1] >= 0]
+def _bare_totals(sheet: Sheet) -> BoolArray:
+    """Find a first or a last row with nothing but a label and a number as large as all others together."""
+    found = np.zeros(sheet.rows, dtype=np.bool_)
+    for place in (0, sheet.rows - 1):
+        found[place] = _is_bare_total(sheet, place)
+    return found
+
+
+def _is_bare_total(sheet: Sheet, place: int) -> bool:
+    filled = [column for column in sheet.columns.values() if column.codes[place] >= 0]
     numbers = [column for column in filled if column.is_number]
     labels = [column for column in filled if not column.is_number]
     if sheet.rows < 3 or len(numbers) != 1 or len(labels) > 1 or len(sheet.columns) < len(filled) + 2:
-        return last
-    if any((column.codes[:-1] == column.codes[-1]).any() for column in labels):
-        return last
+        return False
+    if any((column.codes == column.codes[place]).sum() > 1 for column in labels):
+        return False
     values = read_counts_of(numbers[0].levels, separator=sheet.separator).numbers
     counts = [values[code] or 0 if code >= 0 else 0 for code in numbers[0].codes]
-    last[-1] = counts[-1] > 0 and counts[-1] == sum(counts[:-1])
-    return last
+    return counts[place] > 0 and 2 * counts[place] == sum(counts)
+
+
+def _sums_below(sheet: Sheet) -> BoolArray:
+    """Find a last row in which every number is the sum of those above: of persons, or weighted with the counts."""
+    found = np.zeros(sheet.rows, dtype=np.bool_)
+    numbers = [column for column in sheet.columns.values() if column.is_number]
+    texts = [column for column in sheet.columns.values() if not column.is_number]
+    lists = [column for column in numbers if _is_zero_one_above(column)]
+    others = [column for column in numbers if column not in lists]
+    blank_text = all(column.codes[-1] < 0 for column in texts)
+    if sheet.rows < 3 or len(lists) < 2 or len(others) > 1 or not blank_text:
+        return found
+    values = [_numbers_by_row(sheet, column) for column in (*lists, *others)]
+    if any(None in held for held in values):
+        return found
+    *above, counts = np.array(values if others else [*values, [1] * (sheet.rows - 1) + [0]], dtype=np.float64)
+    sums = [column[:-1] @ counts[:-1] == column[-1] for column in above]
+    found[-1] = all(sums) and (not others or counts[:-1].sum() == counts[-1])
+    return found
+
+
+def _is_zero_one_above(column: Column) -> bool:
+    """Tell a column of 0 and 1 with another number at the end."""
+    last = column.codes[-1]
+    if last < 0 or len(column.levels) > 3 or column.levels[last] in ("0", "1"):
+        return False
+    return bool((column.codes == last).sum() == 1) and {*column.levels} - {column.levels[last]} <= {"0", "1"}
+
+
+def _without_rules(sheet: Sheet) -> Sheet:
+    """Leave out rows of nothing but dashes, as they stand below the names of a table that was set out with signs."""
+    if not any(_RULE.fullmatch(level) for column in sheet.columns.values() for level in column.levels[:1]):
+        return sheet
+    dashes = [
+        np.array([*(bool(_RULE.fullmatch(level)) for level in column.levels), True])[column.codes]
+        for column in sheet.columns.values()
+    ]
+    rule: BoolArray = np.logical_and.reduce(dashes)
+    if rule.all():
+        return sheet
+    return replace(
+        _rows(sheet, ~rule), notes=(*sheet.notes, f"{number_of(int(rule.sum()), 'row')} of dashes left out")
+    )
+
+
+def _without_units(sheet: Sheet) -> Sheet:
+    """Leave out a first row that holds nothing but a word or two above numbers, such as the unit of the counts."""
+    filled = [column for column in sheet.columns.values() if column.codes[0] >= 0]
+    if sheet.rows < 3 or not filled or len(filled) == len(sheet.columns) or not all(map(_is_unit, filled)):
+        return sheet
+    said = "1 row below the names left out, as of units"
+    return replace(_rows(sheet, np.arange(sheet.rows) > 0), notes=(*sheet.notes, said))
+
+
+def _is_unit(column: Column) -> bool:
+    """Tell whether the first text of a column is a word, and all others are numbers."""
+    first, *others = column.levels[: FEW + 1]
+    alone = (column.codes == column.codes[0]).sum() == 1
+    return bool(alone) and bool(others) and not may_be_number(first) and all(map(may_be_number, others))
 
 
 def _is_total(text: str) -> bool:
-    return text.casefold().strip(" .:=") in TOTAL_WORDS
+    word = text.casefold().strip(" .:=")
+    return word in TOTAL_WORDS or bool(_TOTAL_OF.fullmatch(word)) or _WITH_NUMBER.sub("", word) in TOTAL_WORDS
 
 
 def _without_notes(sheet: Sheet) -> Sheet:
@@ -208,7 +279,7 @@ def _labels(text: str) -> dict[str, str] | None:
     return {part[1]: part[2] for part in parts if part} if parts and all(parts) else None
 
 
-def _from_ftable(sheet: Sheet, _: Sequence[str] | None, __: str | None) -> Sheet | None:
+def _from_ftable(sheet: Sheet, _: Options) -> Sheet | None:
     """Turn a flat table of R: names and levels along both sides, counts inside."""
     above = {name: _labels(name) for name in sheet.columns}
     if not any(above.values()):
@@ -241,7 +312,7 @@ def _list_names(number: int, lists: Sequence[str] | None) -> list[str]:
     return given if len(given) == number else [f"list{place + 1}" for place in range(number)]
 
 
-def _from_wide_row(sheet: Sheet, lists: Sequence[str] | None, decimal: str | None) -> Sheet | None:
+def _from_wide_row(sheet: Sheet, options: Options) -> Sheet | None:
     """Turn columns n111, n110, ... into rows."""
     bits = {name: found[1] for name in sheet.columns if (found := _WIDE.fullmatch(name))}
     rest = [name for name in sheet.columns if name not in bits]
@@ -250,14 +321,20 @@ def _from_wide_row(sheet: Sheet, lists: Sequence[str] | None, decimal: str | Non
         return None
     if all(sheet.columns[name].is_binary for name in bits) or (not rest and sheet.rows > 1):
         return None
-    names = _list_names(lengths.pop(), lists)
+    names = _list_names(lengths.pop(), options.lists)
+    return _beside_each_other(sheet, {name: tuple(text) for name, text in bits.items()}, names)
+
+
+def _beside_each_other(sheet: Sheet, bits: Mapping[str, Sequence[str]], names: Sequence[str]) -> Sheet:
+    """Turn counts that stand beside each other into rows; the other columns stay."""
+    rest = {name: _texts_of(column) for name, column in sheet.columns.items() if name not in bits}
     rows = [
         {
-            **dict(zip(names, text, strict=True)),
-            **{key: _texts_of(sheet.columns[key])[place] for key in rest},
+            **dict(zip(names, on, strict=True)),
+            **{key: texts[place] for key, texts in rest.items()},
             COUNT: cell,
         }
-        for name, text in bits.items()
+        for name, on in bits.items()
         for place, cell in enumerate(_texts_of(sheet.columns[name]))
     ]
     return _long(
@@ -265,46 +342,176 @@ def _from_wide_row(sheet: Sheet, lists: Sequence[str] | None, decimal: str | Non
     )
 
 
-def _from_totals(sheet: Sheet, lists: Sequence[str] | None, decimal: str | None) -> Sheet | None:
-    """Turn the totals n1 and n2 of two lists and their overlap m into three cells."""
-    by_name = {name.casefold(): column for name, column in sheet.columns.items()}
-    overlap = next((name for name in ("m", "m2", "n12", "m12") if name in by_name), None)
-    if overlap is None or not {"n1", "n2"} <= set(by_name) or len(by_name) != 3 or sheet.rows != 1:
+def _from_wide_names(sheet: Sheet, options: Options) -> Sheet | None:
+    """Turn columns that are called as combinations of lists, such as A, B and AB, into rows."""
+    counts = [
+        name
+        for name, column in sheet.columns.items()
+        if (column.is_number or all(map(is_unknown_count, column.levels))) and not column.is_covariate_by_name
+    ]
+    rest = [sheet.columns[name] for name in sheet.columns if name not in counts]
+    of_persons = all(sheet.columns[name].is_binary for name in counts) and sheet.rows > 1
+    if len(counts) < 3 or of_persons or options.split == NO_SPLIT or (sheet.rows > 1 and not rest):
         return None
-    texts = [_texts_of(by_name[name])[0] for name in ("n1", "n2", overlap)]
-    first, second, both = read_counts_of(texts, decimal, sheet.separator).numbers
-    if first is None or second is None or both is None or both > min(first, second):
-        raise TableError(
-            f"n1, n2 and {overlap} must be the totals of two lists and the number on both, which is at most either"
-        )
-    names = _list_names(2, lists)
-    cells = {("1", "0"): first - both, ("0", "1"): second - both, ("1", "1"): both}
-    rows = [{**dict(zip(names, bits, strict=True)), COUNT: str(number)} for bits, number in cells.items()]
-    return _long(
-        rows, sheet, names, f"the totals n1 and n2 and the overlap {overlap} were turned into three cells"
-    )
+    combinations = combinations_of_names(counts)
+    if combinations is None:
+        return None
+    names, by_column = combinations
+    bits = {name: ["01"[held in lists] for held in names] for name, lists in by_column.items()}
+    return _beside_each_other(sheet, bits, names)
 
 
-def _from_histories(sheet: Sheet, lists: Sequence[str] | None, _: str | None) -> Sheet | None:
+TOTALS = (("n1", "n2", "m"), ("n1", "n2", "m2"), ("n1", "n2", "n12"), ("n1", "n2", "m12"), ("m", "c", "r"))
+"""What the totals of two lists and their overlap are called in the books."""
+
+
+def _from_totals(sheet: Sheet, options: Options) -> Sheet | None:
+    """Turn the totals of two lists and their overlap into three cells, in every row that is a stratum."""
+    by_name = {name.casefold(): name for name in sheet.columns}
+    found = next((names for names in TOTALS if set(names) <= set(by_name)), None)
+    if found is None:
+        return None
+    named = [by_name[name] for name in found]
+    rest = {name: _texts_of(column) for name, column in sheet.columns.items() if name not in named}
+    if (sheet.rows > 1 and not rest) or any(is_count_name(name) for name in rest):
+        return None
+    columns = [_numbers_by_row(sheet, sheet.columns[name], options.decimal) for name in named]
+    names = _list_names(2, options.lists)
+    rows: list[dict[str, str]] = []
+    for place, (first, second, both) in enumerate(zip(*columns, strict=True)):
+        if first is None or second is None or both is None or both > min(first, second):
+            raise TableError(
+                f"{', '.join(named[:2])} and {named[2]} must be the totals of two lists and the number on both, which "
+                f"is at most either; row {place + 1} does not hold such numbers; correct it"
+            )
+        cells = {("1", "0"): first - both, ("0", "1"): second - both, ("1", "1"): both}
+        beside = {name: texts[place] for name, texts in rest.items()}
+        rows += [
+            {**dict(zip(names, bits, strict=True)), **beside, COUNT: str(number)}
+            for bits, number in cells.items()
+        ]
+    said = f"the totals {named[0]} and {named[1]} and the overlap {named[2]} were turned into three cells"
+    return _long(rows, sheet, names, said + (", in every row" if sheet.rows > 1 else ""))
+
+
+def _numbers_by_row(sheet: Sheet, column: Column, decimal: str | None = None) -> list[int | float | None]:
+    read = read_counts_of(column.levels, decimal, sheet.separator)
+    if read.unclear:
+        raise unclear_sign(column.name, read.unclear)
+    return [read.numbers[code] if code >= 0 else None for code in column.codes]
+
+
+def _from_histories(sheet: Sheet, options: Options) -> Sheet | None:
     """Cut capture histories such as 0110 or n0110 into lists."""
     held = ((column, column.histories) for column in sheet.columns.values())
     found, texts = next(((column, texts) for column, texts in held if texts), (None, ()))
     if found is None:
         return None
     width = max(map(len, texts))
-    names = _list_names(width, lists)
-    others = {name: column for name, column in sheet.columns.items() if name != found.name}
+    names = _list_names(width, options.lists)
+    bits = [[int(sign) for sign in text.zfill(width)] for text in texts]
+    said = f"the histories in {found.name} were cut into {width} lists, {', '.join(names)}"
+    return _cut(sheet, found, [*bits, [-1] * width], names, said)
+
+
+def _cut(
+    sheet: Sheet, column: Column, bits: Sequence[Sequence[int]], names: Sequence[str], said: str
+) -> Sheet:
+    """Put lists in the place of a column; `bits` holds them for every level, and then for a blank."""
+    others = {name: held for name, held in sheet.columns.items() if name != column.name}
     if clash := [name for name in names if name in others]:
         raise TableError(
-            f"a list cut from {found.name!r} cannot be called {clash[0]!r} as a column is; name the lists"
+            f"a list cut from {column.name!r} cannot be called {clash[0]!r} as a column is; name the lists"
         )
-    bits = np.array([[int(sign) for sign in text.zfill(width)] for text in texts], dtype=np.int64)
-    made = {
-        name: Column(name, np.where(found.codes < 0, -1, bits[found.codes, place]), ("0", "1"))
-        for place, name in enumerate(names)
-    }
-    said = f"the histories in {found.name} were cut into {width} lists, {', '.join(names)}"
+    by_level = np.array(bits, dtype=np.int64)
+    made = {name: Column(name, by_level[column.codes, place], ("0", "1")) for place, name in enumerate(names)}
     return replace(sheet, columns={**made, **others}, notes=(*sheet.notes, said), settled=tuple(names))
+
+
+# --- several lists in one cell ---------------------------------------------------------------------------------
+
+
+def _from_several_lists_a_cell(sheet: Sheet, options: Options) -> Sheet | None:
+    """Cut cells that name several lists: into lists, or, where a column names the list of a registration, into rows."""
+    if options.split == NO_SPLIT or (options.lists and set(options.lists) <= set(sheet.columns)):
+        return None
+    if options.list is not None:
+        return _several_registrations(sheet, options)
+    held = {options.count, options.person, options.date, options.censored, *(options.strata or ())}
+    left = [column for name, column in sheet.columns.items() if name not in held and not is_count_name(name)]
+    lists = [c.name for c in left if (c.is_binary or c.is_tick) and not c.is_covariate_by_name]
+    if len(lists) > 1 and options.split is None:
+        return None  # what is beside lists is a label or a stratum
+    cuts = {
+        column.name: found
+        for column in left
+        if column.name not in lists
+        and not column.is_covariate_by_name
+        and (found := is_cut(column, options.split)) is not None
+        and (found.is_clear or options.split is not None)
+    }
+    if not cuts:
+        if options.split is not None:
+            raise _not_cut(options.split)
+        return None
+    name, found = next(iter(cuts.items()))
+    rivals = [c for c in left if c.name != name and (c.name in lists or _is_rival(c))]
+    if options.split is None and (len(cuts) > 1 or (rivals and not found.is_sure)):
+        raise _several_lists(sheet.columns[name])
+    names, said = found.names, _said_cut(name, found)
+    bits = [[int(held in on) for held in names] for on in found.combinations]
+    return _cut(sheet, sheet.columns[name], [*bits, [0] * len(names)], names, said)
+
+
+def _not_cut(split: str) -> TableError:
+    return TableError(
+        f"--split {split}: no cell names several lists so; write what stands between the names, or leave out --split"
+    )
+
+
+def _said_cut(name: str, found: Joined) -> str:
+    return f"the combinations in {name} were cut into {len(found.names)} lists, {', '.join(found.names)}"
+
+
+def _is_rival(column: Column) -> bool:
+    """Tell a text with few values that is no covariate by its name."""
+    return (
+        1 < len(column.levels) <= MAX_LISTS
+        and not column.is_number
+        and not column.is_covariate_by_name
+        and not column.is_person_by_name
+        and not column.holds_identifiers
+    )
+
+
+def _several_lists(column: Column) -> OpenQuestionError:
+    return OpenQuestionError(
+        f"column {column.name!r} may name several lists in one cell",
+        [*([{"split": way}] for way in splits_of(column.levels)), [{"split": NO_SPLIT}]],
+    )
+
+
+def _several_registrations(sheet: Sheet, options: Options) -> Sheet | None:
+    """Make a row of each list where a registration names several."""
+    column = sheet.columns.get(str(options.list))
+    found = None if column is None else is_cut(column, options.split)
+    if column is None or found is None or not (found.is_reused or options.split):
+        if options.split is not None:
+            raise _not_cut(options.split)
+        return None
+    if not found.is_clear and options.split is None:
+        raise _several_lists(column)
+    places = [sorted(map(found.names.index, on)) for on in found.combinations]
+    several = np.array([*(len(on) for on in places), 0], dtype=np.int64)[column.codes]
+    rows = np.repeat(np.arange(sheet.rows), np.maximum(several, 1))
+    flat = [
+        place for code in column.codes for place in (places[code] if code >= 0 and places[code] else [-1])
+    ]
+    columns = {name: replace(held, codes=held.codes[rows]) for name, held in sheet.columns.items()}
+    columns[column.name] = Column(column.name, np.array(flat, dtype=np.int64), found.names)
+    return replace(
+        sheet, columns=columns, rows=rows.size, notes=(*sheet.notes, _said_cut(column.name, found))
+    )
 
 
 def is_count_name(name: str) -> bool:

@@ -9,9 +9,9 @@ import pandas as pd
 from hiddenpop._cells import BoolArray
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
-from hiddenpop.reading.columns import FEW, NOT_RECORDED, Column
+from hiddenpop.reading.columns import FEW, MOST_WORDS, NOT_RECORDED, Column
 from hiddenpop.reading.numbers import read_counts_of
-from hiddenpop.reading.questions import OpenQuestionError
+from hiddenpop.reading.questions import OpenQuestionError, unclear_sign
 from hiddenpop.reading.record import Options, number_of
 from hiddenpop.reading.shapes import is_unknown_count
 
@@ -43,6 +43,16 @@ def zero_one(
     """
     if options.yes is not None:
         return _told_words(columns, plain_word(options.yes))
+    if (
+        columns
+        and all(column.holds_dates for column in columns)
+        and any(column.has_gaps for column in columns)
+    ):
+        said = "a day in a column that is a list was read as being on that list, and a blank as not"
+        return {
+            c.name: _mapped(c, {level: level.casefold() not in NOT_RECORDED for level in c.levels}, False)
+            for c in columns
+        }, [said]
     filled = [column for column in columns if not column.is_blank]
     if filled and all(column.is_one_two for column in filled) and any("2" in c.words for c in filled):
         on = _one_or_two(filled, counted)
@@ -63,16 +73,16 @@ def zero_one(
 
 
 def _told_words(columns: Sequence[Column], yes: str) -> tuple[dict[str, Any], list[str]]:
-    """Read lists of which the user named the word for being on them; there is one other word in each."""
+    """Read lists of which the user named the word for being on them; every other word says the other thing."""
     others = {column.name: column.present - {yes} for column in columns}
     blanks = not any(others.values())  # then a blank says the other thing
     for column in columns:
-        several = len(others[column.name]) > 1 or len(column.levels) > FEW
+        several = len(others[column.name]) >= MOST_WORDS or len(column.levels) > FEW
         if several or not any(yes in held.present for held in columns):
-            number = "more than one other value" if several else "no such value"
+            number = f"{MOST_WORDS} other values or more" if several else "no such value"
             raise TableError(
-                f"--yes names the value that says 'on the list' where lists hold two, and column {column.name!r} holds "
-                f"{number}; name the value as it stands there, or leave out --yes"
+                f"--yes names the value that says 'on the list' where lists hold a few, and column {column.name!r} "
+                f"holds {number}; name the value as it stands there, or leave out --yes"
             )
     missing = 0 if blanks else None
     values = {
@@ -83,7 +93,10 @@ def _told_words(columns: Sequence[Column], yes: str) -> tuple[dict[str, Any], li
         )
         for column in columns
     }
-    return values, [BLANKS_SAID] if blanks and any(column.has_gaps for column in columns) else []
+    told = [BLANKS_SAID] if blanks and any(column.has_gaps for column in columns) else []
+    if any(len(held) > 1 for held in others.values()):
+        told.append("every other value of a list than the one named by --yes was read as not being on it")
+    return values, told
 
 
 def _told(level: str, yes: str, missing: int | None) -> int | None:
@@ -147,10 +160,7 @@ def counts_of(
     """
     read = read_counts_of(column.levels, options.decimal, separator)
     if read.unclear:
-        raise OpenQuestionError(
-            f"in column {column.name!r} the sign {read.unclear!r} can be decimal or stand between thousands",
-            [[{"decimal": ","}], [{"decimal": "."}]],
-        )
+        raise unclear_sign(column.name, read.unclear)
     values = [
         level if value is None else value for level, value in zip(column.levels, read.numbers, strict=True)
     ]

@@ -28,6 +28,8 @@ COLUMNS = {
     "columns": Key(texts),
     "decimal": Key(text),
     "yes": Key(text),
+    "split": Key(text),
+    "sheet": Key(text),
 }
 """What can be said of the columns of a file, as `CaptureTable.read` takes it."""
 
