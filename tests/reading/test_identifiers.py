@@ -36,6 +36,8 @@ KINDS = {
     "Dutch birth dates": lambda i: f"{1 + i % 28:02}-{1 + i % 12:02}-{1950 + i % 50}",
     "client codes": lambda i: f"NL-{10_000 + 7 * i}",
     "client numbers": lambda i: str(41_000 + 13 * i),
+    "family name first": lambda i: f"{LAST[i % 7]}, {FIRST[i % 10]} {'abcdefghijklmnopqrstuvwxyz'[i // 70]}.",
+    "two persons": lambda i: f"{FIRST[i % 10]}{'kop'[i // 30]} & {LAST[(3 * i) % 7]}{'tuv'[i // 30]}",
     "e-mail": lambda i: f"{FIRST[i % 10].lower()}{i}@voorbeeld.nl",
     "BSN": lambda i: str(123_456_782 + 9 * i),
 }
@@ -57,6 +59,8 @@ OPTIONS = (
     "--strata none-such",
     "--person none-such",
     "--decimal ,",
+    "--split ,",
+    "--person {where} --list {who} --split &",
 )
 COMMANDS = (
     "describe {file}",
