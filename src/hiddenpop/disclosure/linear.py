@@ -380,7 +380,7 @@ class _Search:
     def run(self, exact: bool, rounds: int) -> Intervals:
         self._shake(rounds)
         for t in np.flatnonzero(~self.exact if exact else ~self.exact & ~self._enough() & ~self.hopeless):
-            self._ends(int(t))
+            self._ends(int(t), exact)
         self._fill()
         values = self._values()
         return Intervals(
@@ -393,6 +393,12 @@ class _Search:
 
     def _enough(self) -> Bools:
         return _wide(self.value, self.low, self.high, self.need)
+
+    def _can_be_wide(self, t: int) -> bool:
+        """Tell whether a number whose largest value is known would be wide if it went down as far as its cells do."""
+        at = np.array([t])
+        low = self.shift[at] + self.targets[at] @ self.left.floor
+        return bool(_wide(self.value[at], low, self.high[at], self.need.at(at))[0])
 
     def _hopeless(self) -> Bools:
         """Tell numbers that are too narrow already by the ends of each of their cells."""
@@ -434,11 +440,14 @@ class _Search:
             self.low, self.high = np.minimum(self.low, found), np.maximum(self.high, found)
             self.found.append(found)
 
-    def _ends(self, t: int) -> None:
-        """Ask for the smallest and the largest value of one number."""
+    def _ends(self, t: int, both: bool) -> None:
+        """Ask for the largest and the smallest value of one number; unless `both`, only while it can be wide."""
         row = self.targets[[t]].toarray().ravel()
         self.exact[t] = True
-        for sign in (1.0, -1.0):
+        for sign in (-1.0, 1.0):
+            if sign > 0 and not both and not self._can_be_wide(t):
+                self.exact[t] = False
+                return
             table, status = self._solve(sign * row)
             self._take(table)
             if status == UNBOUNDED:

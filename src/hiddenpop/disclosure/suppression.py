@@ -24,7 +24,7 @@ FURTHEST = 10.0
 NEIGHBOURS = 300
 """Cells that a first search for cover looks at; four times as many each time it finds none."""
 
-TOGETHER = 8
+TOGETHER = 4
 """Open numbers near each other that are covered by one programme."""
 
 
@@ -92,6 +92,16 @@ class Numbers:
             floor=self.floor,
             ceiling=self.ceiling,
             whole=self.whole,
+        )
+
+    def only_moving(self, cells: Places) -> "Numbers":
+        """Give the same numbers where all other cells are known: what is open then is open all the more without."""
+        inside = np.zeros(self.truth.size, dtype=bool)
+        inside[cells] = True
+        return replace(
+            self,
+            floor=np.where(inside, self.floor, self.truth),
+            ceiling=np.where(inside, self.ceiling, self.truth),
         )
 
     def audit(self, withheld: Bools, of: Places, *, exact: bool = False) -> Intervals:
@@ -174,18 +184,23 @@ def _cost(numbers: Numbers, withheld: Bools) -> float:
 
 
 def _bought(numbers: Numbers, seconds: float) -> Pattern:
-    withheld = numbers.start.copy()
+    """Audit first, cover what is narrow, show again what is superfluous, and cover what that has opened.
+
+    What is open with nothing but the primary numbers withheld stays open whatever is withheld besides, so all that
+    follows is about the narrow ones alone.
+    """
     primary = np.flatnonzero(numbers.primary)
-    withheld = _protected(numbers, withheld, primary, seconds)
-    less = _without_superfluous(numbers, withheld)
+    narrow = primary[~numbers.audit(numbers.start, primary).open]
+    withheld = _protected(numbers, numbers.start.copy(), narrow, seconds)
+    less = _without_superfluous(numbers, withheld, narrow)
     if less.sum() < withheld.sum():
-        withheld = min(_protected(numbers, less, primary, seconds), withheld, key=lambda p: _cost(numbers, p))
+        left = narrow[~numbers.audit(less, narrow).open]
+        withheld = min(_protected(numbers, less, left, seconds), withheld, key=lambda p: _cost(numbers, p))
     return Pattern(withheld=withheld, cost=_cost(numbers, withheld), optimal=False)
 
 
-def _protected(numbers: Numbers, withheld: Bools, primary: Places, seconds: float) -> Bools:
-    """Cover what an audit finds too narrow. Withholding more never narrows an interval, so one audit is enough."""
-    narrow = primary[~numbers.audit(withheld, primary).open]
+def _protected(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) -> Bools:
+    """Cover numbers that are too narrow, the largest first. Withholding more never narrows an interval."""
     left = narrow[np.argsort(-numbers.amounts[narrow], kind="stable")]
     while left.size:
         withheld, left = _covered(numbers, withheld, left, seconds)
@@ -206,7 +221,7 @@ def _covered(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) 
         group = narrow[within][:TOGETHER]
         rows = np.flatnonzero(np.diff(numbers.matrix[:, cells].tocsr().indptr))
         more, _ = _programme(numbers, withheld, group, rows, cells, seconds, extra)
-        if more is not None and numbers.audit(more, group).open.all():
+        if more is not None and numbers.only_moving(cells).audit(more, group).open.all():
             return more, np.setdiff1d(narrow, group, assume_unique=True)
         if cells.size == numbers.truth.size:
             if extra > numbers.need.different or more is None:
@@ -325,26 +340,21 @@ def _wanted(target: "csr_array[Any]", n: int, width: int) -> "csr_array[Any]":
     return coo_array((data, (rows, columns)), shape=(3 * n, 2 * n * width)).tocsr()
 
 
-def _without_superfluous(numbers: Numbers, withheld: Bools) -> Bools:
-    """Show again, dearest first, what protects no primary number near it."""
+def _without_superfluous(numbers: Numbers, withheld: Bools, narrow: Places) -> Bools:
+    """Show again, dearest first, what protects no narrow number near it."""
     secondary = np.flatnonzero(withheld & ~numbers.start)
     for number in secondary[np.argsort(-numbers.cost[secondary], kind="stable")]:
         less = withheld.copy()
         less[number] = False
-        if _safe_near(numbers, less, int(number)):
+        if _safe_near(numbers, less, int(number), narrow):
             withheld = less
     return withheld
 
 
-def _safe_near(numbers: Numbers, withheld: Bools, number: int) -> bool:
-    """Tell whether primary numbers near a number are wide even where no cell further away moves."""
+def _safe_near(numbers: Numbers, withheld: Bools, number: int, narrow: Places) -> bool:
+    """Tell whether narrow numbers near a number are wide even where no cell further away moves."""
     cells = _near(numbers, withheld, number, NEIGHBOURS)
-    inside = np.zeros(numbers.truth.size, dtype=bool)
-    inside[cells] = True
-    here = replace(
-        numbers,
-        floor=np.where(inside, numbers.floor, numbers.truth),
-        ceiling=np.where(inside, numbers.ceiling, numbers.truth),
-    )
-    near = np.flatnonzero(numbers.primary & (np.asarray(numbers.matrix @ inside.astype(float)) > 0))
-    return bool(here.audit(withheld, near).open.all())
+    inside = np.zeros(numbers.truth.size)
+    inside[cells] = 1.0
+    near = narrow[np.asarray(numbers.matrix[narrow] @ inside) > 0]
+    return bool(numbers.only_moving(cells).audit(withheld, near).open.all())
