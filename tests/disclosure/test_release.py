@@ -203,7 +203,7 @@ def test_an_earlier_release_of_other_cells_is_refused():
 def test_a_view_is_the_record_as_it_may_be_shown():
     base = base_of([3, 40, 25, 60], town=list("abcd"))
     table = OutputTable.of_counts("by town", base, ["town"])
-    settings_ = OutputTable.of_words("settings", pd.DataFrame({"seed": [19]}))
+    settings_ = OutputTable.of_words("settings", pd.DataFrame({"seed": [19]}), numbers=["seed"])
     found = release([table, settings_])
     view = found.view(table)
     assert type(view) is OutputTable

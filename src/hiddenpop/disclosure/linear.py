@@ -107,7 +107,7 @@ class Intervals:
         tables found.
     exact : ndarray of bool
         Whether the interval is the whole of it.
-    values : ndarray of int
+    different : ndarray of int
         How many different whole numbers were found possible.
     open : ndarray of bool
         Whether the interval is as wide as was needed, with as many values as were needed.
@@ -116,7 +116,7 @@ class Intervals:
     low: Floats
     high: Floats
     exact: Bools
-    values: npt.NDArray[np.int64]
+    different: npt.NDArray[np.int64]
     open: Bools
 
 
@@ -387,7 +387,7 @@ class _Search:
             low=self.low,
             high=self.high,
             exact=self.exact,
-            values=values,
+            different=values,
             open=self._enough() & (values >= self.need.different),
         )
 

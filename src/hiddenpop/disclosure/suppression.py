@@ -12,7 +12,7 @@ from hiddenpop.errors import SettingError
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Numbers", "Pattern", "suppress"]
+__all__ = ["Numbers", "Pattern", "TooNarrowError", "suppress"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -26,6 +26,10 @@ NEIGHBOURS = 300
 
 TOGETHER = 4
 """Open numbers near each other that are covered by one programme."""
+
+
+class TooNarrowError(SettingError):
+    """A small number follows too narrowly, whatever else is withheld."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +59,9 @@ class Numbers:
     whole : bool
     hidden : ndarray of bool, shape (q,), optional
         Not shown from the start, and in no need of protection: what was withheld or rounded earlier.
+    shown : tuple of ndarray, each of shape (q,), optional
+        The ends between which each number is for somebody who sees it shown: apart where it is rounded. Both are the
+        number itself by default.
     """
 
     cells: tuple[str, ...]
@@ -70,6 +77,7 @@ class Numbers:
     high: Floats
     whole: bool = True
     hidden: Bools | None = None
+    shown: tuple[Floats, Floats] | None = None
 
     @property
     def start(self) -> Bools:
@@ -83,12 +91,12 @@ class Numbers:
 
     def known(self, withheld: Bools) -> Knowledge:
         """Say what is known when some numbers are withheld."""
-        values = self.amounts
+        low, high = self.shown or (self.amounts, self.amounts)
         return Knowledge(
             cells=self.cells,
             matrix=self.matrix,
-            lower=np.where(withheld, self.low, values),
-            upper=np.where(withheld, self.high, values),
+            lower=np.where(withheld, self.low, low),
+            upper=np.where(withheld, self.high, high),
             floor=self.floor,
             ceiling=self.ceiling,
             whole=self.whole,
@@ -144,7 +152,7 @@ def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0)
 
     Raises
     ------
-    SettingError
+    TooNarrowError
         If no pattern is enough, because numbers that may not be withheld tell too much.
 
     Notes
@@ -228,7 +236,7 @@ def _covered(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) 
                 break
             extra += 1.0
         size *= 4
-    raise SettingError(
+    raise TooNarrowError(
         "a number that must be withheld follows too narrowly from numbers that may not be; allow more numbers to be "
         "withheld, or show fewer tables"
     )
@@ -285,8 +293,11 @@ def _programme(
     values, need = numbers.amounts[rows], numbers.need.at(targets)
     reach = FURTHEST * max(1.0, float(np.max([need.up, need.down, need.width])) + extra)
     buyable = ~(withheld | numbers.fixed)[rows]
-    low = np.maximum(np.where(withheld[rows] | buyable, numbers.low[rows] - values, 0.0), -reach)
-    high = np.minimum(np.where(withheld[rows] | buyable, numbers.high[rows] - values, 0.0), reach)
+    ends = numbers.shown or (numbers.amounts, numbers.amounts)
+    near = ends[0][rows] - values, ends[1][rows] - values
+    low = np.where(withheld[rows] | buyable, np.minimum(numbers.low[rows] - values, near[0]), near[0])
+    high = np.where(withheld[rows] | buyable, np.maximum(numbers.high[rows] - values, near[1]), near[1])
+    low, high = np.maximum(low, -reach), np.minimum(high, reach)
     copies = 2 * targets.size
     moves = kron(eye_array(copies), part, format="csr")
     bought = np.flatnonzero(buyable)
@@ -295,6 +306,7 @@ def _programme(
     )
     switches = vstack([switch] * copies, format="csr")
     lows, highs = np.tile(low, copies), np.tile(high, copies)
+    still = np.tile(np.maximum(near[0], -reach), copies), np.tile(np.minimum(near[1], reach), copies)
     always, sometimes = np.tile(~buyable, copies), np.tile(buyable, copies)
     whole, some = np.flatnonzero(always), np.flatnonzero(sometimes)
     empty = csr_array((whole.size, bought.size))
@@ -304,18 +316,18 @@ def _programme(
     ask = np.stack([need.up, need.down, need.width + extra], axis=1).ravel()
     facts = (
         (hstack([moves[whole], empty], format="csr"), lows[whole], highs[whole]),
-        (hstack([moves[some], -switches[some].multiply(highs[some][:, None])], format="csr"), -np.inf, 0.0),
-        (hstack([moves[some], -switches[some].multiply(lows[some][:, None])], format="csr"), 0.0, np.inf),
+        (_bought_room(moves[some], switches[some], (highs - still[1])[some]), -np.inf, still[1][some]),
+        (_bought_room(moves[some], switches[some], (lows - still[0])[some]), still[0][some], np.inf),
         (hstack([wanted, blank], format="csr"), ask, np.inf),
     )
     constraints = [LinearConstraint(*fact) for fact in facts if fact[0].shape[0]]
-    ends = numbers.floor - numbers.truth, numbers.ceiling - numbers.truth
+    known = numbers.floor - numbers.truth, numbers.ceiling - numbers.truth
     found = milp(
         np.concatenate([np.zeros(moves.shape[1]), numbers.cost[rows][bought]]),
         integrality=np.concatenate([np.zeros(moves.shape[1]), np.ones(bought.size)]),
         bounds=Bounds(
-            np.concatenate([np.tile(np.maximum(ends[0][cells], -reach), copies), np.zeros(bought.size)]),
-            np.concatenate([np.tile(np.minimum(ends[1][cells], reach), copies), np.ones(bought.size)]),
+            np.concatenate([np.tile(np.maximum(known[0][cells], -reach), copies), np.zeros(bought.size)]),
+            np.concatenate([np.tile(np.minimum(known[1][cells], reach), copies), np.ones(bought.size)]),
         ),
         constraints=constraints,
         options={"time_limit": seconds, "mip_rel_gap": 0.0},
@@ -325,6 +337,14 @@ def _programme(
     more = withheld.copy()
     more[rows[bought[found.x[moves.shape[1] :] > 0.5]]] = True
     return more, found.status == 0
+
+
+def _bought_room(moves: "csr_array[Any]", switches: "csr_array[Any]", room: Floats) -> "csr_array[Any]":
+    """Give rows that say: a number moves no further than what is shown of it lets, and `room` more if it is bought."""
+    from scipy.sparse import hstack
+
+    found: csr_array[Any] = hstack([moves, -switches.multiply(room[:, None])], format="csr")
+    return found
 
 
 def _wanted(target: "csr_array[Any]", n: int, width: int) -> "csr_array[Any]":
