@@ -31,8 +31,6 @@ __all__ = [
 ]
 
 THRESHOLD = 10
-NARROW = 5
-"""Hidden counts whose sum leaves less room than this, above all ones or below all nines, are too narrow."""
 KEY_VARIABLE = "HIDDENPOP_KEY_FILE"
 _KEY_BYTES = 32
 _NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w%.,]*\d)(?!\s?%)(?!\w)")
@@ -143,7 +141,7 @@ def protect_counts(counts: npt.ArrayLike, threshold: int = THRESHOLD) -> npt.NDA
     Notes
     -----
     Zeros are shown. When the withheld counts together stay below the threshold, as a single one always does, or are
-    nearly all as small or as large as the mark allows, the smallest other positive count is withheld as well, because
+    all as small or all as large as the mark allows, the smallest other positive count is withheld as well, because
     the total minus the counts shown would otherwise reveal them. It carries the same mark, so that nobody can tell
     which of the two was small: read the mark as "withheld".
 
@@ -277,11 +275,9 @@ def _withheld(counts: npt.NDArray[np.int64], threshold: int) -> npt.NDArray[np.b
 
 
 def _tells(hidden: npt.NDArray[np.int64], threshold: int) -> bool:
-    """Tell whether the sum of hidden counts is small itself, or so near its least or most that it gives each away."""
-    total, room = hidden.sum(), min(NARROW, threshold - 2)
-    return bool(
-        total < threshold or total - hidden.size < room or hidden.size * (threshold - 1) - total < room
-    )
+    """Tell whether the sum of hidden counts is small itself, or the sum of ones or of nines alone."""
+    total = int(hidden.sum())
+    return total < threshold or total in {hidden.size, hidden.size * (threshold - 1)}
 
 
 def _is_figure(name: Hashable, column: "pd.Series[Any]") -> bool:
