@@ -44,8 +44,11 @@ SHAKES = 24
 REACHES = (10.0, 6.0, 3.0)
 """How far from the true table the cells of a candidate may be: a linear guess is good only near it."""
 
-KEPT = 40
-"""Witness tables kept: more than enough for the values that rules ask of each small number."""
+LOOSE = 0.5
+"""Any table will do, so that its direction need not be followed to the end."""
+
+KEPT = 400
+"""Witness tables that are tried again for the next answer."""
 
 
 def print_answers(values: Iterable[Any], level: str, finest: float, digits: int) -> list[Any]:
@@ -447,6 +450,7 @@ class _Witnesses:
         self.court, self.known, self.printed = court, known, printed
         self.left, self.truth = narrowed(known), court.base.counts
         self.values = [np.asarray(court.small @ self.truth)]
+        self.tables: list[Floats] = []
         self.slopes: Floats | None = None
 
     def run(self) -> None:
@@ -473,11 +477,14 @@ class _Witnesses:
                 return
 
     def keep(self, tables: Iterable[Floats]) -> bool:
-        """Keep those of some tables that give the same answers; tell whether there was any."""
+        """Keep those of some tables that show a new value and give the same answers; tell whether there was any."""
         kept = False
-        for table in tables:
-            if self.agrees(table) and self.court.reproduces(self.printed, table):
-                self.values.append(np.asarray(self.court.small @ table))
+        for table in list(tables):
+            values = np.asarray(self.court.small @ table)
+            new = ~(np.abs(np.stack(self.values) - values) < 0.5).any(axis=0) & ~self.open()
+            if new.any() and self.agrees(table) and self.court.reproduces(self.printed, table):
+                self.values.append(values)
+                self.tables.append(table)
                 self._remember(table)
                 kept = True
         return kept
@@ -552,7 +559,7 @@ class _Witnesses:
             rows = vstack([row[:, inside], rows], format="csr")
             ends = np.concatenate([[at], low]), np.concatenate([[at], high])
         near = _near_truth(self.left, self.truth[inside], reach)
-        table, _ = solve(near, weight, (rows, *ends), whole=True, seconds=5.0)
+        table, _ = solve(near, weight, (rows, *ends), whole=True, gap=LOOSE)
         if table is not None:
             full = self.left.fixed.copy()
             full[inside] = np.round(table)

@@ -36,13 +36,16 @@ class Disclosed:
         The cells of the base, without their counts.
     linear : Knowledge
     printed : tuple of Printed
+    groups : ndarray of bool, shape (g, b)
+        The groups of persons that outputs were about: the difference of two of them is a group as well.
     counts : ndarray or None
         The base counts, so that a later release of a coarser table can be audited. They stay inside.
     """
 
     frame: pd.DataFrame
     linear: Knowledge
-    printed: tuple[Printed, ...] = ()
+    printed: tuple[Printed, ...]
+    groups: npt.NDArray[np.bool_]
     counts: Floats | None = None
 
 
@@ -80,7 +83,8 @@ def brought_onto(told: Disclosed, base: Base) -> Disclosed:
     printed = (
         told.printed if same and _is_identity(rows) else tuple(_lifted(one, rows) for one in told.printed)
     )
-    return Disclosed(frame=base.frame, linear=linear, printed=printed, counts=base.counts)
+    groups = np.asarray(told.groups.astype(np.float64) @ rows > 0).reshape(len(told.groups), base.counts.size)
+    return Disclosed(frame=base.frame, linear=linear, printed=printed, groups=groups, counts=base.counts)
 
 
 def _is_identity(matrix: "csr_array[Any]") -> bool:
@@ -124,6 +128,7 @@ def _plain(told: Disclosed) -> dict[str, Any]:
         "whole": known.whole,
         **{key: _endless(getattr(known, key)) for key in ENDS},
         "printed": [_plain_printed(one) for one in told.printed],
+        "groups": [np.flatnonzero(group).tolist() for group in told.groups],
     }
 
 
@@ -208,10 +213,14 @@ def _read(plain: Mapping[str, Any]) -> Disclosed:
     ):
         raise ValueError("sizes differ")
     counts = plain["counts"]
+    groups = np.zeros((len(plain["groups"]), len(frame)), dtype=bool)
+    for k, members in enumerate(plain["groups"]):
+        groups[k, members] = True
     return Disclosed(
         frame=frame,
         linear=known,
         printed=tuple(_read_printed(one) for one in plain["printed"]),
+        groups=groups,
         counts=None if counts is None else np.array(counts, dtype=np.float64),
     )
 

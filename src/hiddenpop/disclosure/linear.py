@@ -1,6 +1,9 @@
 """What follows from linear facts: the interval of a number for somebody who knows all that is shown."""
 
+import contextlib
 import itertools
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +38,9 @@ NARROWINGS = 20
 
 MANY = 1_000_000
 """More values than anybody asks for."""
+
+NODES = 20_000
+"""Longest search of one programme in whole numbers."""
 
 ROUNDS = 12
 """Tables looked for with all open numbers at once, before each remaining number is asked for by itself."""
@@ -299,7 +305,6 @@ def infer(
     need: Need,
     *,
     exact: bool = False,
-    seconds: float = 60.0,
     rounds: int = ROUNDS,
 ) -> Intervals:
     """Find, for every number of interest, the interval that follows from all that is known.
@@ -315,8 +320,6 @@ def infer(
         How wide the intervals must be; it is enough to show that they are, unless `exact`.
     exact : bool
         Whether to go on to the ends of every interval.
-    seconds : float
-        Longest time for one programme in whole numbers.
     rounds : int
         How often all open numbers are moved at once, before each is asked for by itself.
 
@@ -354,22 +357,20 @@ def infer(
     >>> found.low.tolist(), found.high.tolist()
     ([0.0], [12.0])
     """
-    return _Search(known, targets, np.asarray(truth, dtype=np.float64), need, seconds).run(exact, rounds)
+    return _Search(known, targets, np.asarray(truth, dtype=np.float64), need).run(exact, rounds)
 
 
 class _Search:
     """The state of one audit: what is left open, and the tables found so far."""
 
-    def __init__(
-        self, known: Knowledge, targets: "csr_array[Any]", truth: Floats, need: Need, seconds: float
-    ) -> None:
+    def __init__(self, known: Knowledge, targets: "csr_array[Any]", truth: Floats, need: Need) -> None:
         _check(known, truth)
         self.left = narrowed(known)
         inside = self.left.open
         self.shift = targets @ self.left.fixed
         self.targets = targets[:, np.flatnonzero(inside)].tocsr()
         self.truth = truth[inside]
-        self.need, self.seconds, self.whole = need, seconds, known.whole
+        self.need, self.whole = need, known.whole
         self.linear = not known.whole or is_unimodular(_stacked(self.left.matrix, self.targets))
         self.value = targets @ truth
         self.low, self.high = self.value.copy(), self.value.copy()
@@ -482,7 +483,7 @@ class _Search:
         """Solve without whole numbers and, where the table is not whole, with them."""
         if not self.truth.size:
             return None, OPTIMAL
-        table, status = solve(self.left, objective, more, whole=False, seconds=self.seconds)
+        table, status = solve(self.left, objective, more, whole=False)
         fractional = (
             table is not None and self.whole and bool((np.abs(table - np.round(table)) > TOLERANCE).any())
         )
@@ -490,7 +491,7 @@ class _Search:
             return (np.round(table) if table is not None and self.whole else table), status
         if status == UNBOUNDED:
             return None, status
-        table, status = solve(self.left, objective, more, whole=True, seconds=self.seconds)
+        table, status = solve(self.left, objective, more, whole=True)
         return (None if table is None else np.round(table)), status
 
 
@@ -503,27 +504,71 @@ def solve(
     more: tuple["csr_array[Any]", Floats, Floats] | None,
     *,
     whole: bool,
-    seconds: float,
+    gap: float = 0.0,
 ) -> tuple[Floats | None, int]:
     """Minimise a linear form over the tables that agree with all facts; give the table and HiGHS's status."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
 
     constraints = []
     if left.matrix.shape[0]:
         constraints.append(LinearConstraint(left.matrix, left.lower, left.upper))
     if more is not None and more[0].shape[0]:
         constraints.append(LinearConstraint(*more))
-    found = milp(
+    found = programme(
         objective,
         integrality=np.full(objective.size, int(whole)),
         bounds=Bounds(left.floor, left.ceiling),
         constraints=constraints,
-        options={"time_limit": seconds},
+        gap=gap,
     )
     status = int(found.status)
     if status == 4 and "nbounded" in found.message:
         status = UNBOUNDED
     return found.x, status
+
+
+def programme(
+    objective: Floats, *, integrality: npt.NDArray[Any], bounds: Any, constraints: list[Any], gap: float = 0.0
+) -> Any:
+    """Solve a programme, the same on every machine: a search is cut off by its nodes and never by the clock."""
+    from scipy.optimize import milp
+
+    with _aside(bool(integrality.any())):
+        return milp(
+            objective,
+            integrality=integrality,
+            bounds=bounds,
+            constraints=constraints,
+            options={"node_limit": NODES, "mip_rel_gap": gap},
+        )
+
+
+@contextlib.contextmanager
+def _aside(needed: bool) -> Iterator[None]:
+    """Send to the error stream what HiGHS 1.12 prints on its own while it searches: a command may be writing JSON."""
+    try:
+        kept = os.dup(1) if needed else -1
+    except OSError:  # there is no standard output
+        kept = -1
+    if kept < 0:
+        yield
+        return
+    try:
+        _flush()
+        os.dup2(2, 1)
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush() -> None:
+    """Let C write out what it holds back, where it can be reached."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).fflush(None)
 
 
 def _stacked(first: "csr_array[Any]", second: "csr_array[Any]") -> "csr_array[Any]":

@@ -370,7 +370,8 @@ def _released(
             audits.append(_audited(name, replace(told, printed=()), small[name], court))
         else:
             audits.append(_audited(name, told, small[name], court))
-        witnesses[name] = np.array(court.pool).reshape(len(court.pool), base.counts.size)
+        tables_found = court.pool if told.printed else []
+        witnesses[name] = np.array(tables_found).reshape(len(tables_found), base.counts.size)
         frames |= mine
         account += shown.account
         log += shown.log
@@ -425,7 +426,8 @@ class _Room:
         mine = [table for table in every if table.kind in {"counts", "magnitudes"}]
         small = small_count(base.counts, rules) & base.protected & base.whole
         cells = np.flatnonzero(small)
-        apart = _apart(every, base, rules)
+        before = [brought_onto(one[base.name], base) for one in earlier if base.name in one]
+        apart = _apart([*_groups(every), *(group for one in before for group in one.groups)], base, rules)
         first = [csr_array(eye_array(base.counts.size, format="csr")[cells]), apart]
         matrix, place = _distinct(vstack([*first, *map(_matrix_of, mine)], format="csr"))
         ends = np.cumsum([0, cells.size + apart.shape[0], *(len(table.frame) for table in mine)])
@@ -440,9 +442,8 @@ class _Room:
             rule[k] = ""
         numbers = _with_marks(_with_needs(numbers, rule, rules), rows, rules)
         numbers = replace(numbers, shown=_rounded_ends(numbers.amounts, mine, rows, rules))
-        for one in earlier:
-            if base.name in one:
-                numbers = _with_earlier(numbers, brought_onto(one[base.name], base).linear)
+        for one in before:
+            numbers = _with_earlier(numbers, one.linear)
         return cls(base, every, mine, rows, numbers, rule, rules)
 
     def protected(self, unprotected: bool) -> _Shown:
@@ -521,11 +522,15 @@ class _Room:
         return self.base.cells[cells[0]] if cells.size == 1 else f"sum of {cells.size} cells, number {k}"
 
 
-def _apart(tables: Sequence[OutputTable], base: Base, rules: ReleaseRules) -> "csr_array[Any]":
+def _groups(tables: Sequence[OutputTable]) -> list[Bools]:
+    return list({table.about.tobytes(): table.about for table in tables}.values())
+
+
+def _apart(groups: Sequence[Bools], base: Base, rules: ReleaseRules) -> "csr_array[Any]":
     """Give the small groups of persons that one output is about and another is not: their difference tells of them."""
     from scipy.sparse import csr_array
 
-    about = list({table.about.tobytes(): table.about for table in tables if base.whole}.values())
+    about = list({group.tobytes(): group for group in groups if base.whole}.values())
     rows = [one & ~other for one, other in itertools.permutations(about, 2)]
     small = [row for row in rows if 0 < base.counts[row].sum() < rules.threshold]
     return csr_array(np.array(small, dtype=np.float64).reshape(len(small), base.counts.size))
@@ -587,8 +592,13 @@ def _read_back(
         ceiling=np.where(base.protected, np.inf, base.counts),
         whole=base.whole,
     )
+    groups = _groups([table for table in room.all if table.name in frames])
     return Disclosed(
-        frame=base.frame, linear=_without_doubles(known), printed=tuple(printed), counts=base.counts
+        frame=base.frame,
+        linear=_without_doubles(known),
+        printed=tuple(printed),
+        groups=np.array(groups, dtype=bool).reshape(len(groups), base.counts.size),
+        counts=base.counts,
     )
 
 
@@ -620,6 +630,7 @@ def _audited(name: str, told: Disclosed, small: Small, court: Court) -> pd.DataF
     if told.printed and len(small.labels):
         search = court.open(told.linear, told.printed)
         is_open, witnessed = is_open & search.open(), search.different()
+        court.pool = search.tables
     return pd.DataFrame(
         {
             "base": name,
@@ -672,7 +683,7 @@ def audit_frames(
     tables = [table if table.base is None else table.onto(bases[table.base.name]) for table in tables]
     found = []
     for name, base in bases.items():
-        room = _Room.of(base, tables, rules, ())
+        room = _Room.of(base, tables, rules, earlier)
         told = with_earlier(_read_back(room, frames, frozenset(), rules, False), base, *earlier)
         small = room.small()
         found.append(_audited(name, told, small, small.court(rules, resolve)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.disclosure.linear import Intervals, Knowledge, Need, infer
+from hiddenpop.disclosure.linear import Intervals, Knowledge, Need, infer, programme
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Pattern:
     optimal: bool
 
 
-def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0) -> Pattern:
+def suppress(numbers: Numbers, *, exact_up_to: int = 100) -> Pattern:
     """Withhold further numbers, at the least cost, until no primary number follows too narrowly.
 
     Parameters
@@ -143,8 +143,6 @@ def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0)
     numbers : Numbers
     exact_up_to : int
         Up to so many numbers one programme finds the cheapest pattern; above, cover is bought number by number.
-    seconds : float
-        Longest time for one programme.
 
     Returns
     -------
@@ -172,15 +170,15 @@ def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0)
         return Pattern(withheld=numbers.start.copy(), cost=0.0, optimal=True)
     found = None
     if numbers.primary.size <= exact_up_to:
-        found = _exact(numbers, seconds)
-    return found or _bought(numbers, seconds)
+        found = _exact(numbers)
+    return found or _bought(numbers)
 
 
-def _exact(numbers: Numbers, seconds: float) -> Pattern | None:
-    """Find the cheapest pattern by one programme; None where it is not enough for whole numbers, or took too long."""
+def _exact(numbers: Numbers) -> Pattern | None:
+    """Find the cheapest pattern by one programme; None where it is not enough for whole numbers, or was cut off."""
     everything = np.arange(numbers.primary.size), np.arange(numbers.truth.size)
     targets = np.flatnonzero(numbers.primary)
-    withheld, proven = _programme(numbers, numbers.start, targets, *everything, seconds)
+    withheld, proven = _programme(numbers, numbers.start, targets, *everything)
     if withheld is None:
         return None
     safe = bool(numbers.audit(withheld, targets).open.all())
@@ -191,7 +189,7 @@ def _cost(numbers: Numbers, withheld: Bools) -> float:
     return float(numbers.cost[withheld].sum())
 
 
-def _bought(numbers: Numbers, seconds: float) -> Pattern:
+def _bought(numbers: Numbers) -> Pattern:
     """Audit first, cover what is narrow, show again what is superfluous, and cover what that has opened.
 
     What is open with nothing but the primary numbers withheld stays open whatever is withheld besides, so all that
@@ -199,23 +197,23 @@ def _bought(numbers: Numbers, seconds: float) -> Pattern:
     """
     primary = np.flatnonzero(numbers.primary)
     narrow = primary[~numbers.audit(numbers.start, primary).open]
-    withheld = _protected(numbers, numbers.start.copy(), narrow, seconds)
+    withheld = _protected(numbers, numbers.start.copy(), narrow)
     less = _without_superfluous(numbers, withheld, narrow)
     if less.sum() < withheld.sum():
         left = narrow[~numbers.audit(less, narrow).open]
-        withheld = min(_protected(numbers, less, left, seconds), withheld, key=lambda p: _cost(numbers, p))
+        withheld = min(_protected(numbers, less, left), withheld, key=lambda p: _cost(numbers, p))
     return Pattern(withheld=withheld, cost=_cost(numbers, withheld), optimal=False)
 
 
-def _protected(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) -> Bools:
+def _protected(numbers: Numbers, withheld: Bools, narrow: Places) -> Bools:
     """Cover numbers that are too narrow, the largest first. Withholding more never narrows an interval."""
     left = narrow[np.argsort(-numbers.amounts[narrow], kind="stable")]
     while left.size:
-        withheld, left = _covered(numbers, withheld, left, seconds)
+        withheld, left = _covered(numbers, withheld, left)
     return withheld
 
 
-def _covered(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) -> tuple[Bools, Places]:
+def _covered(numbers: Numbers, withheld: Bools, narrow: Places) -> tuple[Bools, Places]:
     """Buy cover for the first narrow number and those near it, among the cells near it; further away if need be.
 
     Gives the pattern and the numbers that are still to be covered.
@@ -228,7 +226,7 @@ def _covered(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) 
         within = np.asarray(numbers.matrix[narrow] @ inside == np.diff(numbers.matrix.indptr)[narrow])
         group = narrow[within][:TOGETHER]
         rows = np.flatnonzero(np.diff(numbers.matrix[:, cells].tocsr().indptr))
-        more, _ = _programme(numbers, withheld, group, rows, cells, seconds, extra)
+        more, _ = _programme(numbers, withheld, group, rows, cells, extra)
         if more is not None and numbers.only_moving(cells).audit(more, group).open.all():
             return more, np.setdiff1d(narrow, group, assume_unique=True)
         if cells.size == numbers.truth.size:
@@ -278,7 +276,6 @@ def _programme(
     targets: Places,
     rows: Places,
     cells: Places,
-    seconds: float,
     extra: float = 0.0,
 ) -> tuple[Bools | None, bool]:
     """Find the cheapest numbers to withhold besides, so that two tables differ enough in every target.
@@ -286,7 +283,7 @@ def _programme(
     Only `cells` move and only `rows`, all that they are in, are looked at. Gives the pattern (None where there is
     none) and whether it is proven the cheapest.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
     from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
 
     part = numbers.matrix[rows][:, cells].tocsr()
@@ -322,7 +319,7 @@ def _programme(
     )
     constraints = [LinearConstraint(*fact) for fact in facts if fact[0].shape[0]]
     known = numbers.floor - numbers.truth, numbers.ceiling - numbers.truth
-    found = milp(
+    found = programme(
         np.concatenate([np.zeros(moves.shape[1]), numbers.cost[rows][bought]]),
         integrality=np.concatenate([np.zeros(moves.shape[1]), np.ones(bought.size)]),
         bounds=Bounds(
@@ -330,7 +327,6 @@ def _programme(
             np.concatenate([np.tile(np.minimum(known[1][cells], reach), copies), np.ones(bought.size)]),
         ),
         constraints=constraints,
-        options={"time_limit": seconds, "mip_rel_gap": 0.0},
     )
     if found.x is None:
         return None, False
