@@ -105,12 +105,13 @@ def _stacked(first: "csr_array[Any]", second: "csr_array[Any]") -> "csr_array[An
 
 def with_earlier(told: Disclosed, base: Base, *earlier: Mapping[str, Disclosed]) -> Disclosed:
     """Add what earlier releases say of a base to what one says."""
-    linear, printed = told.linear, told.printed
+    linear, printed, groups = told.linear, told.printed, told.groups
     for one in earlier:
         if base.name in one:
             more = brought_onto(one[base.name], base)
             linear, printed = joined(linear, more.linear), (*printed, *more.printed)
-    return replace(told, linear=linear, printed=printed)
+            groups = np.concatenate([groups, more.groups])
+    return replace(told, linear=linear, printed=printed, groups=groups)
 
 
 def plain_disclosed(told: Mapping[str, Disclosed]) -> str:

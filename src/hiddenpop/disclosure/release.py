@@ -50,6 +50,28 @@ class Small:
     need: Need
     base: Base
 
+    def onto(self, base: Base, groups: Bools, rules: ReleaseRules) -> "Small":
+        """Add the small cells of a finer base, and small differences between groups that outputs are about."""
+        from scipy.sparse import vstack
+
+        own = self.matrix if base is self.base else (self.matrix @ self.base.onto(base)).tocsr()
+        more = [_small_cells(base, rules), _apart(list(groups), base, rules)]
+        matrix, _ = _distinct(vstack([own, *more], format="csr"))
+        fresh = matrix.shape[0] - own.shape[0]
+        nothing = np.zeros(fresh)
+        return replace(
+            self,
+            base=base,
+            labels=(*self.labels, *(_label(base, matrix, own.shape[0] + k) for k in range(fresh))),
+            matrix=matrix,
+            need=replace(
+                self.need,
+                down=np.concatenate([self.need.down, nothing]),
+                up=np.concatenate([self.need.up, nothing]),
+                width=np.concatenate([self.need.width, nothing + rules.width]),
+            ),
+        )
+
     def court(self, rules: ReleaseRules, resolve: Resolver | None, pool: Sequence[Floats] = ()) -> Court:
         """Give what answers about the base are judged against."""
         return Court(
@@ -159,9 +181,14 @@ class Release:
         """
         found = []
         for name, small in self.small.items():
-            told = with_earlier(self.knowledge[name], small.base, *earlier)
-            court = small.court(self.rules, self.resolve, list(self.witnesses.get(name, [])))
-            found.append(_audited(name, told, small, court))
+            base = small.base
+            for one in earlier:
+                if name in one:
+                    base = _finer(base, _base_again(name, one[name], base))
+            told = with_earlier(brought_onto(self.knowledge[name], base), base, *earlier)
+            wider = small.onto(base, told.groups, self.rules)
+            pool = list(self.witnesses[name]) if base is small.base else []
+            found.append(_audited(name, told, wider, wider.court(self.rules, self.resolve, pool)))
         return pd.concat(found, ignore_index=True) if found else self.audit
 
     def _check(self) -> None:
@@ -328,10 +355,10 @@ def _what_would_pass(
         ]
     for words, some, settings in ways:
         try:
-            if _released(some, settings, earlier, resolve, False).passed:
-                return f"This would pass: {words}"
+            _released(some, settings, earlier, resolve, False)
         except SettingError:
             continue
+        return f"This would pass: {words}"
     return "Neither other marks nor one output less would pass; show larger groups, or fewer tables"
 
 
@@ -375,11 +402,16 @@ def _released(
         frames |= mine
         account += shown.account
         log += shown.log
+    audit = pd.concat(audits, ignore_index=True) if audits else pd.DataFrame(columns=list(AUDIT))
+    if not (unprotected or audit["open"].all()):
+        raise TooNarrowError(
+            f"{int((~audit['open'].astype(bool)).sum())} small numbers follow too narrowly from what would be shown"
+        )
     return Release(
         rules=rules,
         frames={table.name: frames[table.name] for table in tables},
         knowledge=knowledge,
-        audit=pd.concat(audits, ignore_index=True) if audits else pd.DataFrame(columns=list(AUDIT)),
+        audit=audit,
         account=pd.DataFrame(account, columns=list(ACCOUNT)),
         log=tuple(log),
         small=small,
@@ -420,17 +452,15 @@ class _Room:
         rules: ReleaseRules,
         earlier: Sequence[Mapping[str, Disclosed]],
     ) -> "_Room":
-        from scipy.sparse import csr_array, eye_array, vstack
+        from scipy.sparse import vstack
 
         every = [table for table in tables if table.kind != "safe" and _base_of(table).name == base.name]
         mine = [table for table in every if table.kind in {"counts", "magnitudes"}]
-        small = small_count(base.counts, rules) & base.protected & base.whole
-        cells = np.flatnonzero(small)
+        cells = _small_cells(base, rules)
         before = [brought_onto(one[base.name], base) for one in earlier if base.name in one]
         apart = _apart([*_groups(every), *(group for one in before for group in one.groups)], base, rules)
-        first = [csr_array(eye_array(base.counts.size, format="csr")[cells]), apart]
-        matrix, place = _distinct(vstack([*first, *map(_matrix_of, mine)], format="csr"))
-        ends = np.cumsum([0, cells.size + apart.shape[0], *(len(table.frame) for table in mine)])
+        matrix, place = _distinct(vstack([cells, apart, *map(_matrix_of, mine)], format="csr"))
+        ends = np.cumsum([0, cells.shape[0] + apart.shape[0], *(len(table.frame) for table in mine)])
         own, *rows = [place[start:stop] for start, stop in itertools.pairwise(ends)]
         rule = [""] * matrix.shape[0]
         numbers = _numbers(base, matrix, rules)
@@ -511,15 +541,26 @@ class _Room:
         """Give the small numbers, what each needs, and what to call it."""
         at = np.flatnonzero(self.numbers.primary)
         return Small(
-            labels=tuple(self._label(int(k)) for k in at),
+            labels=tuple(_label(self.base, self.numbers.matrix, int(k)) for k in at),
             matrix=self.numbers.matrix[at],
             need=self.numbers.need.at(at),
             base=self.base,
         )
 
-    def _label(self, k: int) -> str:
-        cells = self.numbers.matrix[[k]].indices
-        return self.base.cells[cells[0]] if cells.size == 1 else f"sum of {cells.size} cells, number {k}"
+
+def _label(base: Base, matrix: "csr_array[Any]", k: int) -> str:
+    cells = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
+    if cells.size != 1:
+        return f"sum of {cells.size} cells, number {k}"
+    row = base.frame.iloc[int(cells[0])]
+    return ", ".join(f"{name}={value}" for name, value in row.items())
+
+
+def _small_cells(base: Base, rules: ReleaseRules) -> "csr_array[Any]":
+    from scipy.sparse import csr_array, eye_array
+
+    small = small_count(base.counts, rules) & base.protected & base.whole
+    return csr_array(eye_array(base.counts.size, format="csr")[np.flatnonzero(small)])
 
 
 def _groups(tables: Sequence[OutputTable]) -> list[Bools]:
