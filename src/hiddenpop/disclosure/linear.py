@@ -381,7 +381,10 @@ class _Search:
     def run(self, exact: bool, rounds: int) -> Intervals:
         self._shake(rounds)
         for t in np.flatnonzero(~self.exact if exact else ~self.exact & ~self._enough() & ~self.hopeless):
-            self._ends(int(t), exact)
+            if exact or self.linear:
+                self._ends(int(t), exact)
+            else:
+                self._widths(int(t))
         self._fill()
         values = self._values()
         return Intervals(
@@ -394,6 +397,22 @@ class _Search:
 
     def _enough(self) -> Bools:
         return _wide(self.value, self.low, self.high, self.need)
+
+    def _widths(self, t: int) -> None:
+        """Ask whether one number can be wide in halves and thirds, before whole numbers are looked for."""
+        row, at = self.targets[[t]].toarray().ravel(), np.array([t])
+        low, high = (self._relaxed_end(t, sign * row, sign) for sign in (1.0, -1.0))
+        if not _wide(self.value[at], np.array([low]), np.array([high]), self.need.at(at))[0]:
+            return
+        reach = np.maximum(np.maximum(self.need.up, self.need.down), self.need.width)
+        for sign in (1.0, -1.0):
+            self._push(np.where(np.arange(self.value.size) == t, sign, 0.0), reach)
+
+    def _relaxed_end(self, t: int, objective: Floats, sign: float) -> float:
+        table, status = solve(self.left, objective, None, whole=False)
+        if status == UNBOUNDED or table is None:
+            return -sign * np.inf
+        return float(self.shift[t] + sign * (objective @ table))
 
     def _can_be_wide(self, t: int) -> bool:
         """Tell whether a number whose largest value is known would be wide if it went down as far as its cells do."""

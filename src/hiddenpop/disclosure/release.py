@@ -770,7 +770,7 @@ def prices(
         widths = np.concatenate([np.zeros(0), *(one.high - one.low for one in ends)])
         seen = np.concatenate([np.zeros(0), *(one.different for one in ends)])
         if any(told.printed for told in found.knowledge.values()):
-            seen = np.minimum(seen, found.audit["witnessed"])
+            seen = np.minimum(seen, found.audit["witnessed"].to_numpy())
         words = "; ".join(
             line for line in found.log if line.startswith(tuple(f"{n}:" for n in names.split(", ")))
         )
