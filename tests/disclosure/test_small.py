@@ -46,10 +46,22 @@ def test_a_threshold_below_one_is_refused(function):
         ([50, 7, 60, 0], ["<10", "<10", 60, 0]),
         ([50, 2, 3, 60], ["<10", "<10", "<10", 60]),
         ([50, 2, 8, 60], [50, "<10", "<10", 60]),
+        ([200, 90, *[1] * 10], [200, *["<10"] * 11]),
+        ([200, 90, 9, 9], [200, "<10", "<10", "<10"]),
         ([7, 0], ["<10", 0]),
         ([], []),
     ],
-    ids=["none small", "two small", "one small", "small sum", "sum at threshold", "no other cell", "no cell"],
+    ids=[
+        "none small",
+        "two small",
+        "one small",
+        "small sum",
+        "sum at threshold",
+        "ones alone",
+        "nines alone",
+        "no other cell",
+        "no cell",
+    ],
 )
 def test_small_counts_and_what_would_reveal_them_are_withheld(counts, shown):
     assert protect_counts(counts).tolist() == shown

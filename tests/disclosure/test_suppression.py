@@ -1,3 +1,6 @@
+import itertools
+import re
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -102,6 +105,49 @@ def test_a_pattern_with_one_number_shown_again_is_found_too_narrow():
         seen = problem.audit(planted, np.flatnonzero(problem.primary)).open.all()
         assert bool(seen) == (attacked(problem, planted) > -1e-6)
         assert not seen
+
+
+def of_rule(counts, needed):
+    """Patterns of inner cells by an earlier rule: two or more withheld in every sum, together 10 or more."""
+    small = (counts > 0) & (counts < 10)
+    for more in itertools.product([False, True], repeat=int((~small).sum())):
+        pattern = small.copy()
+        pattern[~small] = more
+        lines = [(pattern[i], counts[i]) for i in range(3)] + [
+            (pattern[:, j], counts[:, j]) for j in range(3)
+        ]
+        if pattern[needed] and all(
+            not line.any() or (line.sum() >= 2 and of[line].sum() >= 10) for line, of in lines
+        ):
+            yield pattern
+
+
+@pytest.mark.parametrize("example", answers("withheld_but_narrow")["examples"], ids=lambda one: one["cell"])
+def test_an_earlier_rule_leaves_intervals_that_the_audit_finds_narrow(example):
+    counts = np.array(example["counts"]).reshape(3, 3)
+    place = tuple(int(word) for word in re.findall(r"\d+", example["cell"]))
+    matrix = sums([3, 3], [4, 4], [[[3, [0, 1, 2]]], [[3, [0, 1, 2]]]])
+    inner = np.zeros((4, 4), dtype=bool)
+    inner[:3, :3] = True
+    problem = numbers(
+        matrix, counts.ravel().astype(float), np.zeros(16, dtype=bool), ~inner.ravel(), Need.of_width(10, 16)
+    )
+    number = np.array([place[0] * 4 + place[1]])
+    assert problem.amounts[number] == example["count"]
+    found = []
+    for pattern in of_rule(counts, place):
+        withheld = np.zeros((4, 4), dtype=bool)
+        withheld[:3, :3] = pattern
+        ends = problem.audit(withheld.ravel(), number, exact=True)
+        found.append([ends.low[0], ends.high[0]])
+        attack = linear_interval(
+            matrix[np.flatnonzero(~withheld.ravel())],
+            problem.amounts[~withheld.ravel()],
+            matrix[number].toarray()[0],
+        )
+        assert found[-1] == pytest.approx(attack)
+        assert bool(ends.open[0]) == (attack[1] - attack[0] >= 10 - 1e-6)
+    assert example["interval"] in found
 
 
 def test_where_nothing_may_be_withheld_it_says_so():

@@ -1,7 +1,7 @@
 """Answers as information: an estimate is a function of the counts, so it tells of them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,26 +11,181 @@ import pandas as pd
 from hiddenpop.disclosure.linear import Knowledge, Need, infer, narrowed, solve
 from hiddenpop.disclosure.primary import too_few_degrees
 from hiddenpop.disclosure.rules import OTHER_MARK, ReleaseRules
+from hiddenpop.disclosure.suppression import TooNarrowError
 from hiddenpop.disclosure.tables import Base, OutputTable
+from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Answer", "Judged", "Resolver", "enumerate_tables", "judge_answers", "open_values"]
+__all__ = ["Answer", "Judged", "Printed", "Resolver", "enumerate_tables", "judge_answers", "print_answers"]
 
 Floats = npt.NDArray[np.float64]
-Answer = Callable[[Floats], Floats]
-"""From base counts, shape (b,), to the numbers of an output, shape (k,)."""
+Answer = Callable[[Floats], Sequence[Any]]
+"""From base counts, shape (b,), to the answers of an output, in its order: numbers, and words such as a status."""
 
 Resolver = Callable[[Mapping[str, Any]], Answer]
-"""From the plain data of an output (`OutputTable.recompute`) to the function that makes its numbers."""
+"""From the plain data of an output (`OutputTable.recompute`) to the function that makes its answers."""
 
+LEVELS = ("as it is", "rounded", "one digit", "between two numbers of a grid")
+"""How an answer is printed, from the finest on."""
+
+WITHHELD = "withheld"
 BLOCK = 50
 """Tables tried before it is asked whether enough witnesses are found."""
 
 GRID = (1.0, 2.0, 5.0, 10.0)
 MARGIN = 0.7
 """Part of a rounding interval that a linear guess aims at, so that what is bent still falls inside."""
+
+SHAKES = 24
+"""Tables looked for with all small numbers moved at once, before each is moved by itself."""
+
+REACHES = (10.0, 6.0, 3.0)
+"""How far from the true table the cells of a candidate may be: a linear guess is good only near it."""
+
+LOOSE = 0.5
+"""Any table will do, so that its direction need not be followed to the end."""
+
+KEPT = 400
+"""Witness tables that are tried again for the next answer."""
+
+
+def print_answers(values: Iterable[Any], level: str, finest: float, digits: int) -> list[Any]:
+    """Print answers as finely as a level says.
+
+    Parameters
+    ----------
+    values : iterable
+        Numbers, and words, which are given as they are.
+    level : str
+        One of ``"as it is"``, ``"rounded"``, ``"one digit"`` and ``"between two numbers of a grid"``.
+    finest : float
+        No number is rounded to less than a multiple of this.
+    digits : int
+        Digits of a number that is rounded.
+
+    Returns
+    -------
+    list
+
+    Examples
+    --------
+    >>> print_answers(["ok", 1234.5, 37.0], "rounded", 10, 2)
+    ['ok', 1200.0, 40.0]
+    >>> print_answers([1234.5, 37.0, 4.0], "between two numbers of a grid", 10, 2)
+    ['between 1,000 and 2,000', 'between 20 and 50', 'between 0 and 10']
+    """
+    return [_printed(value, level, finest, digits)[0] for value in values]
+
+
+def _printed(value: Any, level: str, finest: float, digits: int) -> tuple[Any, float, float]:
+    """Print one answer; give also the ends between which numbers are printed alike, infinite for words."""
+    if not _is_number(value):
+        return value, -np.inf, np.inf
+    number = float(value)
+    if level == LEVELS[0] or not np.isfinite(number):
+        return value, number, number
+    if level == LEVELS[3]:
+        return _on_a_grid(number, finest)
+    size = np.floor(np.log10(max(abs(number), finest)))
+    step = float(max(finest, 10.0 ** (size - (digits if level == LEVELS[1] else 1) + 1)))
+    centre = float(np.round(np.floor(number / step + 0.5) * step, 10)) + 0.0
+    return centre, centre - step / 2, centre + step / 2
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _on_a_grid(number: float, finest: float) -> tuple[str, float, float]:
+    size = abs(number)
+    power = 10.0 ** np.floor(np.log10(max(size, finest)))
+    steps = np.array([0.0, *(power * np.array(GRID))]) if size < power else power * np.array(GRID)
+    steps = steps[(steps == 0) | (steps >= finest * (1 - 1e-9))]
+    at = int(np.searchsorted(steps, size, side="right"))
+    low, high = float(steps[max(at - 1, 0)]), float(steps[min(at, steps.size - 1)])
+    if number < 0:
+        low, high = -high, -low
+    return f"between {low:,.10g} and {high:,.10g}", low, high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Printed:
+    """An answer as it has been printed: what anybody who has it can test a table of counts against.
+
+    Attributes
+    ----------
+    name : str
+        Of the output.
+    recompute : mapping
+        How the answer follows from counts, as plain data.
+    level, finest, digits
+        How it is printed; see `print_answers`.
+    shown : tuple
+        What stands there.
+    low, high : ndarray
+        The ends between which each number is printed alike: a guide for the search, no part of the test.
+    lift : csr_array or None
+        How the counts that it is about follow from base counts.
+    """
+
+    name: str
+    recompute: Mapping[str, Any]
+    level: str
+    finest: float
+    digits: int
+    shown: tuple[Any, ...]
+    low: Floats
+    high: Floats
+    lift: "csr_array[Any] | None" = None
+
+    def text(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Print answers of another table in the same way, for a comparison."""
+        return tuple(map(_as_text, print_answers(values, self.level, self.finest, self.digits)))
+
+
+def _as_text(value: Any) -> str:
+    return repr(float(value)) if _is_number(value) else str(value)
+
+
+def printed_as(table: OutputTable, level: str, rules: ReleaseRules) -> Printed:
+    """Print the answers of an output as finely as a level says."""
+    finest = float(rules.finest) if table.finest is None else table.finest
+    values = table.frame[table.value].tolist()
+    found = [_printed(value, level, finest, rules.digits) for value in values]
+    return Printed(
+        name=table.name,
+        recompute=table.recompute,
+        level=level,
+        finest=finest,
+        digits=rules.digits,
+        shown=tuple(one[0] for one in found),
+        low=np.array([one[1] for one in found]),
+        high=np.array([one[2] for one in found]),
+        lift=table.lift,
+    )
+
+
+def read_printed(table: OutputTable, shown: Sequence[Any], rules: ReleaseRules) -> Printed | None:
+    """Find how answers that are shown were printed; None where they are withheld.
+
+    Raises
+    ------
+    SettingError
+        If no way of printing gives what is shown: it has been changed.
+    """
+    words = tuple(map(_as_text, shown))
+    if all(word == OTHER_MARK for word in words):
+        return None
+    for level in reversed(LEVELS):
+        printed = printed_as(table, level, rules)
+        if tuple(map(_as_text, printed.shown)) == words:
+            return printed
+    raise SettingError(
+        f"output {table.name!r} does not show what its answers are under any way of printing them; make the release "
+        f"again"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,75 +194,161 @@ class Judged:
 
     frames: dict[str, pd.DataFrame]
     known: Knowledge
+    printed: tuple[Printed, ...]
+    linear: frozenset[str]
+    witnesses: Floats
     account: list[tuple[Any, ...]]
     log: list[str]
 
 
-def judge_answers(
-    tables: Sequence[OutputTable],
-    known: Knowledge,
-    base: Base,
-    small: "csr_array[Any]",
-    need: Need,
-    rules: ReleaseRules,
-    resolve: Resolver | None,
-) -> Judged:
-    """Show each answer as finely as small numbers allow: those of given models first, then in the order given.
+@dataclass(slots=True, kw_only=True, eq=False)
+class Court:
+    """What all answers about one base are judged against.
 
-    Parameters
+    Attributes
     ----------
-    tables : sequence of OutputTable
-        Answers about `base`.
-    known : Knowledge
-        What the tables of counts and earlier releases tell.
     base : Base
     small : csr_array, shape (t, b)
         The small numbers.
     need : Need
     rules : ReleaseRules
     resolve : callable or None
+    pool : list of ndarray
+        Witness tables found so far, tried first for the next answer.
+    """
+
+    base: Base
+    small: "csr_array[Any]"
+    need: Need
+    rules: ReleaseRules
+    resolve: Resolver | None
+    pool: list[Floats] = field(default_factory=list)
+    memory: dict[tuple[str, bytes], Sequence[Any]] = field(default_factory=dict)
+    functions: dict[str, Answer] = field(default_factory=dict)
+    asked: int = 0
+
+    def answers(self, printed: Printed, table: Floats) -> Sequence[Any]:
+        """Give the answers for a table of base counts, each worked out once."""
+        key = (repr(sorted(printed.recompute.items(), key=str)), table.tobytes())
+        if key not in self.memory:
+            self.asked += 1
+            own = table if printed.lift is None else np.round(printed.lift @ table)
+            self.memory[key] = list(self._function(printed, key[0])(own))
+        return self.memory[key]
+
+    def _function(self, printed: Printed, key: str) -> Answer:
+        if key not in self.functions:
+            if self.resolve is None:
+                raise SettingError(
+                    f"answers of {printed.name!r} have left, and what they tell can be judged only with the function "
+                    f"that makes them; hand in resolve="
+                )
+            self.functions[key] = self.resolve(printed.recompute)
+        return self.functions[key]
+
+    @property
+    def spent(self) -> bool:
+        """Whether as many answers were worked out as the rules allow."""
+        return self.asked >= self.rules.evaluations
+
+    def reproduces(self, printed: Sequence[Printed], table: Floats) -> bool:
+        """Tell whether a table gives all that is printed."""
+        return all(one.text(self.answers(one, table)) == tuple(map(_as_text, one.shown)) for one in printed)
+
+    def open(self, known: Knowledge, printed: Sequence[Printed]) -> "_Witnesses":
+        """Look for witness tables for every small number."""
+        search = _Witnesses(self, known, printed)
+        search.run()
+        return search
+
+
+def judge_answers(
+    tables: Sequence[OutputTable], known: Knowledge, court: Court, earlier: Sequence[Printed] = ()
+) -> Judged:
+    """Show each answer as finely as small numbers allow: those of given models first, then in the order given.
+
+    Parameters
+    ----------
+    tables : sequence of OutputTable
+        Answers about one base.
+    known : Knowledge
+        What the tables of counts and earlier releases tell.
+    court : Court
+    earlier : sequence of Printed
+        Answers that have left before.
 
     Returns
     -------
     Judged
+
+    Raises
+    ------
+    TooNarrowError
+        If the counts to be shown tell too much beside answers that have left before.
 
     Notes
     -----
     An answer of a given hierarchical model depends on the table through the number observed, the sizes of lists and the
     overlaps in its terms alone. If these, taken as known exactly, leave every small number open, its digits tell
     nothing more. Any other answer is shown as finely as *witness tables* allow: tables of whole numbers that agree with
-    all that is known and give the same printed numbers, with enough different values of each small number. A witness
+    all that is known and give the same printed answers, with enough different values of each small number. A witness
     is a certificate; where none is found the answer is made coarser: two digits, one digit, between two numbers of a
     grid 1-2-5, withheld.
     """
-    frames, account, log = {}, [], []
-    printed: list[tuple[Answer, Floats, Floats]] = []
-    for table in sorted(
-        tables, key=lambda one: one.matrix is None
-    ):  # what is linear first: others must agree with it
-        with_margins = _with_margins(known, table, base)
-        if _too_few(table, base, rules):
-            level, words = len(LEVELS), "too few degrees of freedom"
-        elif with_margins is not None and bool(infer(with_margins, small, base.counts, need).open.all()):
-            known, level, words = with_margins, 0, "depends on sums that may be known"
-        else:
-            level, words, more = _finest(table, known, base, small, need, rules, resolve, printed)
-            printed += more
-        shown = (
-            LEVELS[level](table.numbers, rules)[0] if level < len(LEVELS) else [OTHER_MARK] * len(table.frame)
+    printed = list(earlier)
+    found = court.open(known, printed) if printed else None
+    if found is not None and not found.open().all():
+        raise TooNarrowError(
+            f"{int((~found.open()).sum())} small numbers follow too narrowly from what would be shown beside answers "
+            f"that have left before"
         )
-        frames[table.name] = table.frame.assign(**{table.value: pd.Series(shown, index=table.frame.index)})
+    levels: dict[str, tuple[str, str]] = {}
+    linear: set[str] = set()
+    for table in tables:
+        more = _with_margins(known, table, court.base)
+        if _too_few(table, court):
+            levels[table.name] = WITHHELD, "too few degrees of freedom"
+        elif more is not None and _leaves_open(more, printed, court):
+            known = more
+            linear.add(table.name)
+            best = LEVELS[0] if table.exact else LEVELS[1]
+            levels[table.name] = best, "depends on sums that may be known"
+    # Only now, when all that is linear is known: what is printed must agree with all of it.
+    for table in tables:
+        if table.name not in levels:
+            level, words, one = _finest(table, known, printed, court)
+            levels[table.name] = level, words
+            printed += one
+    frames, account, log = {}, [], []
+    persons = round(court.base.counts.sum())
+    for table in tables:
+        level, words = levels[table.name]
+        size = len(table.frame)
+        shown = [OTHER_MARK] * size if level == WITHHELD else printed_as(table, level, court.rules).shown
+        frames[table.name] = table.frame.assign(
+            **{table.value: pd.Series(list(shown), index=table.frame.index, dtype=object)}
+        )
+        values = table.frame[table.value].tolist()
         account += [
-            (table.name, row, value, round(base.counts.sum()), one, words)
-            for row, (value, one) in enumerate(zip(table.numbers, shown, strict=True))
+            (table.name, row, value, persons, one, words)
+            for row, (value, one) in enumerate(zip(values, shown, strict=True))
         ]
-        log.append(f"{table.name}: {LEVEL_WORDS[level]} ({words})")
-    return Judged(frames=frames, known=known, account=account, log=log)
+        log.append(f"{table.name}: {level} ({words})")
+    return Judged(
+        frames=frames,
+        known=known,
+        printed=tuple(printed[len(earlier) :]),
+        linear=frozenset(linear),
+        witnesses=np.array(court.pool).reshape(len(court.pool), court.base.counts.size),
+        account=account,
+        log=log,
+    )
 
 
-def _too_few(table: OutputTable, base: Base, rules: ReleaseRules) -> bool:
-    parameters = table.n_parameters
-    return parameters is not None and too_few_degrees(float(base.counts.sum()), parameters, rules)
+def _too_few(table: OutputTable, court: Court) -> bool:
+    parameters, counts = table.n_parameters, court.base.counts
+    persons = counts.sum() if table.lift is None else (table.lift @ counts).sum()
+    return parameters is not None and too_few_degrees(float(persons), parameters, court.rules)
 
 
 def _with_margins(known: Knowledge, table: OutputTable, base: Base) -> Knowledge | None:
@@ -124,67 +365,28 @@ def _with_margins(known: Knowledge, table: OutputTable, base: Base) -> Knowledge
     )
 
 
+def _leaves_open(known: Knowledge, printed: Sequence[Printed], court: Court) -> bool:
+    if not infer(known, court.small, court.base.counts, court.need).open.all():
+        return False
+    return not printed or bool(court.open(known, printed).open().all())
+
+
 def _finest(
-    table: OutputTable,
-    known: Knowledge,
-    base: Base,
-    small: "csr_array[Any]",
-    need: Need,
-    rules: ReleaseRules,
-    resolve: Resolver | None,
-    printed: list[tuple[Answer, Floats, Floats]],
-) -> tuple[int, str, list[tuple[Answer, Floats, Floats]]]:
+    table: OutputTable, known: Knowledge, printed: Sequence[Printed], court: Court
+) -> tuple[str, str, list[Printed]]:
     """Find the finest way to print an answer that leaves every small number open."""
-    if resolve is None or not table.recompute:
-        return len(LEVELS), "how it follows from counts is not known", []
-    answer = resolve(table.recompute)
-    for level in range(1, len(LEVELS)):
-        _, low, high = LEVELS[level](table.numbers, rules)
-        more = [*printed, (answer, low, high)]
-        if not small.shape[0] or bool(open_values(known, base.counts, more, small, need, rules).all()):
-            return level, "witness tables for every small number", more[-1:]
-    return len(LEVELS), "no witness tables found", []
-
-
-def _as_they_are(values: Floats, rules: ReleaseRules) -> tuple[list[Any], Floats, Floats]:
-    return values.tolist(), values, values
-
-
-def _rounded(values: Floats, rules: ReleaseRules, digits: int) -> tuple[list[Any], Floats, Floats]:
-    finite = np.where(np.isfinite(values), values, 0.0)
-    size = np.floor(np.log10(np.maximum(np.abs(finite), 1.0)))
-    step = np.maximum(float(rules.finest), 10.0 ** (size - digits + 1))
-    centre = np.round(finite / step) * step
-    shown = [float(c) if np.isfinite(v) else float(v) for c, v in zip(centre, values, strict=True)]
-    ends = np.isfinite(values)
-    return shown, np.where(ends, centre - step / 2, values), np.where(ends, centre + step / 2, values)
-
-
-def _two_digits(values: Floats, rules: ReleaseRules) -> tuple[list[Any], Floats, Floats]:
-    return _rounded(values, rules, rules.digits)
-
-
-def _one_digit(values: Floats, rules: ReleaseRules) -> tuple[list[Any], Floats, Floats]:
-    return _rounded(values, rules, 1)
-
-
-def _on_a_grid(values: Floats, rules: ReleaseRules) -> tuple[list[Any], Floats, Floats]:
-    shown: list[Any] = []
-    low, high = values.copy(), values.copy()
-    for k, value in enumerate(values):
-        if not np.isfinite(value):
-            shown.append(float(value))
-            continue
-        power = 10.0 ** np.floor(np.log10(max(value, float(rules.finest))))
-        steps = np.array([0.0, *(power * np.array(GRID))]) if value < power else power * np.array(GRID)
-        at = int(np.searchsorted(steps, value, side="right"))
-        low[k], high[k] = steps[max(at - 1, 0)], steps[min(at, steps.size - 1)]
-        shown.append(f"between {low[k]:,.0f} and {high[k]:,.0f}")
-    return shown, low, high
-
-
-LEVELS = (_as_they_are, _two_digits, _one_digit, _on_a_grid)
-LEVEL_WORDS = ("as it is", "rounded", "one digit", "between two numbers of a grid", "withheld")
+    if court.resolve is None or not table.recompute:
+        return WITHHELD, "how it follows from counts is not known", []
+    court.asked = 0
+    for level in LEVELS[1:]:
+        one = printed_as(table, level, court.rules)
+        if not court.reproduces([one], court.base.counts):
+            return WITHHELD, "the function that should make it gives something else", []
+        if court.open(known, [*printed, one]).open().all():
+            return level, "witness tables for every small number", [one]
+        if court.spent:
+            return WITHHELD, "no witness tables found within the budget", []
+    return WITHHELD, "no witness tables found", []
 
 
 def enumerate_tables(known: Knowledge, limit: int) -> Floats | None:
@@ -241,148 +443,153 @@ def enumerate_tables(known: Knowledge, limit: int) -> Floats | None:
     return tables
 
 
-def open_values(
-    known: Knowledge,
-    truth: Floats,
-    printed: Sequence[tuple[Answer, Floats, Floats]],
-    small: "csr_array[Any]",
-    need: Need,
-    rules: ReleaseRules,
-) -> npt.NDArray[np.bool_]:
-    """Tell for each small number whether tables that give the printed answers leave enough values of it open.
-
-    Parameters
-    ----------
-    known : Knowledge
-    truth : ndarray, shape (b,)
-    printed : sequence of (callable, ndarray, ndarray)
-        Of each answer the function, and the smallest and largest numbers that are printed alike.
-    small : csr_array, shape (t, b)
-    need : Need
-    rules : ReleaseRules
-
-    Returns
-    -------
-    ndarray of bool, shape (t,)
-    """
-    search = _Witnesses(known, truth, printed, small, need)
-    tables = enumerate_tables(known, rules.enumerate_up_to) if rules.enumerate_up_to else None
-    if tables is not None:
-        nearest = np.argsort(np.abs(tables - truth).sum(axis=1), kind="stable")
-        for block in np.array_split(tables[nearest], max(1, len(tables) // BLOCK)):
-            search.add(block)
-            if search.open().all():
-                break
-        return search.open()
-    rng = np.random.default_rng(19)
-    for t in range(small.shape[0]):
-        search.look_for(t, rng, rules.witnesses)
-        if not search.open()[t]:
-            break
-    return search.open()
-
-
 class _Witnesses:
     """Tables that agree with all that is known and give the same printed answers."""
 
-    def __init__(
-        self,
-        known: Knowledge,
-        truth: Floats,
-        printed: Sequence[tuple[Answer, Floats, Floats]],
-        small: "csr_array[Any]",
-        need: Need,
-    ) -> None:
-        self.left, self.truth, self.printed, self.small, self.need = (
-            narrowed(known),
-            truth,
-            printed,
-            small,
-            need,
-        )
-        self.values = [small @ truth]
+    def __init__(self, court: Court, known: Knowledge, printed: Sequence[Printed]) -> None:
+        self.court, self.known, self.printed = court, known, printed
+        self.left, self.truth = narrowed(known), court.base.counts
+        self.values = [np.asarray(court.small @ self.truth)]
+        self.tables: list[Floats] = []
         self.slopes: Floats | None = None
 
-    def reproduces(self, table: Floats) -> bool:
-        """Tell whether every printed answer is the same."""
-        for answer, low, high in self.printed:
-            found = np.asarray(answer(table), dtype=np.float64)
-            same = ((found >= low) & (found <= high)) | (found == low) | (np.isnan(found) & np.isnan(low))
-            if not same.all():
-                return False
-        return True
+    def run(self) -> None:
+        """Try every table where there are few, else look for tables that are near the true one."""
+        if not self.values[0].size:
+            return
+        self.keep(self.court.pool)
+        if self.open().all():
+            return
+        limit = self.court.rules.enumerate_up_to
+        tables = enumerate_tables(self.known, limit) if limit else None
+        if tables is not None:
+            nearest = np.argsort(np.abs(tables - self.truth).sum(axis=1), kind="stable")
+            for first in range(0, len(nearest), BLOCK):
+                if self.court.spent or self.open().all():
+                    return
+                self.keep(tables[nearest[first : first + BLOCK]])
+            return
+        rng = np.random.default_rng(19)
+        self.shake(rng)
+        for t in range(self.court.small.shape[0]):
+            self.look_for(t, rng)
+            if not self.open()[t]:
+                return
 
-    def add(self, tables: Floats) -> None:
-        """Keep those of some tables that give the same answers."""
-        self.values += [self.small @ table for table in tables if self.reproduces(table)]
+    def keep(self, tables: Iterable[Floats]) -> bool:
+        """Keep those of some tables that show a new value and give the same answers; tell whether there was any."""
+        kept = False
+        for table in list(tables):
+            values = np.asarray(self.court.small @ table)
+            new = ~(np.abs(np.stack(self.values) - values) < 0.5).any(axis=0) & ~self.open()
+            if new.any() and self.agrees(table) and self.court.reproduces(self.printed, table):
+                self.values.append(values)
+                self.tables.append(table)
+                self._remember(table)
+                kept = True
+        return kept
 
-    def open(self) -> npt.NDArray[np.bool_]:
-        found = np.stack(self.values)
-        low, high, true = found.min(axis=0), found.max(axis=0), self.values[0]
-        different = 1 + (np.diff(np.sort(np.round(found), axis=0), axis=0) > 0.5).sum(axis=0)
-        return np.asarray(
-            (different >= self.need.different)
-            & (high - low >= self.need.width - 1e-6)
-            & (true - low >= self.need.down - 1e-6)
-            & (high - true >= self.need.up - 1e-6)
+    def agrees(self, table: Floats) -> bool:
+        """Tell whether a table agrees with all that is known linearly."""
+        sums, known = self.known.matrix @ table, self.known
+        return bool(
+            (sums >= known.lower - 1e-6).all()
+            and (sums <= known.upper + 1e-6).all()
+            and (table >= known.floor).all()
+            and (table <= known.ceiling).all()
         )
 
-    def look_for(self, t: int, rng: np.random.Generator, tries: int) -> None:
-        """Look for tables with other values of one small number, nearest first."""
-        true = self.values[0][t]
-        reach = int(max(self.need.width[t], self.need.different)) + 2
-        aims = sorted(range(-reach, reach + 1), key=abs)
-        for aim in [true + step for step in aims if step and true + step >= 0]:
-            for _ in range(max(1, tries // 5)):
-                if self.open()[t]:
-                    return
-                if any(values[t] == aim for values in self.values):
-                    break
-                self._try(t, aim, rng)
+    def _remember(self, table: Floats) -> None:
+        pool = self.court.pool
+        if len(pool) < KEPT and not any(np.array_equal(table, one) for one in pool):
+            pool.append(table)
 
-    def _try(self, t: int, aim: float, rng: np.random.Generator) -> None:
+    def open(self) -> npt.NDArray[np.bool_]:
+        """Tell for each small number whether enough values of it are witnessed."""
+        found, need = np.stack(self.values), self.court.need
+        low, high, true = found.min(axis=0), found.max(axis=0), self.values[0]
+        return np.asarray(
+            (self.different() >= need.different)
+            & (high - low >= need.width - 1e-6)
+            & (true - low >= need.down - 1e-6)
+            & (high - true >= need.up - 1e-6)
+        )
+
+    def different(self) -> npt.NDArray[np.int64]:
+        """Count the witnessed values of each small number."""
+        found = np.sort(np.round(np.stack(self.values)), axis=0)
+        return np.asarray(1 + (np.diff(found, axis=0) > 0.5).sum(axis=0))
+
+    def shake(self, rng: np.random.Generator) -> None:
+        """Move all small numbers that are not yet open, up or down by chance."""
+        for k in range(SHAKES):
+            wanting = ~self.open()
+            if self.court.spent or not wanting.any():
+                return
+            sign = np.where(wanting, rng.choice([-1.0, 1.0], size=wanting.size), 0.0)
+            weight = (sign @ self.court.small)[self.left.open]
+            self._try(weight + rng.uniform(-0.1, 0.1, size=weight.size), REACHES[k % len(REACHES)], None)
+
+    def look_for(self, t: int, rng: np.random.Generator) -> None:
+        """Look for tables with other values of one small number, nearest first."""
+        true, need = self.values[0][t], self.court.need
+        reach = int(max(need.width[t], need.down[t], need.up[t], need.different)) + 2
+        inside = int(self.left.open.sum())
+        for step in sorted(range(-reach, reach + 1), key=abs):
+            aim = true + step
+            for k in range(max(1, self.court.rules.witnesses // 5)):
+                if self.court.spent or self.open()[t]:
+                    return
+                if aim < 0 or any(values[t] == aim for values in self.values):
+                    break
+                near = max(REACHES[k % len(REACHES)], 2.0 * abs(step))
+                self._try(rng.uniform(-1.0, 1.0, size=inside), near, (t, aim))
+
+    def _try(self, weight: Floats, reach: float, fixed: tuple[int, float] | None) -> None:
+        """Find a table by linear guesses at the answers, and test it."""
         from scipy.sparse import csr_array, vstack
 
         inside = np.flatnonzero(self.left.open)
-        row = self.small[[t]]
         slopes, low, high = self._linear()
-        rows = vstack([row[:, inside], csr_array(slopes)], format="csr")
-        at = aim - float((row @ self.left.fixed)[0])
-        ends = np.concatenate([[at], low]), np.concatenate([[at], high])
-        weight = rng.uniform(-1.0, 1.0, size=inside.size)
-        near = _near_truth(
-            self.left, self.truth[inside], reach=float(max(10.0, 2 * abs(aim - self.values[0][t])))
-        )
-        table, _ = solve(near, weight, (rows, *ends), whole=True, seconds=5.0)
+        rows, ends = csr_array(slopes), (low, high)
+        if fixed is not None:
+            t, aim = fixed
+            row = self.court.small[[t]]
+            at = aim - float((row @ self.left.fixed)[0])
+            rows = vstack([row[:, inside], rows], format="csr")
+            ends = np.concatenate([[at], low]), np.concatenate([[at], high])
+        near = _near_truth(self.left, self.truth[inside], reach)
+        table, _ = solve(near, weight, (rows, *ends), whole=True, gap=LOOSE)
         if table is not None:
             full = self.left.fixed.copy()
             full[inside] = np.round(table)
-            self.add(full[None])
+            self.keep([full])
 
     def _linear(self) -> tuple[Floats, Floats, Floats]:
         """Approach the answers by straight lines at the true table, and say where these must stay."""
         inside = np.flatnonzero(self.left.open)
         if self.slopes is None:
-            base = self._answers(self.truth)
+            base = self._numbers(self.truth)
             moved = []
             for j in inside:
                 table = self.truth.copy()
                 table[j] += 1.0
-                moved.append(self._answers(table) - base)
-            self.slopes = np.nan_to_num(
-                np.array(moved).T.reshape(base.size, inside.size), posinf=0.0, neginf=0.0
-            )
-            low = np.concatenate([one[1] for one in self.printed])
-            high = np.concatenate([one[2] for one in self.printed])
+                moved.append(self._numbers(table) - base)
+            slopes = np.array(moved).T.reshape(base.size, inside.size)
+            low = np.concatenate([np.zeros(0), *[one.low for one in self.printed]])
+            high = np.concatenate([np.zeros(0), *[one.high for one in self.printed]])
+            use = np.isfinite(base) & np.isfinite(high - low) & np.isfinite(slopes).all(axis=1)
+            self.slopes, low, high, at = slopes[use], low[use], high[use], base[use]
             room = (high - low) * (1 - MARGIN) / 2
-            at = np.where(np.isfinite(base), base, 0.0)
             shift = self.slopes @ self.truth[inside] - at
-            self.low = np.where(np.isfinite(low), np.minimum(low + room, at) + shift, -np.inf)
-            self.high = np.where(np.isfinite(high), np.maximum(high - room, at) + shift, np.inf)
+            self.low = np.minimum(low + room, at) + shift
+            self.high = np.maximum(high - room, at) + shift
         return self.slopes, self.low, self.high
 
-    def _answers(self, table: Floats) -> Floats:
-        return np.concatenate([np.asarray(one[0](table), dtype=np.float64) for one in self.printed])
+    def _numbers(self, table: Floats) -> Floats:
+        found = [self.court.answers(one, table) for one in self.printed]
+        values = [float(one) if _is_number(one) else np.nan for answers in found for one in answers]
+        return np.array(values, dtype=np.float64)
 
 
 def _near_truth(left: Any, truth: Floats, reach: float) -> Any:

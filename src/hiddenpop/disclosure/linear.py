@@ -1,6 +1,9 @@
 """What follows from linear facts: the interval of a number for somebody who knows all that is shown."""
 
+import contextlib
 import itertools
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +38,9 @@ NARROWINGS = 20
 
 MANY = 1_000_000
 """More values than anybody asks for."""
+
+NODES = 20_000
+"""Longest search of one programme in whole numbers."""
 
 ROUNDS = 12
 """Tables looked for with all open numbers at once, before each remaining number is asked for by itself."""
@@ -107,7 +113,7 @@ class Intervals:
         tables found.
     exact : ndarray of bool
         Whether the interval is the whole of it.
-    values : ndarray of int
+    different : ndarray of int
         How many different whole numbers were found possible.
     open : ndarray of bool
         Whether the interval is as wide as was needed, with as many values as were needed.
@@ -116,7 +122,7 @@ class Intervals:
     low: Floats
     high: Floats
     exact: Bools
-    values: npt.NDArray[np.int64]
+    different: npt.NDArray[np.int64]
     open: Bools
 
 
@@ -299,7 +305,6 @@ def infer(
     need: Need,
     *,
     exact: bool = False,
-    seconds: float = 60.0,
     rounds: int = ROUNDS,
 ) -> Intervals:
     """Find, for every number of interest, the interval that follows from all that is known.
@@ -315,8 +320,6 @@ def infer(
         How wide the intervals must be; it is enough to show that they are, unless `exact`.
     exact : bool
         Whether to go on to the ends of every interval.
-    seconds : float
-        Longest time for one programme in whole numbers.
     rounds : int
         How often all open numbers are moved at once, before each is asked for by itself.
 
@@ -354,22 +357,20 @@ def infer(
     >>> found.low.tolist(), found.high.tolist()
     ([0.0], [12.0])
     """
-    return _Search(known, targets, np.asarray(truth, dtype=np.float64), need, seconds).run(exact, rounds)
+    return _Search(known, targets, np.asarray(truth, dtype=np.float64), need).run(exact, rounds)
 
 
 class _Search:
     """The state of one audit: what is left open, and the tables found so far."""
 
-    def __init__(
-        self, known: Knowledge, targets: "csr_array[Any]", truth: Floats, need: Need, seconds: float
-    ) -> None:
+    def __init__(self, known: Knowledge, targets: "csr_array[Any]", truth: Floats, need: Need) -> None:
         _check(known, truth)
         self.left = narrowed(known)
         inside = self.left.open
         self.shift = targets @ self.left.fixed
         self.targets = targets[:, np.flatnonzero(inside)].tocsr()
         self.truth = truth[inside]
-        self.need, self.seconds, self.whole = need, seconds, known.whole
+        self.need, self.whole = need, known.whole
         self.linear = not known.whole or is_unimodular(_stacked(self.left.matrix, self.targets))
         self.value = targets @ truth
         self.low, self.high = self.value.copy(), self.value.copy()
@@ -380,19 +381,44 @@ class _Search:
     def run(self, exact: bool, rounds: int) -> Intervals:
         self._shake(rounds)
         for t in np.flatnonzero(~self.exact if exact else ~self.exact & ~self._enough() & ~self.hopeless):
-            self._ends(int(t))
+            if exact or self.linear:
+                self._ends(int(t), exact)
+            else:
+                self._widths(int(t))
         self._fill()
         values = self._values()
         return Intervals(
             low=self.low,
             high=self.high,
             exact=self.exact,
-            values=values,
+            different=values,
             open=self._enough() & (values >= self.need.different),
         )
 
     def _enough(self) -> Bools:
         return _wide(self.value, self.low, self.high, self.need)
+
+    def _widths(self, t: int) -> None:
+        """Ask whether one number can be wide in halves and thirds, before whole numbers are looked for."""
+        row, at = self.targets[[t]].toarray().ravel(), np.array([t])
+        low, high = (self._relaxed_end(t, sign * row, sign) for sign in (1.0, -1.0))
+        if not _wide(self.value[at], np.array([low]), np.array([high]), self.need.at(at))[0]:
+            return
+        reach = np.maximum(np.maximum(self.need.up, self.need.down), self.need.width)
+        for sign in (1.0, -1.0):
+            self._push(np.where(np.arange(self.value.size) == t, sign, 0.0), reach)
+
+    def _relaxed_end(self, t: int, objective: Floats, sign: float) -> float:
+        table, status = solve(self.left, objective, None, whole=False)
+        if status == UNBOUNDED or table is None:
+            return -sign * np.inf
+        return float(self.shift[t] + sign * (objective @ table))
+
+    def _can_be_wide(self, t: int) -> bool:
+        """Tell whether a number whose largest value is known would be wide if it went down as far as its cells do."""
+        at = np.array([t])
+        low = self.shift[at] + self.targets[at] @ self.left.floor
+        return bool(_wide(self.value[at], low, self.high[at], self.need.at(at))[0])
 
     def _hopeless(self) -> Bools:
         """Tell numbers that are too narrow already by the ends of each of their cells."""
@@ -434,11 +460,14 @@ class _Search:
             self.low, self.high = np.minimum(self.low, found), np.maximum(self.high, found)
             self.found.append(found)
 
-    def _ends(self, t: int) -> None:
-        """Ask for the smallest and the largest value of one number."""
+    def _ends(self, t: int, both: bool) -> None:
+        """Ask for the largest and the smallest value of one number; unless `both`, only while it can be wide."""
         row = self.targets[[t]].toarray().ravel()
         self.exact[t] = True
-        for sign in (1.0, -1.0):
+        for sign in (-1.0, 1.0):
+            if sign > 0 and not both and not self._can_be_wide(t):
+                self.exact[t] = False
+                return
             table, status = self._solve(sign * row)
             self._take(table)
             if status == UNBOUNDED:
@@ -473,7 +502,7 @@ class _Search:
         """Solve without whole numbers and, where the table is not whole, with them."""
         if not self.truth.size:
             return None, OPTIMAL
-        table, status = solve(self.left, objective, more, whole=False, seconds=self.seconds)
+        table, status = solve(self.left, objective, more, whole=False)
         fractional = (
             table is not None and self.whole and bool((np.abs(table - np.round(table)) > TOLERANCE).any())
         )
@@ -481,7 +510,7 @@ class _Search:
             return (np.round(table) if table is not None and self.whole else table), status
         if status == UNBOUNDED:
             return None, status
-        table, status = solve(self.left, objective, more, whole=True, seconds=self.seconds)
+        table, status = solve(self.left, objective, more, whole=True)
         return (None if table is None else np.round(table)), status
 
 
@@ -494,27 +523,71 @@ def solve(
     more: tuple["csr_array[Any]", Floats, Floats] | None,
     *,
     whole: bool,
-    seconds: float,
+    gap: float = 0.0,
 ) -> tuple[Floats | None, int]:
     """Minimise a linear form over the tables that agree with all facts; give the table and HiGHS's status."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
 
     constraints = []
     if left.matrix.shape[0]:
         constraints.append(LinearConstraint(left.matrix, left.lower, left.upper))
     if more is not None and more[0].shape[0]:
         constraints.append(LinearConstraint(*more))
-    found = milp(
+    found = programme(
         objective,
         integrality=np.full(objective.size, int(whole)),
         bounds=Bounds(left.floor, left.ceiling),
         constraints=constraints,
-        options={"time_limit": seconds},
+        gap=gap,
     )
     status = int(found.status)
     if status == 4 and "nbounded" in found.message:
         status = UNBOUNDED
     return found.x, status
+
+
+def programme(
+    objective: Floats, *, integrality: npt.NDArray[Any], bounds: Any, constraints: list[Any], gap: float = 0.0
+) -> Any:
+    """Solve a programme, the same on every machine: a search is cut off by its nodes and never by the clock."""
+    from scipy.optimize import milp
+
+    with _aside(bool(integrality.any())):
+        return milp(
+            objective,
+            integrality=integrality,
+            bounds=bounds,
+            constraints=constraints,
+            options={"node_limit": NODES, "mip_rel_gap": gap},
+        )
+
+
+@contextlib.contextmanager
+def _aside(needed: bool) -> Iterator[None]:
+    """Send to the error stream what HiGHS 1.12 prints on its own while it searches: a command may be writing JSON."""
+    try:
+        kept = os.dup(1) if needed else -1
+    except OSError:  # there is no standard output
+        kept = -1
+    if kept < 0:
+        yield
+        return
+    try:
+        _flush()
+        os.dup2(2, 1)
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush() -> None:
+    """Let C write out what it holds back, where it can be reached."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).fflush(None)
 
 
 def _stacked(first: "csr_array[Any]", second: "csr_array[Any]") -> "csr_array[Any]":

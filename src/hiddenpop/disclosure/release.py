@@ -14,24 +14,74 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop.disclosure.answers import Resolver, judge_answers
+from hiddenpop.disclosure.answers import LEVELS, Court, Printed, Resolver, judge_answers, read_printed
+from hiddenpop.disclosure.earlier import Disclosed, brought_onto, plain_disclosed, with_earlier
 from hiddenpop.disclosure.linear import Knowledge, Need, infer, joined
+from hiddenpop.disclosure.marks import ends_of, legend, rounded_ends
 from hiddenpop.disclosure.primary import group_disclosed, small_count, unsafe_magnitude
+from hiddenpop.disclosure.rounding import controlled_rounding, conventional_rounding
 from hiddenpop.disclosure.rules import OTHER_MARK, ReleaseRules
-from hiddenpop.disclosure.suppression import Numbers, suppress
+from hiddenpop.disclosure.suppression import Numbers, TooNarrowError, suppress
 from hiddenpop.disclosure.tables import Base, OutputTable, Releasable
 from hiddenpop.errors import SettingError, UnknownNameError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Release", "read_knowledge", "release"]
+__all__ = ["Release", "prices", "release"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 Record = TypeVar("Record", bound=Releasable)
 
 WATERMARK = "NOT PROTECTED: small numbers are shown. This must not leave."
+
+REMEDY_SIZE = 2000
+"""Up to so many numbers it is tried which release would pass; above, that would take as long as the release itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Small:
+    """The small numbers of a base: what to call each, which sum it is, what it needs, and the base as it is."""
+
+    labels: tuple[str, ...]
+    matrix: "csr_array[Any]"
+    need: Need
+    base: Base
+
+    def onto(self, base: Base, groups: Bools, rules: ReleaseRules) -> "Small":
+        """Add the small cells of a finer base, and small differences between groups that outputs are about."""
+        from scipy.sparse import vstack
+
+        own = self.matrix if base is self.base else (self.matrix @ self.base.onto(base)).tocsr()
+        more = [_small_cells(base, rules), _apart(list(groups), base, rules)]
+        matrix, _ = _distinct(vstack([own, *more], format="csr"))
+        fresh = matrix.shape[0] - own.shape[0]
+        nothing = np.zeros(fresh)
+        return replace(
+            self,
+            base=base,
+            labels=(*self.labels, *(_label(base, matrix, own.shape[0] + k) for k in range(fresh))),
+            matrix=matrix,
+            need=replace(
+                self.need,
+                down=np.concatenate([self.need.down, nothing]),
+                up=np.concatenate([self.need.up, nothing]),
+                width=np.concatenate([self.need.width, nothing + rules.width]),
+            ),
+        )
+
+    def court(self, rules: ReleaseRules, resolve: Resolver | None, pool: Sequence[Floats] = ()) -> Court:
+        """Give what answers about the base are judged against."""
+        return Court(
+            base=self.base,
+            small=self.matrix,
+            need=self.need,
+            rules=rules,
+            resolve=resolve,
+            pool=list(pool),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,41 +93,39 @@ class Release:
     rules : ReleaseRules
     frames : mapping of str to DataFrame
         What may be shown, by name of output table, with marks in place of numbers that may not.
-    knowledge : mapping of str to Knowledge
-        By base, what an outsider knows: for later releases. It holds no base count; it stays inside all the same.
+    knowledge : mapping of str to Disclosed
+        By base, what an outsider knows: for later releases. It holds the base counts; it stays inside.
     audit : DataFrame
-        A row for every small number: what it is, the interval it is in for an outsider, at least, and whether that is
-        wide enough. Inside only.
+        A row for every small number: what it is, the interval it is in for an outsider, at least, how many of its
+        values are witnessed where answers are shown, and whether that is enough. Inside only.
     account : DataFrame
         A row for every number: as it is, as it is shown, and by which rule. For the checker; inside only.
     log : tuple of str
         What was decided, in words that hold no withheld number.
     small : mapping of str to Small
         By base, the small numbers that the audit is about. Inside only.
+    witnesses : mapping of str to ndarray, shape (tables, b)
+        By base, other tables of counts that give all that is shown. Inside only.
+    resolve : callable or None
     unprotected : bool
         Whether everything is shown.
     """
 
     rules: ReleaseRules
     frames: Mapping[str, pd.DataFrame]
-    knowledge: Mapping[str, Knowledge] = field(repr=False)
+    knowledge: Mapping[str, Disclosed] = field(repr=False)
     audit: pd.DataFrame = field(repr=False)
     account: pd.DataFrame = field(repr=False)
     log: tuple[str, ...]
-    small: Mapping[str, "Small"] = field(repr=False)
+    small: Mapping[str, Small] = field(repr=False)
+    witnesses: Mapping[str, Floats] = field(repr=False)
+    resolve: Resolver | None = field(default=None, repr=False)
     unprotected: bool = False
 
     @property
     def legend(self) -> str:
         """What the marks say; it goes along with every release."""
-        if self.unprotected:
-            return WATERMARK
-        if self.rules.marks == "one":
-            return f"{OTHER_MARK} = withheld"
-        return (
-            f"{self.rules.small_mark} = 1 to {self.rules.threshold - 1}; "
-            f"{OTHER_MARK} = withheld to protect another number"
-        )
+        return WATERMARK if self.unprotected else legend(self.rules)
 
     @property
     def passed(self) -> bool:
@@ -101,7 +149,10 @@ class Release:
         ------
         UnknownNameError
             If the record has numbers that were not judged in this release.
+        SettingError
+            If the release does not pass: then nothing of it is shown.
         """
+        self._check()
         names = [table.name for table in record.output_tables()]
         missing = [name for name in names if name not in self.frames]
         if missing:
@@ -110,27 +161,62 @@ class Release:
             )
         return record.released({name: self.frames[name] for name in names})
 
-    def against(self, *earlier: Mapping[str, Knowledge]) -> pd.DataFrame:
+    def against(self, *earlier: Mapping[str, Disclosed]) -> pd.DataFrame:
         """Audit this release together with earlier ones, given by their `knowledge`.
+
+        Parameters
+        ----------
+        *earlier : mapping of str to Disclosed
+            As `read_knowledge` gives them.
 
         Returns
         -------
         DataFrame
             As `audit`, for an outsider who has them all.
+
+        Raises
+        ------
+        SettingError
+            If an earlier release is about base cells that this one does not have.
         """
         found = []
         for name, small in self.small.items():
-            known = self.knowledge[name]
+            base = small.base
             for one in earlier:
                 if name in one:
-                    known = joined(known, one[name])
-            if known.cells != self.knowledge[name].cells:
-                raise SettingError(
-                    f"an earlier release is about base cells of {name!r} that this one does not have; give both the "
-                    f"finest base that they share"
-                )
-            found.append(_audited(name, known, small))
+                    base = _finer(base, _base_again(name, one[name], base))
+            told = with_earlier(brought_onto(self.knowledge[name], base), base, *earlier)
+            wider = small.onto(base, told.groups, self.rules)
+            pool = list(self.witnesses[name]) if base is small.base else []
+            found.append(_audited(name, told, wider, wider.court(self.rules, self.resolve, pool)))
         return pd.concat(found, ignore_index=True) if found else self.audit
+
+    def _check(self) -> None:
+        if not (self.passed or self.unprotected):
+            narrow = int((~self.audit["open"]).sum())
+            raise SettingError(
+                f"{narrow} small numbers follow too narrowly from what would be shown; nothing is shown or written: "
+                f"show fewer tables, or make the release again without what earlier ones have told"
+            )
+
+    def files(self) -> dict[str, str]:
+        """Give the text of every file that may leave, by name: a csv a table, the legend and the rules.
+
+        Raises
+        ------
+        SettingError
+            If a small number is not open enough.
+        """
+        self._check()
+        files = {f"{_file_name(name)}.csv": _as_text(frame) for name, frame in self.frames.items()}
+        if len({name.casefold() for name in files}) < len(self.frames) or "release.json" in files:
+            raise SettingError(
+                "two outputs would have one file name; give them names that differ in letters or digits"
+            )
+        about = {"rules": self.rules.to_dict(), "legend": self.legend, "unprotected": self.unprotected}
+        if self.unprotected:
+            files = {name: f"# {WATERMARK}\n{text}" for name, text in files.items()}
+        return {**files, "release.json": json.dumps(about, indent=2) + "\n"}
 
     def write(self, folder: str | Path) -> Path:
         """Write what may leave: a csv a table, the legend and the rules, all of it or nothing.
@@ -149,21 +235,7 @@ class Release:
         SettingError
             If a small number is not open enough, or the folder exists.
         """
-        if not (self.passed or self.unprotected):
-            narrow = int((~self.audit["open"]).sum())
-            raise SettingError(
-                f"{narrow} small numbers follow too narrowly from what would be shown; nothing is written: show fewer "
-                f"tables, or make the release again without what earlier ones have told"
-            )
-        files = {f"{_file_name(name)}.csv": _as_text(frame) for name, frame in self.frames.items()}
-        about = {"rules": self.rules.to_dict(), "legend": self.legend, "unprotected": self.unprotected}
-        files["release.json"] = json.dumps(about, indent=2) + "\n"
-        if self.unprotected:
-            files = {
-                name: text if name.endswith("json") else f"# {WATERMARK}\n{text}"
-                for name, text in files.items()
-            }
-        return _written(Path(folder), files, private=False)
+        return _written(Path(folder), self.files(), private=False)
 
     def write_inside(self, folder: str | Path) -> Path:
         """Write what the checker needs, and what later releases are audited with: readable by its owner alone.
@@ -177,14 +249,18 @@ class Release:
         -------
         Path
         """
-        known = {name: _plain_knowledge(one) for name, one in self.knowledge.items()}
         files = {
             "STAYS-INSIDE.txt": "This folder holds unprotected numbers. It must not leave.\n",
             "account.csv": _as_text(self.account),
             "audit.csv": _as_text(self.audit),
             "log.txt": "".join(f"{line}\n" for line in self.log),
-            "knowledge.json": json.dumps(known) + "\n",
+            "knowledge.json": plain_disclosed(self.knowledge),
         }
+        for name, tables in self.witnesses.items():
+            columns = {f"witness {k + 1}": table for k, table in enumerate(tables)}
+            base = self.small[name].base
+            frame = base.frame.assign(**{"count": base.counts, **columns})
+            files[f"witnesses-{_file_name(name)}.csv"] = _as_text(frame)
         return _written(Path(folder), files, private=True)
 
 
@@ -192,7 +268,7 @@ def release(
     items: Sequence[Releasable],
     rules: ReleaseRules | None = None,
     *,
-    earlier: Sequence[Mapping[str, Knowledge]] = (),
+    earlier: Sequence[Mapping[str, Disclosed]] = (),
     resolve: Resolver | None = None,
     unprotected: bool = False,
 ) -> Release:
@@ -219,13 +295,19 @@ def release(
     Raises
     ------
     SettingError
-        If two outputs have one name, two bases of one name differ, or earlier releases have told too much already.
+        If two outputs have one name, two bases of one name differ, or what would be shown tells too much; then the
+        message says what would pass.
 
     Notes
     -----
-    Small numbers are withheld by the primary rules. Every small base cell counts, shown or not. Then further numbers
-    of any of the tables are withheld, at the least cost, until an outsider who knows every number shown, every mark,
-    and every earlier release, finds an interval that is wide enough for each of them.
+    Small numbers are withheld by the primary rules. Every small base cell counts, shown or not, and so does a small
+    group of persons that one output is about and another is not (7 = 68 - 61). Then further numbers of any of the
+    tables are withheld, at the least cost, until an outsider who knows every number shown, every mark, and every
+    earlier release, finds an interval that is wide enough for each of them. At the end the frames are read as an
+    outsider reads them, and audited once more.
+
+    Bases of one name are brought onto the finest of them: a table with a list left out, or with groups put together, is
+    judged with the table that it was made from.
 
     Examples
     --------
@@ -239,61 +321,113 @@ def release(
     rules = rules or ReleaseRules()
     tables = [table for item in items for table in item.output_tables()]
     _check_names(tables)
-    rooms = [_Room.of(base, tables, rules, earlier, unprotected) for base in _bases(tables)]
+    try:
+        return _released(tables, rules, earlier, resolve, unprotected)
+    except TooNarrowError as error:
+        advice = _what_would_pass(tables, rules, earlier, resolve)
+        raise SettingError(f"nothing is released: {error}. {advice}") from error
+
+
+def _what_would_pass(
+    tables: list[OutputTable],
+    rules: ReleaseRules,
+    earlier: Sequence[Mapping[str, Disclosed]],
+    resolve: Resolver | None,
+) -> str:
+    """Name the smallest change that makes a release pass, where trying is quick."""
+    if sum(len(table.frame) for table in tables) > REMEDY_SIZE:
+        return "Show fewer tables, or larger groups"
+    named = replace(rules, name=f"{rules.name}, changed")
+    ways: list[tuple[str, list[OutputTable], ReleaseRules]] = []
+    if rules.protection == "withhold" and rules.marks == "small":
+        ways.append(("one mark for all that is withheld (marks='one')", tables, replace(named, marks="one")))
+    if rules.protection == "round":
+        ways += [
+            (f"rounding to base {base} (rounding={base})", tables, replace(named, rounding=base))
+            for base in (10, 15, 20, 25, 50, 100)
+            if base > rules.rounding
+        ]
+    counted = [table for table in tables if table.kind != "safe"]
+    if len(counted) > 1:
+        ways += [
+            (f"everything but {one.name!r}", [table for table in tables if table is not one], rules)
+            for one in reversed(counted)
+        ]
+    for words, some, settings in ways:
+        try:
+            _released(some, settings, earlier, resolve, False)
+        except SettingError:
+            continue
+        return f"This would pass: {words}"
+    return "Neither other marks nor one output less would pass; show larger groups, or fewer tables"
+
+
+def _released(
+    tables: Sequence[OutputTable],
+    rules: ReleaseRules,
+    earlier: Sequence[Mapping[str, Disclosed]],
+    resolve: Resolver | None,
+    unprotected: bool,
+) -> Release:
+    bases = _bases(tables, earlier)
+    tables = [table if table.base is None else table.onto(bases[table.base.name]) for table in tables]
     frames = {table.name: table.frame for table in tables if table.kind == "safe"}
     account: list[tuple[Any, ...]] = []
     log: list[str] = [WATERMARK] if unprotected else []
-    knowledge, small = {}, {}
-    for room in rooms:
-        name = room.base.name
+    knowledge, small, witnesses, audits = {}, {}, {}, []
+    for name, base in bases.items():
+        room = _Room.of(base, tables, rules, () if unprotected else earlier)
         shown = room.protected(unprotected)
-        answers = [table for table in tables if table.kind == "answers" and _base_of(table).name == name]
+        answers = [table for table in room.all if table.kind == "answers"]
         small[name] = room.small()
-        knowledge[name] = shown.known
+        court = small[name].court(rules, resolve)
+        linear: frozenset[str] = frozenset()
         if unprotected:
-            frames |= {table.name: table.frame for table in answers}
+            mine = {**shown.frames, **{table.name: table.frame for table in answers}}
         else:
-            judged = judge_answers(
-                answers, shown.known, room.base, small[name].matrix, small[name].need, rules, resolve
-            )
-            frames |= judged.frames
-            knowledge[name] = judged.known
+            counts = _read_back(room, shown.frames, linear, rules, False)
+            before = with_earlier(counts, base, *earlier)
+            judged = judge_answers(answers, before.linear, court, before.printed)
+            mine, linear = {**shown.frames, **judged.frames}, judged.linear
             account += judged.account
             log += judged.log
-        frames |= shown.frames
+        knowledge[name] = _read_back(room, mine, linear, rules, unprotected)
+        told = knowledge[name] if unprotected else with_earlier(knowledge[name], base, *earlier)
+        if unprotected:
+            audits.append(_audited(name, replace(told, printed=()), small[name], court))
+        else:
+            audits.append(_audited(name, told, small[name], court))
+        tables_found = court.pool if told.printed else []
+        witnesses[name] = np.array(tables_found).reshape(len(tables_found), base.counts.size)
+        frames |= mine
         account += shown.account
         log += shown.log
-    audits = [_audited(name, knowledge[name], small[name]) for name in small]
+    audit = pd.concat(audits, ignore_index=True) if audits else pd.DataFrame(columns=list(AUDIT))
+    if not (unprotected or audit["open"].all()):
+        raise TooNarrowError(
+            f"{int((~audit['open'].astype(bool)).sum())} small numbers follow too narrowly from what would be shown"
+        )
     return Release(
         rules=rules,
         frames={table.name: frames[table.name] for table in tables},
         knowledge=knowledge,
-        audit=pd.concat(audits, ignore_index=True) if audits else pd.DataFrame(columns=list(AUDIT)),
+        audit=audit,
         account=pd.DataFrame(account, columns=list(ACCOUNT)),
         log=tuple(log),
         small=small,
+        witnesses=witnesses,
+        resolve=resolve,
         unprotected=unprotected,
     )
 
 
-AUDIT = ("base", "cell", "number", "low", "high", "width", "open")
+AUDIT = ("base", "cell", "number", "low", "high", "width", "witnessed", "open")
 ACCOUNT = ("output", "row", "number", "persons", "shown", "rule")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Small:
-    """The small numbers of a base: what to call each, which sum it is, what it needs, and the base as it is."""
-
-    labels: tuple[str, ...]
-    matrix: "csr_array[Any]"
-    need: Need
-    truth: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
     frames: dict[str, pd.DataFrame]
-    known: Knowledge
     account: list[tuple[Any, ...]]
     log: list[str]
 
@@ -303,8 +437,9 @@ class _Room:
     """The numbers of all tables of one base, each sum once; small base cells are among them, shown or not."""
 
     base: Base
+    all: list[OutputTable]
     tables: list[OutputTable]
-    rows: list[npt.NDArray[np.int64]]
+    rows: list[Places]
     numbers: Numbers
     rule: list[str]
     rules: ReleaseRules
@@ -315,60 +450,80 @@ class _Room:
         base: Base,
         tables: Sequence[OutputTable],
         rules: ReleaseRules,
-        earlier: Sequence[Mapping[str, Knowledge]],
-        unprotected: bool,
+        earlier: Sequence[Mapping[str, Disclosed]],
     ) -> "_Room":
-        from scipy.sparse import csr_array, eye_array, vstack
+        from scipy.sparse import vstack
 
-        mine = [table for table in tables if _is_linear(table) and _base_of(table).name == base.name]
-        small = small_count(base.counts, rules) & base.protected & base.whole
-        cells = np.flatnonzero(small)
-        blocks = [csr_array(eye_array(base.counts.size, format="csr")[cells]), *map(_matrix_of, mine)]
-        matrix, place = _distinct(vstack(blocks, format="csr"))
-        ends = np.cumsum([block.shape[0] for block in blocks])
-        rows = [place[first:last] for first, last in itertools.pairwise(ends)]
+        every = [table for table in tables if table.kind != "safe" and _base_of(table).name == base.name]
+        mine = [table for table in every if table.kind in {"counts", "magnitudes"}]
+        cells = _small_cells(base, rules)
+        before = [brought_onto(one[base.name], base) for one in earlier if base.name in one]
+        apart = _apart([*_groups(every), *(group for one in before for group in one.groups)], base, rules)
+        matrix, place = _distinct(vstack([cells, apart, *map(_matrix_of, mine)], format="csr"))
+        ends = np.cumsum([0, cells.shape[0] + apart.shape[0], *(len(table.frame) for table in mine)])
+        own, *rows = [place[start:stop] for start, stop in itertools.pairwise(ends)]
         rule = [""] * matrix.shape[0]
         numbers = _numbers(base, matrix, rules)
-        for k in place[: cells.size]:
+        for k in own:
             rule[k] = "small"
         for table, at in zip(mine, rows, strict=True):
             _judge(table, at, numbers.amounts, numbers.need, rule, rules)
         for k in np.flatnonzero(matrix @ base.protected.astype(float) == 0):
             rule[k] = ""
         numbers = _with_marks(_with_needs(numbers, rule, rules), rows, rules)
-        if not unprotected:
-            for one in earlier:
-                if base.name in one:
-                    numbers = _with_earlier(numbers, one[base.name])
-        return cls(base, mine, rows, numbers, rule, rules)
+        numbers = replace(numbers, shown=_rounded_ends(numbers.amounts, mine, rows, rules))
+        for one in before:
+            numbers = _with_earlier(numbers, one.linear)
+        return cls(base, every, mine, rows, numbers, rule, rules)
 
     def protected(self, unprotected: bool) -> _Shown:
         """Withhold what must be, and give the frames that may be shown."""
         numbers = self.numbers
-        withheld = numbers.start.copy()
-        if unprotected:
-            withheld[:] = False
-        else:
+        withheld = np.zeros(numbers.primary.size, dtype=bool)
+        values = None
+        if self.rules.protection == "round" and not unprotected:
+            values = self._rounded()
+        elif not unprotected:
             withheld = suppress(numbers, exact_up_to=self.rules.exact_up_to).withheld
         frames, account = {}, []
         for table, at in zip(self.tables, self.rows, strict=True):
-            marks = [self._mark(k, bool(withheld[k])) for k in at]
-            values = table.frame[table.value].tolist()
-            shown = [value if mark is None else mark for value, mark in zip(values, marks, strict=True)]
+            truth = table.frame[table.value].tolist()
+            shown = truth
+            if values is not None:
+                shown = values[at].tolist()
+            elif table.rounded and not unprotected:
+                shown = conventional_rounding(table.numbers, self.rules.rounding).tolist()
+            marks = [self._mark(int(k), bool(withheld[k])) for k in at]
+            shown = [value if mark is None else mark for value, mark in zip(shown, marks, strict=True)]
             frames[table.name] = table.frame.assign(
                 **{table.value: pd.Series(shown, index=table.frame.index)}
             )
             persons = self._persons(table)
-            for row, (k, value, one) in enumerate(zip(at, values, shown, strict=True)):
+            for row, (k, value, one) in enumerate(zip(at, truth, shown, strict=True)):
                 rule = (self.rule[k] or "protects another") if withheld[k] else ""
+                rule = rule or ("rounded" if one != value else "")
                 account.append((table.name, row, value, persons[row], one, rule))
         first = int(numbers.primary.sum())
         second = int((withheld & ~numbers.start).sum())
         log = [
             f"{self.base.name}: {len(self.tables)} tables of counts; numbers below the rules: {first}; "
-            f"withheld to protect them: {second}"
+            + (f"withheld to protect them: {second}" if values is None else "all rounded together")
         ]
-        return _Shown(frames, numbers.known(withheld), account, log)
+        return _Shown(frames, account, log)
+
+    def _rounded(self) -> Places:
+        """Round all numbers together; what is no count cannot be."""
+        other = [table.name for table in self.tables if table.kind == "magnitudes"]
+        if other:
+            raise SettingError(
+                f"output {other[0]!r} holds amounts, which are not rounded together with counts; use "
+                f"protection='withhold'"
+            )
+        seen = np.unique(np.concatenate([*self.rows, np.zeros(0, dtype=np.int64)]))
+        values = np.zeros(self.numbers.primary.size, dtype=np.int64)
+        part = self.numbers.matrix[seen]
+        values[seen] = controlled_rounding(part, self.base.counts, self.rules.rounding).numbers
+        return values
 
     def _persons(self, table: OutputTable) -> list[int]:
         if table.kind == "magnitudes":
@@ -386,36 +541,255 @@ class _Room:
         """Give the small numbers, what each needs, and what to call it."""
         at = np.flatnonzero(self.numbers.primary)
         return Small(
-            labels=tuple(self._label(int(k)) for k in at),
+            labels=tuple(_label(self.base, self.numbers.matrix, int(k)) for k in at),
             matrix=self.numbers.matrix[at],
             need=self.numbers.need.at(at),
-            truth=self.base.counts,
+            base=self.base,
         )
 
-    def _label(self, k: int) -> str:
-        cells = self.numbers.matrix[[k]].indices
-        return self.base.cells[cells[0]] if cells.size == 1 else f"sum of {cells.size} cells, number {k}"
+
+def _label(base: Base, matrix: "csr_array[Any]", k: int) -> str:
+    cells = matrix.indices[matrix.indptr[k] : matrix.indptr[k + 1]]
+    if cells.size != 1:
+        return f"sum of {cells.size} cells, number {k}"
+    row = base.frame.iloc[int(cells[0])]
+    return ", ".join(f"{name}={value}" for name, value in row.items())
 
 
-def _audited(name: str, known: Knowledge, small: Small) -> pd.DataFrame:
-    found = infer(known, small.matrix, small.truth, small.need)
-    values = small.matrix @ small.truth
+def _small_cells(base: Base, rules: ReleaseRules) -> "csr_array[Any]":
+    from scipy.sparse import csr_array, eye_array
+
+    small = small_count(base.counts, rules) & base.protected & base.whole
+    return csr_array(eye_array(base.counts.size, format="csr")[np.flatnonzero(small)])
+
+
+def _groups(tables: Sequence[OutputTable]) -> list[Bools]:
+    return list({table.about.tobytes(): table.about for table in tables}.values())
+
+
+def _apart(groups: Sequence[Bools], base: Base, rules: ReleaseRules) -> "csr_array[Any]":
+    """Give the small groups of persons that one output is about and another is not: their difference tells of them."""
+    from scipy.sparse import csr_array
+
+    about = list({group.tobytes(): group for group in groups if base.whole}.values())
+    rows = [one & ~other for one, other in itertools.permutations(about, 2)]
+    small = [row for row in rows if 0 < base.counts[row].sum() < rules.threshold]
+    return csr_array(np.array(small, dtype=np.float64).reshape(len(small), base.counts.size))
+
+
+def _rounded_ends(
+    values: Floats, tables: Sequence[OutputTable], rows: Sequence[Places], rules: ReleaseRules
+) -> tuple[Floats, Floats] | None:
+    """Say between which ends each number is for who sees it: the number itself where any table shows it so."""
+    rounded = np.zeros(values.size, dtype=bool)
+    for table, at in zip(tables, rows, strict=True):
+        rounded[at] |= table.rounded
+    for table, at in zip(tables, rows, strict=True):
+        rounded[at] &= table.rounded
+    if not rounded.any():
+        return None
+    low, high = rounded_ends(conventional_rounding(values, rules.rounding), rules)
+    return np.where(rounded, low, values), np.where(rounded, high, values)
+
+
+def _read_back(
+    room: _Room,
+    frames: Mapping[str, pd.DataFrame],
+    linear: frozenset[str],
+    rules: ReleaseRules,
+    unprotected: bool,
+) -> Disclosed:
+    """Read the frames as an outsider does: every number, every mark, every answer."""
+    from scipy.sparse import csr_array, vstack
+
+    base = room.base
+    matrices: list[csr_array[Any]] = [csr_array((0, base.counts.size))]
+    lows, highs = [np.zeros(0)], [np.zeros(0)]
+    printed: list[Printed] = []
+    for table in [table for table in room.all if table.name in frames]:
+        shown = frames[table.name][table.value].tolist()
+        if table.kind == "answers":
+            one = read_printed(table, shown, rules)
+            if one is not None and table.matrix is not None and _by_its_sums(table, one, linear):
+                sums = table.matrix @ base.counts  # whatever its digits, it tells no more than these
+                matrices.append(table.matrix)
+                lows.append(sums)
+                highs.append(sums)
+            elif one is not None:
+                printed.append(one)
+            continue
+        ends = [
+            (float(one), float(one)) if unprotected else ends_of(one, table, base, rules) for one in shown
+        ]
+        matrices.append(_matrix_of(table))
+        lows.append(np.array([one[0] for one in ends]))
+        highs.append(np.array([one[1] for one in ends]))
+    known = Knowledge(
+        cells=base.cells,
+        matrix=vstack(matrices, format="csr"),
+        lower=np.concatenate(lows),
+        upper=np.concatenate(highs),
+        floor=_floor(base, rules),
+        ceiling=np.where(base.protected, np.inf, base.counts),
+        whole=base.whole,
+    )
+    groups = _groups([table for table in room.all if table.name in frames])
+    return Disclosed(
+        frame=base.frame,
+        linear=_without_doubles(known),
+        printed=tuple(printed),
+        groups=np.array(groups, dtype=bool).reshape(len(groups), base.counts.size),
+        counts=base.counts,
+    )
+
+
+def _by_its_sums(table: OutputTable, printed: Printed, linear: frozenset[str]) -> bool:
+    """Tell an answer that is judged by the sums it depends on, not by witnesses."""
+    return table.name in linear or not table.recompute or printed.level == LEVELS[0]
+
+
+def _floor(base: Base, rules: ReleaseRules) -> Floats:
+    """Give the least that everybody knows of each base cell: himself, where the rules think of that."""
+    own = (base.counts > 0) if rules.own_record and base.whole else np.zeros(base.counts.size, dtype=bool)
+    return np.where(base.protected, own.astype(np.float64), base.counts)
+
+
+def _without_doubles(known: Knowledge) -> Knowledge:
+    """Say each fact once."""
+    matrix, place = _distinct(known.matrix)
+    low, high = np.full(matrix.shape[0], -np.inf), np.full(matrix.shape[0], np.inf)
+    np.maximum.at(low, place, known.lower)
+    np.minimum.at(high, place, known.upper)
+    return replace(known, matrix=matrix, lower=low, upper=high)
+
+
+def _audited(name: str, told: Disclosed, small: Small, court: Court) -> pd.DataFrame:
+    """Audit all that is known, linear facts and printed answers, for every small number."""
+    truth = small.base.counts
+    found = infer(told.linear, small.matrix, truth, small.need)
+    is_open, witnessed = found.open, found.different
+    if told.printed and len(small.labels):
+        search = court.open(told.linear, told.printed)
+        is_open, witnessed = is_open & search.open(), search.different()
+        court.pool = search.tables
     return pd.DataFrame(
         {
             "base": name,
             "cell": small.labels,
-            "number": values,
+            "number": small.matrix @ truth,
             "low": found.low,
             "high": found.high,
             "width": found.high - found.low,
-            "open": found.open,
+            "witnessed": witnessed,
+            "open": is_open,
         },
         columns=list(AUDIT),
     )
 
 
-def _is_linear(table: OutputTable) -> bool:
-    return table.kind in {"counts", "magnitudes"}
+def audit_frames(
+    items: Sequence[Releasable],
+    frames: Mapping[str, pd.DataFrame],
+    rules: ReleaseRules | None = None,
+    *,
+    earlier: Sequence[Mapping[str, Disclosed]] = (),
+    resolve: Resolver | None = None,
+) -> pd.DataFrame:
+    """Audit frames as they stand, whoever made them: what an outsider could infer who has them all.
+
+    Parameters
+    ----------
+    items : sequence of Releasable
+        What the frames are about, with the numbers as they are.
+    frames : mapping of str to DataFrame
+        What is shown, by name of output table.
+    rules : ReleaseRules, optional
+    earlier : sequence of mapping
+        The `knowledge` of releases that have left before.
+    resolve : callable, optional
+
+    Returns
+    -------
+    DataFrame
+        As `Release.audit`.
+
+    Raises
+    ------
+    SettingError
+        If a frame shows what is not true of the table, or answers cannot be worked out for other counts.
+    """
+    rules = rules or ReleaseRules()
+    tables = [table for item in items for table in item.output_tables()]
+    bases = _bases(tables, earlier)
+    tables = [table if table.base is None else table.onto(bases[table.base.name]) for table in tables]
+    found = []
+    for name, base in bases.items():
+        room = _Room.of(base, tables, rules, earlier)
+        told = with_earlier(_read_back(room, frames, frozenset(), rules, False), base, *earlier)
+        small = room.small()
+        found.append(_audited(name, told, small, small.court(rules, resolve)))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(AUDIT))
+
+
+def prices(
+    items: Sequence[Releasable],
+    rules: ReleaseRules | None = None,
+    *,
+    beside: Sequence[Releasable] = (),
+    earlier: Sequence[Mapping[str, Disclosed]] = (),
+    resolve: Resolver | None = None,
+) -> pd.DataFrame:
+    """Say before the choice what each of several items would cost, each alone, of what may still be told.
+
+    Parameters
+    ----------
+    items : sequence of Releasable
+        What one thinks of releasing.
+    rules : ReleaseRules, optional
+    beside : sequence of Releasable
+        What leaves in any case.
+    earlier : sequence of mapping
+        The `knowledge` of releases that have left before.
+    resolve : callable, optional
+
+    Returns
+    -------
+    DataFrame
+        A row an item: whether it passes, how wide the narrowest interval of a small number stays and the fewest values
+        of one that are known to stay possible, and how it would be shown. Inside only.
+    """
+    rows = []
+    for item in items:
+        names = ", ".join(table.name for table in item.output_tables())
+        try:
+            found = release([*beside, item], rules, earlier=earlier, resolve=resolve)
+        except SettingError as error:
+            rows.append((names, False, np.nan, np.nan, str(error)))
+            continue
+        ends = [_all_ends(found, name, earlier) for name in found.small]
+        widths = np.concatenate([np.zeros(0), *(one.high - one.low for one in ends)])
+        seen = np.concatenate([np.zeros(0), *(one.different for one in ends)])
+        if any(told.printed for told in found.knowledge.values()):
+            seen = np.minimum(seen, found.audit["witnessed"].to_numpy())
+        words = "; ".join(
+            line for line in found.log if line.startswith(tuple(f"{n}:" for n in names.split(", ")))
+        )
+        rows.append(
+            (
+                names,
+                found.passed,
+                widths.min(initial=np.inf),
+                seen.min(initial=np.inf),
+                words or "as its marks say",
+            )
+        )
+    return pd.DataFrame(rows, columns=["item", "passes", "narrowest", "fewest_values", "shown"])
+
+
+def _all_ends(found: Release, name: str, earlier: Sequence[Mapping[str, Disclosed]]) -> Any:
+    small = found.small[name]
+    told = with_earlier(found.knowledge[name], small.base, *earlier)
+    return infer(told.linear, small.matrix, small.base.counts, small.need, exact=True)
 
 
 def _base_of(table: OutputTable) -> Base:
@@ -430,18 +804,45 @@ def _matrix_of(table: OutputTable) -> "csr_array[Any]":
     return table.matrix
 
 
-def _bases(tables: Sequence[OutputTable]) -> list[Base]:
+def _bases(tables: Sequence[OutputTable], earlier: Sequence[Mapping[str, Disclosed]]) -> dict[str, Base]:
+    """Give the finest base of each name; what has left earlier of a finer table makes that the base."""
     found: dict[str, Base] = {}
     for table in tables:
         if table.kind == "safe":
             continue
         base = _base_of(table)
         first = found.setdefault(base.name, base)
-        if first is not base and (first.cells != base.cells or not np.array_equal(first.counts, base.counts)):
-            raise SettingError(
-                f"two bases are called {base.name!r} and differ; name each after its persons and table"
-            )
-    return list(found.values())
+        if first is not base:
+            found[base.name] = _finer(first, base)
+    for one in earlier:
+        for name, told in one.items():
+            if name in found and told.counts is not None:
+                found[name] = _finer(found[name], _base_again(name, told, found[name]))
+    return found
+
+
+def _base_again(name: str, told: Disclosed, now: Base) -> Base:
+    """Make the base of an earlier release; it serves only where it is finer."""
+    known = told.linear.floor == told.linear.ceiling
+    whole = told.linear.whole
+    if set(map(str, told.frame.columns)) <= set(map(str, now.frame.columns)) or told.counts is None:
+        return now
+    return Base(name=name, frame=told.frame, counts=told.counts, known=known, whole=whole)
+
+
+def _finer(first: Base, second: Base) -> Base:
+    """Give the finer of two bases, when the counts of the other are sums of its."""
+    if first is second:
+        return first
+    coarse, fine = sorted((first, second), key=lambda base: (base.frame.shape[1], base.counts.size))
+    if coarse.frame.shape[1] == fine.frame.shape[1] and (
+        coarse.cells != fine.cells or not np.array_equal(coarse.counts, fine.counts)
+    ):
+        raise SettingError(
+            f"two bases are called {first.name!r} and differ; name each after its persons and table"
+        )
+    coarse.onto(fine)
+    return fine
 
 
 def _check_names(tables: Sequence[OutputTable]) -> None:
@@ -451,7 +852,7 @@ def _check_names(tables: Sequence[OutputTable]) -> None:
         raise SettingError(f"two outputs are called {twice[0]!r}; give each a name of its own")
 
 
-def _distinct(matrix: "csr_array[Any]") -> "tuple[csr_array[Any], npt.NDArray[np.int64]]":
+def _distinct(matrix: "csr_array[Any]") -> "tuple[csr_array[Any], Places]":
     """Give each different row once, and the place of every row among them."""
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
@@ -471,15 +872,13 @@ def _distinct(matrix: "csr_array[Any]") -> "tuple[csr_array[Any], npt.NDArray[np
 def _numbers(base: Base, matrix: "csr_array[Any]", rules: ReleaseRules) -> Numbers:
     values = matrix @ base.counts
     size = values.size
-    known = ~base.protected
-    own = (base.counts > 0) if rules.own_record and base.whole else np.zeros(base.counts.size, dtype=bool)
     nothing = np.zeros(size, dtype=bool)
     return Numbers(
         cells=base.cells,
         matrix=matrix,
         truth=base.counts,
-        floor=np.where(known, base.counts, own.astype(float)),
-        ceiling=np.where(known, base.counts, np.inf),
+        floor=_floor(base, rules),
+        ceiling=np.where(base.protected, np.inf, base.counts),
         cost=np.maximum(values, 1.0) if rules.cost == "value" else np.ones(size),
         primary=nothing,
         fixed=(values == 0) & (rules.zeros == "shown"),
@@ -492,7 +891,7 @@ def _numbers(base: Base, matrix: "csr_array[Any]", rules: ReleaseRules) -> Numbe
 
 def _judge(
     table: OutputTable,
-    at: npt.NDArray[np.int64],
+    at: Places,
     values: Floats,
     need: Need,
     rule: list[str],
@@ -521,7 +920,7 @@ def _with_needs(numbers: Numbers, rule: list[str], rules: ReleaseRules) -> Numbe
     return replace(numbers, primary=np.array([bool(one) for one in rule], dtype=bool), need=need)
 
 
-def _with_marks(numbers: Numbers, rows: Sequence[npt.NDArray[np.int64]], rules: ReleaseRules) -> Numbers:
+def _with_marks(numbers: Numbers, rows: Sequence[Places], rules: ReleaseRules) -> Numbers:
     """Say what the mark of each number tells; a small base cell that is in no table has none."""
     if not numbers.whole:
         return numbers
@@ -542,17 +941,14 @@ def _with_earlier(numbers: Numbers, known: Knowledge) -> Numbers:
     from scipy.sparse import vstack
 
     together = joined(numbers.known(numbers.start), known)
-    if together.cells != numbers.cells:
-        raise SettingError(
-            "an earlier release is about base cells that this one does not have; give both the finest base that they "
-            "share"
-        )
     size, fresh = known.lower.size, numbers.amounts.size
     rows = together.matrix[np.arange(fresh, fresh + size)]
     exact = known.lower == known.upper
     nothing, endless = np.zeros(size, dtype=bool), np.zeros(size)
     need = numbers.need
     start = np.zeros(fresh, dtype=bool) if numbers.hidden is None else numbers.hidden
+    before = rows @ numbers.truth
+    shown = numbers.shown or (numbers.amounts, numbers.amounts)
     return replace(
         numbers,
         matrix=vstack([numbers.matrix, rows], format="csr"),
@@ -570,66 +966,8 @@ def _with_earlier(numbers: Numbers, known: Knowledge) -> Numbers:
         low=np.concatenate([numbers.low, known.lower]),
         high=np.concatenate([numbers.high, known.upper]),
         hidden=np.concatenate([start, ~exact]),
+        shown=(np.concatenate([shown[0], before]), np.concatenate([shown[1], before])),
     )
-
-
-def _plain_knowledge(known: Knowledge) -> dict[str, Any]:
-    entries = known.matrix.tocoo()
-    return {
-        "cells": list(known.cells),
-        "shape": list(known.matrix.shape),
-        "entries": [entries.row.tolist(), entries.col.tolist(), entries.data.tolist()],
-        "whole": known.whole,
-        **{key: _endless(getattr(known, key)) for key in _ENDS},
-    }
-
-
-_ENDS = ("lower", "upper", "floor", "ceiling")
-
-
-def _endless(values: Floats) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def read_knowledge(folder: str | Path) -> dict[str, Knowledge]:
-    """Read what `Release.write_inside` kept, for the audit of a later release.
-
-    Parameters
-    ----------
-    folder : str or Path
-
-    Returns
-    -------
-    dict of str to Knowledge
-
-    Raises
-    ------
-    SettingError
-        If it is not there or damaged.
-    """
-    from scipy.sparse import csr_array
-
-    path = Path(folder) / "knowledge.json"
-    found = {}
-    try:
-        for name, plain in json.loads(path.read_text("utf-8")).items():
-            row, column, data = plain["entries"]
-            sign = {"lower": -np.inf, "upper": np.inf, "floor": -np.inf, "ceiling": np.inf}
-            ends = {
-                key: np.array([sign[key] if one is None else one for one in plain[key]], dtype=np.float64)
-                for key in _ENDS
-            }
-            found[str(name)] = Knowledge(
-                cells=tuple(plain["cells"]),
-                matrix=csr_array((data, (row, column)), shape=tuple(plain["shape"])),
-                whole=bool(plain["whole"]),
-                **ends,
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(
-            f"what an earlier release has told cannot be read from {path.name}; give the folder that stayed inside"
-        ) from error
-    return found
 
 
 def _file_name(name: str) -> str:
@@ -637,18 +975,30 @@ def _file_name(name: str) -> str:
     return "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in name).strip(".") or "output"
 
 
+FORMULA = ("=", "+", "-", "@")
+"""What begins a text that a spreadsheet would work out."""
+
+
 def _as_text(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Write a csv in which no text is a formula for the program that opens it, and none steers a terminal."""
+    columns = [frame.iloc[:, place].map(_harmless) for place in range(frame.shape[1])]
+    safe = pd.concat(columns, axis=1) if columns else frame
+    return safe.set_axis([_harmless(str(name)) for name in frame.columns], axis=1).to_csv(
+        index=False, lineterminator="\n"
+    )
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _written(folder: Path, files: Mapping[str, str], *, private: bool) -> Path:
     """Write a folder whole or not at all."""
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise SettingError(f"the folder {folder.name} exists; a release is written to a new one")
-    if len({name.casefold() for name in files}) < len(files):
-        raise SettingError(
-            "two outputs would have one file name; give them names that differ in letters or digits"
-        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop.disclosure.linear import programme
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def conventional_rounding(values: npt.ArrayLike, base: int) -> npt.NDArray[np.in
     return (np.floor(np.asarray(values, dtype=np.float64) / base + 0.5) * base).astype(np.int64)
 
 
-def controlled_rounding(
-    matrix: "csr_array[Any]", cells: npt.ArrayLike, base: int, *, seconds: float = 60.0
-) -> Rounded:
+def controlled_rounding(matrix: "csr_array[Any]", cells: npt.ArrayLike, base: int) -> Rounded:
     """Round every number to one of its two neighbouring multiples of a base, so that all sums still add up.
 
     Parameters
@@ -69,8 +68,6 @@ def controlled_rounding(
         The numbers as sums of base cells.
     cells : array_like of int, shape (b,)
     base : int
-    seconds : float
-        Longest time.
 
     Returns
     -------
@@ -79,7 +76,7 @@ def controlled_rounding(
     Raises
     ------
     SettingError
-        If there is no such rounding, which happens in tables of three or more dimensions, or none was found in time.
+        If there is no such rounding, which happens in tables of three or more dimensions, or none was found.
 
     Notes
     -----
@@ -101,7 +98,7 @@ def controlled_rounding(
     >>> sorted(found.cells.tolist()), found.numbers[2].item()
     ([0, 5], 5)
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
     from scipy.sparse import eye_array, hstack
 
     counts = np.asarray(cells, dtype=np.float64)
@@ -117,12 +114,11 @@ def controlled_rounding(
     )
     ends = np.concatenate([rest > 0, rests > 0]).astype(np.float64)
     size = counts.size + values.size
-    found = milp(
+    found = programme(
         np.concatenate([np.zeros(counts.size), slope]),
         integrality=np.ones(size, dtype=np.int64),
         bounds=Bounds(np.zeros(size), ends),
         constraints=[steps],
-        options={"time_limit": seconds, "mip_rel_gap": 0.0},
     )
     if found.x is None:
         raise SettingError(

@@ -13,6 +13,7 @@ __all__ = ["ReleaseRules"]
 Marks = Literal["small", "one"]
 Zeros = Literal["shown", "withheld"]
 Cost = Literal["value", "equal"]
+Protection = Literal["withhold", "round"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,11 @@ class ReleaseRules:
         Up to so many tables that agree with what is shown, all of them are tried.
     witnesses : int
         How many tables are tried, for a value of a small number, to find one that gives the same printed answer.
+    evaluations : int
+        How often an answer may be worked out for another table before the search is given up.
+    protection : {"withhold", "round"}
+        ``"withhold"``: numbers are withheld. ``"round"``: all counts of a base are rounded together, so that they
+        still add up, and none is withheld.
 
     Raises
     ------
@@ -111,6 +117,8 @@ class ReleaseRules:
     finest: int = 10
     enumerate_up_to: int = 100_000
     witnesses: int = 20
+    evaluations: int = 4000
+    protection: Protection = "withhold"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dominance", tuple((int(n), float(k)) for n, k in self.dominance))
@@ -223,12 +231,13 @@ _LEAST = {
     "finest": 1,
     "enumerate_up_to": 0,
     "witnesses": 0,
+    "evaluations": 0,
 }
 
 
 def _fault(name: str, value: Any) -> str:
     kind = get_type_hints(ReleaseRules)[name]
-    if choices := get_args(kind) if kind in {Marks, Zeros, Cost} else ():
+    if choices := get_args(kind) if kind in {Marks, Zeros, Cost, Protection} else ():
         return "" if value in choices else f"{name}={value!r} is none of {', '.join(map(repr, choices))}"
     if name == "dominance":
         wrong = [pair for pair in value if pair[0] < 1 or not 0 < pair[1] <= 1]

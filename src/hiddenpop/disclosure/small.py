@@ -140,9 +140,10 @@ def protect_counts(counts: npt.ArrayLike, threshold: int = THRESHOLD) -> npt.NDA
 
     Notes
     -----
-    Zeros are shown. When the withheld counts together stay below the threshold, as a single one always does, the
-    smallest other positive count is withheld as well, because the total minus the counts shown would otherwise reveal
-    them. It carries the same mark, so that nobody can tell which of the two was small: read the mark as "withheld".
+    Zeros are shown. When the withheld counts together stay below the threshold, as a single one always does, or are
+    all as small or all as large as the mark allows, the smallest other positive count is withheld as well, because
+    the total minus the counts shown would otherwise reveal them. It carries the same mark, so that nobody can tell
+    which of the two was small: read the mark as "withheld".
 
     References
     ----------
@@ -266,11 +267,17 @@ def _mark(threshold: int) -> str:
 def _withheld(counts: npt.NDArray[np.int64], threshold: int) -> npt.NDArray[np.bool_]:
     _check_threshold(threshold)
     hidden = (counts > 0) & (counts < threshold)
-    if hidden.any() and counts[hidden].sum() < threshold:
+    if hidden.any() and _tells(counts[hidden], threshold):
         others = np.flatnonzero((counts > 0) & ~hidden)
         if others.size:
             hidden[others[np.argmin(counts[others])]] = True
     return hidden
+
+
+def _tells(hidden: npt.NDArray[np.int64], threshold: int) -> bool:
+    """Tell whether the sum of hidden counts is small itself, or the sum of ones or of nines alone."""
+    total = int(hidden.sum())
+    return total < threshold or total in {hidden.size, hidden.size * (threshold - 1)}
 
 
 def _is_figure(name: Hashable, column: "pd.Series[Any]") -> bool:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.disclosure.linear import Intervals, Knowledge, Need, infer
+from hiddenpop.disclosure.linear import Intervals, Knowledge, Need, infer, programme
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Numbers", "Pattern", "suppress"]
+__all__ = ["Numbers", "Pattern", "TooNarrowError", "suppress"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -24,8 +24,12 @@ FURTHEST = 10.0
 NEIGHBOURS = 300
 """Cells that a first search for cover looks at; four times as many each time it finds none."""
 
-TOGETHER = 8
+TOGETHER = 4
 """Open numbers near each other that are covered by one programme."""
+
+
+class TooNarrowError(SettingError):
+    """A small number follows too narrowly, whatever else is withheld."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +59,9 @@ class Numbers:
     whole : bool
     hidden : ndarray of bool, shape (q,), optional
         Not shown from the start, and in no need of protection: what was withheld or rounded earlier.
+    shown : tuple of ndarray, each of shape (q,), optional
+        The ends between which each number is for somebody who sees it shown: apart where it is rounded. Both are the
+        number itself by default.
     """
 
     cells: tuple[str, ...]
@@ -70,6 +77,7 @@ class Numbers:
     high: Floats
     whole: bool = True
     hidden: Bools | None = None
+    shown: tuple[Floats, Floats] | None = None
 
     @property
     def start(self) -> Bools:
@@ -83,15 +91,25 @@ class Numbers:
 
     def known(self, withheld: Bools) -> Knowledge:
         """Say what is known when some numbers are withheld."""
-        values = self.amounts
+        low, high = self.shown or (self.amounts, self.amounts)
         return Knowledge(
             cells=self.cells,
             matrix=self.matrix,
-            lower=np.where(withheld, self.low, values),
-            upper=np.where(withheld, self.high, values),
+            lower=np.where(withheld, self.low, low),
+            upper=np.where(withheld, self.high, high),
             floor=self.floor,
             ceiling=self.ceiling,
             whole=self.whole,
+        )
+
+    def only_moving(self, cells: Places) -> "Numbers":
+        """Give the same numbers where all other cells are known: what is open then is open all the more without."""
+        inside = np.zeros(self.truth.size, dtype=bool)
+        inside[cells] = True
+        return replace(
+            self,
+            floor=np.where(inside, self.floor, self.truth),
+            ceiling=np.where(inside, self.ceiling, self.truth),
         )
 
     def audit(self, withheld: Bools, of: Places, *, exact: bool = False) -> Intervals:
@@ -117,7 +135,7 @@ class Pattern:
     optimal: bool
 
 
-def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0) -> Pattern:
+def suppress(numbers: Numbers, *, exact_up_to: int = 100) -> Pattern:
     """Withhold further numbers, at the least cost, until no primary number follows too narrowly.
 
     Parameters
@@ -125,8 +143,6 @@ def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0)
     numbers : Numbers
     exact_up_to : int
         Up to so many numbers one programme finds the cheapest pattern; above, cover is bought number by number.
-    seconds : float
-        Longest time for one programme.
 
     Returns
     -------
@@ -134,7 +150,7 @@ def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0)
 
     Raises
     ------
-    SettingError
+    TooNarrowError
         If no pattern is enough, because numbers that may not be withheld tell too much.
 
     Notes
@@ -154,15 +170,15 @@ def suppress(numbers: Numbers, *, exact_up_to: int = 100, seconds: float = 60.0)
         return Pattern(withheld=numbers.start.copy(), cost=0.0, optimal=True)
     found = None
     if numbers.primary.size <= exact_up_to:
-        found = _exact(numbers, seconds)
-    return found or _bought(numbers, seconds)
+        found = _exact(numbers)
+    return found or _bought(numbers)
 
 
-def _exact(numbers: Numbers, seconds: float) -> Pattern | None:
-    """Find the cheapest pattern by one programme; None where it is not enough for whole numbers, or took too long."""
+def _exact(numbers: Numbers) -> Pattern | None:
+    """Find the cheapest pattern by one programme; None where it is not enough for whole numbers, or was cut off."""
     everything = np.arange(numbers.primary.size), np.arange(numbers.truth.size)
     targets = np.flatnonzero(numbers.primary)
-    withheld, proven = _programme(numbers, numbers.start, targets, *everything, seconds)
+    withheld, proven = _programme(numbers, numbers.start, targets, *everything)
     if withheld is None:
         return None
     safe = bool(numbers.audit(withheld, targets).open.all())
@@ -173,26 +189,31 @@ def _cost(numbers: Numbers, withheld: Bools) -> float:
     return float(numbers.cost[withheld].sum())
 
 
-def _bought(numbers: Numbers, seconds: float) -> Pattern:
-    withheld = numbers.start.copy()
+def _bought(numbers: Numbers) -> Pattern:
+    """Audit first, cover what is narrow, show again what is superfluous, and cover what that has opened.
+
+    What is open with nothing but the primary numbers withheld stays open whatever is withheld besides, so all that
+    follows is about the narrow ones alone.
+    """
     primary = np.flatnonzero(numbers.primary)
-    withheld = _protected(numbers, withheld, primary, seconds)
-    less = _without_superfluous(numbers, withheld)
+    narrow = primary[~numbers.audit(numbers.start, primary).open]
+    withheld = _protected(numbers, numbers.start.copy(), narrow)
+    less = _without_superfluous(numbers, withheld, narrow)
     if less.sum() < withheld.sum():
-        withheld = min(_protected(numbers, less, primary, seconds), withheld, key=lambda p: _cost(numbers, p))
+        left = narrow[~numbers.audit(less, narrow).open]
+        withheld = min(_protected(numbers, less, left), withheld, key=lambda p: _cost(numbers, p))
     return Pattern(withheld=withheld, cost=_cost(numbers, withheld), optimal=False)
 
 
-def _protected(numbers: Numbers, withheld: Bools, primary: Places, seconds: float) -> Bools:
-    """Cover what an audit finds too narrow. Withholding more never narrows an interval, so one audit is enough."""
-    narrow = primary[~numbers.audit(withheld, primary).open]
+def _protected(numbers: Numbers, withheld: Bools, narrow: Places) -> Bools:
+    """Cover numbers that are too narrow, the largest first. Withholding more never narrows an interval."""
     left = narrow[np.argsort(-numbers.amounts[narrow], kind="stable")]
     while left.size:
-        withheld, left = _covered(numbers, withheld, left, seconds)
+        withheld, left = _covered(numbers, withheld, left)
     return withheld
 
 
-def _covered(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) -> tuple[Bools, Places]:
+def _covered(numbers: Numbers, withheld: Bools, narrow: Places) -> tuple[Bools, Places]:
     """Buy cover for the first narrow number and those near it, among the cells near it; further away if need be.
 
     Gives the pattern and the numbers that are still to be covered.
@@ -205,15 +226,15 @@ def _covered(numbers: Numbers, withheld: Bools, narrow: Places, seconds: float) 
         within = np.asarray(numbers.matrix[narrow] @ inside == np.diff(numbers.matrix.indptr)[narrow])
         group = narrow[within][:TOGETHER]
         rows = np.flatnonzero(np.diff(numbers.matrix[:, cells].tocsr().indptr))
-        more, _ = _programme(numbers, withheld, group, rows, cells, seconds, extra)
-        if more is not None and numbers.audit(more, group).open.all():
+        more, _ = _programme(numbers, withheld, group, rows, cells, extra)
+        if more is not None and numbers.only_moving(cells).audit(more, group).open.all():
             return more, np.setdiff1d(narrow, group, assume_unique=True)
         if cells.size == numbers.truth.size:
             if extra > numbers.need.different or more is None:
                 break
             extra += 1.0
         size *= 4
-    raise SettingError(
+    raise TooNarrowError(
         "a number that must be withheld follows too narrowly from numbers that may not be; allow more numbers to be "
         "withheld, or show fewer tables"
     )
@@ -255,7 +276,6 @@ def _programme(
     targets: Places,
     rows: Places,
     cells: Places,
-    seconds: float,
     extra: float = 0.0,
 ) -> tuple[Bools | None, bool]:
     """Find the cheapest numbers to withhold besides, so that two tables differ enough in every target.
@@ -263,15 +283,18 @@ def _programme(
     Only `cells` move and only `rows`, all that they are in, are looked at. Gives the pattern (None where there is
     none) and whether it is proven the cheapest.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
     from scipy.sparse import csr_array, eye_array, hstack, kron, vstack
 
     part = numbers.matrix[rows][:, cells].tocsr()
     values, need = numbers.amounts[rows], numbers.need.at(targets)
     reach = FURTHEST * max(1.0, float(np.max([need.up, need.down, need.width])) + extra)
     buyable = ~(withheld | numbers.fixed)[rows]
-    low = np.maximum(np.where(withheld[rows] | buyable, numbers.low[rows] - values, 0.0), -reach)
-    high = np.minimum(np.where(withheld[rows] | buyable, numbers.high[rows] - values, 0.0), reach)
+    ends = numbers.shown or (numbers.amounts, numbers.amounts)
+    near = ends[0][rows] - values, ends[1][rows] - values
+    low = np.where(withheld[rows] | buyable, np.minimum(numbers.low[rows] - values, near[0]), near[0])
+    high = np.where(withheld[rows] | buyable, np.maximum(numbers.high[rows] - values, near[1]), near[1])
+    low, high = np.maximum(low, -reach), np.minimum(high, reach)
     copies = 2 * targets.size
     moves = kron(eye_array(copies), part, format="csr")
     bought = np.flatnonzero(buyable)
@@ -280,6 +303,7 @@ def _programme(
     )
     switches = vstack([switch] * copies, format="csr")
     lows, highs = np.tile(low, copies), np.tile(high, copies)
+    still = np.tile(np.maximum(near[0], -reach), copies), np.tile(np.minimum(near[1], reach), copies)
     always, sometimes = np.tile(~buyable, copies), np.tile(buyable, copies)
     whole, some = np.flatnonzero(always), np.flatnonzero(sometimes)
     empty = csr_array((whole.size, bought.size))
@@ -289,27 +313,34 @@ def _programme(
     ask = np.stack([need.up, need.down, need.width + extra], axis=1).ravel()
     facts = (
         (hstack([moves[whole], empty], format="csr"), lows[whole], highs[whole]),
-        (hstack([moves[some], -switches[some].multiply(highs[some][:, None])], format="csr"), -np.inf, 0.0),
-        (hstack([moves[some], -switches[some].multiply(lows[some][:, None])], format="csr"), 0.0, np.inf),
+        (_bought_room(moves[some], switches[some], (highs - still[1])[some]), -np.inf, still[1][some]),
+        (_bought_room(moves[some], switches[some], (lows - still[0])[some]), still[0][some], np.inf),
         (hstack([wanted, blank], format="csr"), ask, np.inf),
     )
     constraints = [LinearConstraint(*fact) for fact in facts if fact[0].shape[0]]
-    ends = numbers.floor - numbers.truth, numbers.ceiling - numbers.truth
-    found = milp(
+    known = numbers.floor - numbers.truth, numbers.ceiling - numbers.truth
+    found = programme(
         np.concatenate([np.zeros(moves.shape[1]), numbers.cost[rows][bought]]),
         integrality=np.concatenate([np.zeros(moves.shape[1]), np.ones(bought.size)]),
         bounds=Bounds(
-            np.concatenate([np.tile(np.maximum(ends[0][cells], -reach), copies), np.zeros(bought.size)]),
-            np.concatenate([np.tile(np.minimum(ends[1][cells], reach), copies), np.ones(bought.size)]),
+            np.concatenate([np.tile(np.maximum(known[0][cells], -reach), copies), np.zeros(bought.size)]),
+            np.concatenate([np.tile(np.minimum(known[1][cells], reach), copies), np.ones(bought.size)]),
         ),
         constraints=constraints,
-        options={"time_limit": seconds, "mip_rel_gap": 0.0},
     )
     if found.x is None:
         return None, False
     more = withheld.copy()
     more[rows[bought[found.x[moves.shape[1] :] > 0.5]]] = True
     return more, found.status == 0
+
+
+def _bought_room(moves: "csr_array[Any]", switches: "csr_array[Any]", room: Floats) -> "csr_array[Any]":
+    """Give rows that say: a number moves no further than what is shown of it lets, and `room` more if it is bought."""
+    from scipy.sparse import hstack
+
+    found: csr_array[Any] = hstack([moves, -switches.multiply(room[:, None])], format="csr")
+    return found
 
 
 def _wanted(target: "csr_array[Any]", n: int, width: int) -> "csr_array[Any]":
@@ -325,26 +356,21 @@ def _wanted(target: "csr_array[Any]", n: int, width: int) -> "csr_array[Any]":
     return coo_array((data, (rows, columns)), shape=(3 * n, 2 * n * width)).tocsr()
 
 
-def _without_superfluous(numbers: Numbers, withheld: Bools) -> Bools:
-    """Show again, dearest first, what protects no primary number near it."""
+def _without_superfluous(numbers: Numbers, withheld: Bools, narrow: Places) -> Bools:
+    """Show again, dearest first, what protects no narrow number near it."""
     secondary = np.flatnonzero(withheld & ~numbers.start)
     for number in secondary[np.argsort(-numbers.cost[secondary], kind="stable")]:
         less = withheld.copy()
         less[number] = False
-        if _safe_near(numbers, less, int(number)):
+        if _safe_near(numbers, less, int(number), narrow):
             withheld = less
     return withheld
 
 
-def _safe_near(numbers: Numbers, withheld: Bools, number: int) -> bool:
-    """Tell whether primary numbers near a number are wide even where no cell further away moves."""
+def _safe_near(numbers: Numbers, withheld: Bools, number: int, narrow: Places) -> bool:
+    """Tell whether narrow numbers near a number are wide even where no cell further away moves."""
     cells = _near(numbers, withheld, number, NEIGHBOURS)
-    inside = np.zeros(numbers.truth.size, dtype=bool)
-    inside[cells] = True
-    here = replace(
-        numbers,
-        floor=np.where(inside, numbers.floor, numbers.truth),
-        ceiling=np.where(inside, numbers.ceiling, numbers.truth),
-    )
-    near = np.flatnonzero(numbers.primary & (np.asarray(numbers.matrix @ inside.astype(float)) > 0))
-    return bool(here.audit(withheld, near).open.all())
+    inside = np.zeros(numbers.truth.size)
+    inside[cells] = 1.0
+    near = narrow[np.asarray(numbers.matrix[narrow] @ inside) > 0]
+    return bool(numbers.only_moving(cells).audit(withheld, near).open.all())

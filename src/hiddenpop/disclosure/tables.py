@@ -93,6 +93,35 @@ class Base:
             for row in self.frame.itertuples(index=False, name=None)
         )
 
+    def onto(self, finer: "Base") -> "csr_array[Any]":
+        """Say which cells of a finer base each cell of this one adds up: a list left out, groups put together.
+
+        Parameters
+        ----------
+        finer : Base
+            With all columns of this base, and more.
+
+        Returns
+        -------
+        csr_array, shape (b, cells of `finer`)
+
+        Raises
+        ------
+        SettingError
+            If a column is missing there, or the counts of the finer base do not add up to those of this one.
+        """
+        matrix = lifted(self.frame, finer.frame)
+        if matrix is None:
+            raise SettingError(
+                f"two bases are called {self.name!r} and neither has all columns of the other; give both the finest "
+                f"base that they share"
+            )
+        if not np.allclose(matrix @ finer.counts, self.counts):
+            raise SettingError(
+                f"two bases are called {self.name!r} and differ; name each after its persons and table"
+            )
+        return matrix
+
     def sums(self, conditions: Sequence[Mapping[str, Any]]) -> "csr_array[Any]":
         """Give a row for each condition: a value, or a set of values, for some of the classifying columns."""
         from scipy.sparse import csr_array
@@ -105,6 +134,38 @@ class Base:
                 values = value if isinstance(value, set | frozenset | list | tuple) else [value]
                 rows[k] &= self.frame[name].isin(list(values)).to_numpy()
         return csr_array(rows.astype(np.float64))
+
+
+def lifted(frame: pd.DataFrame, finer: pd.DataFrame) -> "csr_array[Any] | None":
+    """Say which rows of a finer frame of cells each row of a frame adds up; None where a column is missing there.
+
+    Cells are matched by what their values read as, since a frame that comes from a file may hold other types.
+    """
+    from scipy.sparse import csr_array
+
+    columns = [str(name) for name in frame.columns]
+    names = {str(name): name for name in finer.columns}
+    if not set(columns) <= set(names):
+        return None
+    place = {row: k for k, row in enumerate(_as_words(frame, list(frame.columns)))}
+    found = [place.get(row, -1) for row in _as_words(finer, [names[name] for name in columns])]
+    at = np.array(found, dtype=np.int64)
+    inside = np.flatnonzero(at >= 0)
+    return csr_array((np.ones(inside.size), (at[inside], inside)), shape=(len(frame), len(finer)))
+
+
+def _as_words(frame: pd.DataFrame, columns: list[Any]) -> list[tuple[str, ...]]:
+    rows = frame[columns].itertuples(index=False, name=None)
+    return [tuple(_word(value) for value in row) for row in rows]
+
+
+def _word(value: Any) -> str:
+    """Read a value alike whether it is a truth, a whole number or its text: histories come as each of them."""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 class Releasable(Protocol):
@@ -137,12 +198,22 @@ class OutputTable:
     matrix : csr_array or None
         A row a number, as a sum of base cells. For answers the sums that they depend on, and on nothing else; None
         where they depend on the table in another way.
+    dimensions : tuple of str
+        Columns that say what each number is the number of. They are shown as they are; a table has no other columns.
+    rounded : bool
+        Whether counts that may be shown are rounded to the base of the rules.
     contributions : tuple of ndarray
         What each contributor adds to each magnitude.
     recompute : mapping
         How answers follow from base counts, as plain data: a registered name and settings.
     n_parameters : int or None
         Of the model behind answers.
+    finest : float or None
+        No answer is given finer than this; None for the setting of the rules, which is about persons.
+    exact : bool
+        Whether answers may leave with all digits where these tell nothing. False for the floor: two digits at most.
+    lift : csr_array or None
+        How the counts that `recompute` is about follow from those of `base`; None where they are the same.
     tells : mapping of int to tuple of int
         For a row, the rows (of totals) whose persons it says something of, should nearly all be in it.
     """
@@ -156,9 +227,24 @@ class OutputTable:
     contributions: tuple[npt.NDArray[np.float64], ...] = ()
     recompute: Mapping[str, Any] = field(default_factory=dict)
     n_parameters: int | None = None
+    finest: float | None = None
+    exact: bool = True
+    lift: "csr_array[Any] | None" = None
+    dimensions: tuple[str, ...] = ()
+    rounded: bool = False
     tells: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.dimensions:
+            named = tuple(str(c) for c in self.frame.columns if c != self.value and _is_label(self.frame[c]))
+            object.__setattr__(self, "dimensions", named)
+        strange = [str(c) for c in self.frame.columns if c != self.value and str(c) not in self.dimensions]
+        if strange:
+            raise TableError(
+                f"output {self.name!r}: column {strange[0]!r} holds numbers of which nothing is known; leave it out, "
+                f"make it an output of its own, or name it in dimensions={[*self.dimensions, strange[0]]!r} if it only "
+                f"says what a row is about"
+            )
         if self.value and self.value not in self.frame.columns:
             raise TableError(f"output {self.name!r} has no column {self.value!r}")
         if self.kind in {"counts", "magnitudes"} and self.matrix is not None and self.base is not None:
@@ -167,7 +253,7 @@ class OutputTable:
                     f"output {self.name!r}: {len(self.frame)} numbers of {self.base.counts.size} base cells need as "
                     f"many rows and columns, not {self.matrix.shape}"
                 )
-            wrong = np.abs(self.matrix @ self.base.counts - self.numbers) > 1e-6
+            wrong = ~(np.abs(self.matrix @ self.base.counts - self.numbers) <= 1e-6)
             if wrong.any():
                 raise TableError(
                     f"output {self.name!r}: {int(wrong.sum())} of {len(self.frame)} numbers are not the sums of base "
@@ -189,6 +275,7 @@ class OutputTable:
         groups: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
         totals: bool = True,
         telling: Sequence[str] = (),
+        rounded: bool = False,
     ) -> "OutputTable":
         """Count persons by some columns of the base, with subtotals and totals.
 
@@ -205,6 +292,8 @@ class OutputTable:
         telling : sequence of str
             Columns that are not known of a person but learned from the table (helped or not), for the rule of group
             disclosure.
+        rounded : bool
+            Whether counts that may be shown are rounded to the base of the rules.
 
         Returns
         -------
@@ -222,16 +311,54 @@ class OutputTable:
             [{column: values for column, (_, values) in zip(by, row, strict=True)} for row in rows]
         )
         frame = pd.DataFrame([[label for label, _ in row] for row in rows], columns=list(by), dtype=object)
-        return replace(cls.of_sums(name, base, frame, matrix), tells=_tells(frame, telling))
+        found = cls.of_sums(name, base, frame, matrix, rounded=rounded, dimensions=by)
+        return replace(found, tells=_tells(frame, telling))
 
     @classmethod
     def of_sums(
-        cls, name: str, base: Base, frame: pd.DataFrame, matrix: "csr_array[Any]", *, value: str = "count"
+        cls,
+        name: str,
+        base: Base,
+        frame: pd.DataFrame,
+        matrix: "csr_array[Any]",
+        *,
+        value: str = "count",
+        dimensions: Sequence[str] = (),
+        rounded: bool = False,
     ) -> "OutputTable":
-        """Give counts whose sums of base cells are known by row; the column of numbers is made where it is absent."""
+        """Give counts whose sums of base cells are known by row; the column of numbers is made where it is absent.
+
+        Parameters
+        ----------
+        name : str
+        base : Base
+        frame : DataFrame
+            A row a number, with what it is the number of.
+        matrix : csr_array, shape (rows, b)
+        value : str
+            The column of the numbers.
+        dimensions : sequence of str
+            Columns that only say what a row is about. Those of text, truths, and whole numbers 0 and 1 need not be
+            named; any other column of numbers must be.
+        rounded : bool
+            Whether counts that may be shown are rounded to the base of the rules.
+
+        Returns
+        -------
+        OutputTable
+        """
         if value not in frame.columns:
             frame = frame.assign(**{value: _plain(matrix @ base.counts, base.whole)})
-        return cls(name=name, kind="counts", frame=frame, value=value, base=base, matrix=matrix)
+        return cls(
+            name=name,
+            kind="counts",
+            frame=frame,
+            value=value,
+            base=base,
+            matrix=matrix,
+            dimensions=_with_labels(frame, value, dimensions),
+            rounded=rounded,
+        )
 
     @classmethod
     def of_magnitudes(
@@ -273,8 +400,11 @@ class OutputTable:
         margins: "csr_array[Any] | None" = None,
         recompute: Mapping[str, Any] | None = None,
         n_parameters: int | None = None,
+        finest: float | None = None,
+        exact: bool = True,
+        dimensions: Sequence[str] = (),
     ) -> "OutputTable":
-        """Give numbers that a model or an estimator made of the base counts.
+        """Give what a model or an estimator made of the base counts: numbers, and words such as a status.
 
         Parameters
         ----------
@@ -283,13 +413,20 @@ class OutputTable:
         frame : DataFrame
             A row a number.
         value : str
-            The column of the numbers.
+            The column of the answers. What is no number there (a status, a chosen model) is shown as it is or not at
+            all, and must come out alike from other tables of counts.
         margins : csr_array, optional
             The sums that the answers depend on, and on nothing else: of a given hierarchical model the number
             observed, the sizes of lists and the overlaps in its terms.
         recompute : mapping, optional
-            Registered name and settings, for a function that makes the numbers of other counts.
+            Registered name and settings, for a function that makes the answers of other counts.
         n_parameters : int, optional
+        finest : float, optional
+            No number is given finer than this; the setting of the rules, which is about persons, by default.
+        exact : bool
+            Whether numbers may leave with all digits where these tell nothing.
+        dimensions : sequence of str
+            Columns of numbers that only say what a row is about.
 
         Returns
         -------
@@ -304,12 +441,27 @@ class OutputTable:
             matrix=margins,
             recompute=dict(recompute or {}),
             n_parameters=n_parameters,
+            finest=finest,
+            exact=exact,
+            dimensions=_with_labels(frame, value, dimensions),
         )
 
     @classmethod
-    def of_words(cls, name: str, frame: pd.DataFrame) -> "OutputTable":
-        """Name what is safe: settings, statuses, versions, which say nothing of how many."""
-        return cls(name=name, kind="safe", frame=frame)
+    def of_words(cls, name: str, frame: pd.DataFrame, *, numbers: Sequence[str] = ()) -> "OutputTable":
+        """Name what is safe: settings and versions, which say nothing of how many persons.
+
+        Parameters
+        ----------
+        name : str
+        frame : DataFrame
+        numbers : sequence of str
+            Columns of numbers that are settings; a column of numbers that is not named here is refused.
+
+        Returns
+        -------
+        OutputTable
+        """
+        return cls(name=name, kind="safe", frame=frame, dimensions=_with_labels(frame, "", numbers))
 
     def output_tables(self) -> "tuple[OutputTable, ...]":
         """Give itself."""
@@ -318,8 +470,40 @@ class OutputTable:
     def released(self, frames: Mapping[str, pd.DataFrame]) -> "OutputTable":
         """Give the table as it may be shown: without base, and so without any number that is not in the frame."""
         return replace(
-            self, kind="safe", frame=frames[self.name], base=None, matrix=None, contributions=(), recompute={}
+            self,
+            kind="safe",
+            frame=frames[self.name],
+            value="",
+            base=None,
+            matrix=None,
+            lift=None,
+            contributions=(),
+            recompute={},
+            dimensions=tuple(str(name) for name in self.frame.columns),
         )
+
+    def onto(self, finer: Base) -> "OutputTable":
+        """Give the same numbers as sums of the cells of a finer base."""
+        if self.base is None or self.base is finer:
+            return self
+        matrix = self.base.onto(finer)
+        lift = self.lift @ matrix if self.lift is not None else matrix
+        return replace(
+            self,
+            base=finer,
+            matrix=None if self.matrix is None else (self.matrix @ matrix).tocsr(),
+            lift=lift if self.kind == "answers" else None,
+        )
+
+    @property
+    def about(self) -> npt.NDArray[np.bool_]:
+        """The base cells that any of the numbers is about, shape (b,)."""
+        if self.base is None:
+            return np.zeros(0, dtype=bool)
+        matrix = self.lift if self.kind == "answers" else self.matrix
+        if matrix is None:
+            return np.ones(self.base.counts.size, dtype=bool)
+        return np.asarray(abs(matrix).sum(axis=0)).ravel() > 0
 
 
 def _codes(
@@ -349,6 +533,27 @@ def _tells(frame: pd.DataFrame, telling: Sequence[str]) -> dict[int, tuple[int, 
             if total is not None and total != k:
                 found[k] = (*found.get(k, ()), total)
     return found
+
+
+def _is_label(column: "pd.Series[Any]") -> bool:
+    """Tell a column that says what a row is about: words, truths, and histories of 0 and 1."""
+    if pd.api.types.is_bool_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype):
+        return True
+    if pd.api.types.is_float_dtype(column):
+        return False
+    return bool(column.map(lambda one: not isinstance(one, int | float | np.number) or one in {0, 1}).all())
+
+
+def _with_labels(frame: pd.DataFrame, value: str, named: Sequence[str]) -> tuple[str, ...]:
+    """Add to the dimensions that are named those that are plain to see."""
+    missing = [name for name in named if name not in frame.columns]
+    if missing:
+        raise TableError(f"there is no column {missing[0]!r}; the frame has {', '.join(map(str, frame))}")
+    return tuple(
+        str(name)
+        for name in frame.columns
+        if name != value and (name in named or str(name) in named or _is_label(frame[name]))
+    )
 
 
 def _plain(values: npt.NDArray[np.float64], whole: bool) -> npt.NDArray[Any]:
