@@ -1,10 +1,9 @@
-"""ARCHITECTURE.md against the tree, and the imports against the one-way order it states."""
+"""The list of files in ARCHITECTURE.md against the tree, and the imports against the one-way order it states."""
 
 import ast
 import contextlib
 import graphlib
 import importlib.util
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tools.architecture import listed, written
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "hiddenpop"
@@ -44,6 +44,9 @@ FLOORS = (
     {"cli", "__main__"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LONGEST = 1100
+"""Lines of a module: about a thousand."""
+
 HEAVY = ("numba", "scipy.optimize", "matplotlib", "pymc", "arviz", "statsmodels", "typer")
 
 
@@ -122,37 +125,25 @@ def may(entry: Import) -> bool:
 ALL_IMPORTS = [entry for path in modules() for entry in imports_of(path.read_text("utf-8"), dotted(path))]
 
 
-def mapped_names() -> list[str]:
-    """Read the tree in ARCHITECTURE.md: paths below the package, directories with a slash at the end."""
-    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    block = re.search(r"```text\nsrc/hiddenpop/\n(.*?)```", text, flags=re.DOTALL)
-    assert block, "ARCHITECTURE.md has no tree that begins with src/hiddenpop/"
-    found: list[str] = []
-    parents: list[str] = []
-    for line in block[1].splitlines():
-        depth, name = (len(line) - len(line.lstrip())) // 2 - 1, line.split()[0]
-        parents[depth:] = [name]
-        found.append("".join(parents))
-    return found
+def test_the_list_of_files_is_made_from_the_files() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert page == written(page), "write it again with `python -m tools.architecture`"
 
 
-def actual_names() -> set[str]:
-    """Name every module and package; the ``__init__`` of a package is covered by the package's own line."""
-    files = {str(path.relative_to(PACKAGE)) for path in modules() if path.name != "__init__.py"}
-    packages = {f"{path.parent.relative_to(PACKAGE)}/" for path in modules() if path.name == "__init__.py"}
-    return files | packages | {"__init__.py"}
+def test_a_new_file_is_missed_in_the_list(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text('"""The names."""\n')
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "__init__.py").write_text('"""A room."""\n')
+    before = listed(tmp_path)
+    (tmp_path / "room" / "new.py").write_text('"""What is new: `it`.\n\nMore of it.\n"""\n')
+    assert listed(tmp_path).replace("    new.py               What is new: `it`\n", "") == before
+    assert before.splitlines() == ["  __init__.py            The names", "  room/                  A room"]
 
 
-def test_map_names_every_module_and_package() -> None:
-    missing = actual_names() - set(mapped_names())
-    assert not missing, f"not in the map of ARCHITECTURE.md: {sorted(missing)}"
-
-
-def test_map_names_nothing_absent_and_nothing_twice() -> None:
-    names = mapped_names()
-    absent = [name for name in names if not (PACKAGE / name).exists()]
-    assert not absent, f"in the map of ARCHITECTURE.md but not in the tree: {absent}"
-    assert len(names) == len(set(names))
+def test_the_longest_file_is_read_in_one_go() -> None:
+    """One estimator, one file: what is longer than this holds more than one idea."""
+    long = {str(path): n for path in modules() if (n := len(path.read_text("utf-8").splitlines())) > LONGEST}
+    assert not long
 
 
 def test_every_room_has_its_floor() -> None:
