@@ -18,7 +18,19 @@ PACKAGE = ROOT / "src" / "hiddenpop"
 
 # Rooms from the ground up. A room may import rooms of its own floor (without a circle) and of the floors below.
 FLOORS = (
-    {"errors", "extras", "histories", "disclosure", "model", "kernels", "parallel", "_screen", "_front_door"},
+    {
+        "errors",
+        "extras",
+        "histories",
+        "disclosure",
+        "model",
+        "kernels",
+        "parallel",
+        "_screen",
+        "_front_door",
+        "_moved",
+        "_typing",
+    },
     {
         "_cells",
         "_details",

@@ -12,16 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.errors import TableError, UnknownNameError
 from hiddenpop.histories import MAX_LISTS
 
 __all__ = [
     "CENSORED",
     "COUNT",
-    "BoolArray",
     "Cells",
     "Coverage",
-    "IntArray",
     "aggregate",
     "check_codes",
     "check_mapping",
@@ -39,8 +38,6 @@ __all__ = [
     "unknown_name",
 ]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 COUNT, CENSORED = "count", "censored"
 MOST_NAMES = 20
 """Of more names an error shows only the one that may have been meant."""
@@ -54,10 +51,10 @@ class Cells:
     """Capture histories, shape ``(m,)``, with their strata ``(m, c)``, counts ``(m,)`` and censoring ``(m,)``."""
 
     lists: tuple[str, ...]
-    histories: IntArray
+    histories: Ints
     strata: pd.DataFrame
-    counts: IntArray
-    censored: BoolArray
+    counts: Ints
+    censored: Bools
 
 
 @front_doors("__init__")
@@ -156,7 +153,7 @@ def refuse_unknown(kind: str, names: Iterable[str], known: Iterable[str]) -> Non
             raise unknown_name(kind, name, existing)
 
 
-def exact_sum(counts: IntArray) -> int:
+def exact_sum(counts: Ints) -> int:
     """Add up non-negative counts without overflow."""
     return (int((counts >> 32).sum()) << 32) + int((counts & 0xFFFFFFFF).sum())
 
@@ -210,7 +207,7 @@ def check_names(lists: Sequence[str], covariates: Sequence[str]) -> None:
         raise TableError(f"a table has 1 to {MAX_LISTS} lists, not {len(lists)}; merge, drop or keep some")
 
 
-def check_codes(histories: IntArray, counts: IntArray, n_lists: int) -> None:
+def check_codes(histories: Ints, counts: Ints, n_lists: int) -> None:
     """Refuse histories and counts that no table can hold."""
     outside = (histories < 1) | (histories > (1 << n_lists) - 1)
     if outside.any():
@@ -238,14 +235,14 @@ def aggregate(cells: Cells) -> Cells:
     )
 
 
-def starts_cell(stratum: IntArray, histories: IntArray) -> BoolArray:
+def starts_cell(stratum: Ints, histories: Ints) -> Bools:
     """Mark, in sorted rows, shape ``(n,)``, each first row of a cell."""
     new = np.ones(histories.size, dtype=np.bool_)
     new[1:] = (stratum[1:] != stratum[:-1]) | (histories[1:] != histories[:-1])
     return new
 
 
-def stratum_codes(strata: pd.DataFrame) -> IntArray:
+def stratum_codes(strata: pd.DataFrame) -> Ints:
     """Give numbers to the strata of rows, shape ``(n,)``, in the order of their levels, column by column."""
     codes = np.zeros(len(strata), dtype=np.int64)
     for _, column in strata.items():
@@ -254,7 +251,7 @@ def stratum_codes(strata: pd.DataFrame) -> IntArray:
     return codes
 
 
-def operating(lists: Sequence[str], strata: pd.DataFrame, coverage: Iterable[Coverage]) -> IntArray:
+def operating(lists: Sequence[str], strata: pd.DataFrame, coverage: Iterable[Coverage]) -> Ints:
     """Code, for each cell, the lists that could have seen the people in it, as a history of those lists."""
     masks = np.full(len(strata), (1 << len(lists)) - 1, dtype=np.int64)
     for entry in coverage:
@@ -264,7 +261,7 @@ def operating(lists: Sequence[str], strata: pd.DataFrame, coverage: Iterable[Cov
 
 
 def settle_coverage(
-    lists: Sequence[str], strata: pd.DataFrame, histories: IntArray, coverage: Iterable[Coverage]
+    lists: Sequence[str], strata: pd.DataFrame, histories: Ints, coverage: Iterable[Coverage]
 ) -> tuple[Coverage, ...]:
     """Check the entries against the table, and give one entry a list and covariate in a fixed order."""
     entries = tuple(coverage)
@@ -324,7 +321,7 @@ def _limits(name: str, coverage: Iterable[Coverage]) -> _Limits:
 
 
 def _refuse_contradictions(
-    lists: Sequence[str], strata: pd.DataFrame, histories: IntArray, coverage: Iterable[Coverage]
+    lists: Sequence[str], strata: pd.DataFrame, histories: Ints, coverage: Iterable[Coverage]
 ) -> None:
     for entry in coverage:
         contradicted = np.flatnonzero(histories & ~operating(lists, strata, [entry]))

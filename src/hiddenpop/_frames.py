@@ -15,9 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import (
-    BoolArray,
     Cells,
-    IntArray,
     exact_sum,
     is_written,
     level_text,
@@ -26,6 +24,7 @@ from hiddenpop._cells import (
     unknown_name,
 )
 from hiddenpop._files import WRITTEN_TRUTHS
+from hiddenpop._typing import Bools, Ints
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS, decode, encode
@@ -175,12 +174,12 @@ def _settle(
 
 
 def settle_levels(
-    codes: IntArray,
+    codes: Ints,
     people: npt.NDArray[np.integer[Any]],
     n_people: int,
     order: npt.NDArray[Any] | None,
     conflicts: str,
-) -> tuple[IntArray, BoolArray]:
+) -> tuple[Ints, Bools]:
     """Choose for every person the row that gives the level, and say who has several.
 
     Parameters
@@ -220,7 +219,7 @@ def settle_levels(
     return chosen, torn
 
 
-def _listed(names: Sequence[str], histories: IntArray, levels: pd.DataFrame) -> Cells:
+def _listed(names: Sequence[str], histories: Ints, levels: pd.DataFrame) -> Cells:
     """Keep the people on at least one list."""
     on = np.flatnonzero(histories)
     if on.size == 0:
@@ -230,12 +229,12 @@ def _listed(names: Sequence[str], histories: IntArray, levels: pd.DataFrame) -> 
     return _one_each(names, histories[on], levels.iloc[on])
 
 
-def _one_each(names: Sequence[str], histories: IntArray, levels: pd.DataFrame) -> Cells:
+def _one_each(names: Sequence[str], histories: Ints, levels: pd.DataFrame) -> Cells:
     ones = np.ones(histories.size, dtype=np.int64)
     return Cells(tuple(names), histories, levels, ones, np.zeros(histories.size, dtype=np.bool_))
 
 
-def _join(people: IntArray, positions: IntArray, n_people: int) -> IntArray:
+def _join(people: Ints, positions: Ints, n_people: int) -> Ints:
     histories = np.zeros(n_people, dtype=np.int64)
     np.bitwise_or.at(histories, people, np.int64(1) << positions)
     return histories
@@ -314,7 +313,7 @@ def _may_be_list(column: "pd.Series[Any]") -> bool:
 
 def _indicators(
     frame: pd.DataFrame, names: Sequence[str], faults: list[str], *, personal: bool
-) -> tuple[npt.NDArray[np.int8], BoolArray]:
+) -> tuple[npt.NDArray[np.int8], Bools]:
     """Read 0/1 columns, shape ``(n, t)``, and which rows hold nothing else; a faulty value becomes 0."""
     bits = np.zeros((len(frame), len(names)), dtype=np.int8)
     readable = np.ones(len(frame), dtype=np.bool_)
@@ -353,14 +352,14 @@ def _words(column: "pd.Series[Any]") -> dict[Hashable, int]:
     return _INDICATORS
 
 
-def _not_zero_one(column: "pd.Series[Any]", wrong: BoolArray, personal: bool) -> str:
+def _not_zero_one(column: "pd.Series[Any]", wrong: Bools, personal: bool) -> str:
     advice = "correct it, or name the column in strata or leave it out if it is not a list"
     return (
         f"column {column.name!r} holds values other than 0 and 1: {_shown(column, wrong, personal)}; {advice}"
     )
 
 
-def _shown(column: "pd.Series[Any]", wrong: BoolArray, personal: bool) -> str:
+def _shown(column: "pd.Series[Any]", wrong: Bools, personal: bool) -> str:
     rows = np.flatnonzero(wrong)
     # Many different values may be names or numbers of persons, in whatever column they were put.
     hidden = column[wrong].astype(str).nunique() > _FEW_LEVELS
@@ -384,7 +383,7 @@ def _tells_nothing(value: object) -> bool:
     return isinstance(value, int | float | np.number) and abs(float(value)) < _SMALL_NUMBER
 
 
-def _counts(column: "pd.Series[Any]", faults: list[str]) -> IntArray:
+def _counts(column: "pd.Series[Any]", faults: list[str]) -> Ints:
     """Read a column of counts; a faulty one becomes 0."""
     numbers = pd.to_numeric(column.astype(object), errors="coerce")
     if pd.api.types.is_complex_dtype(numbers):
@@ -406,7 +405,7 @@ def _counts(column: "pd.Series[Any]", faults: list[str]) -> IntArray:
     return counts
 
 
-def _flags(column: "pd.Series[Any]", faults: list[str]) -> BoolArray:
+def _flags(column: "pd.Series[Any]", faults: list[str]) -> Bools:
     values = _zero_one(column.astype(object).replace(WRITTEN_TRUTHS))
     wrong = ~((values == 0) | (values == 1))
     _refuse(
@@ -417,7 +416,7 @@ def _flags(column: "pd.Series[Any]", faults: list[str]) -> BoolArray:
     return np.asarray(values == 1)
 
 
-def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tuple[pd.DataFrame, BoolArray]:
+def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tuple[pd.DataFrame, Bools]:
     """Read strata as categories of text, and which rows have all of them."""
     _known(frame, "column", strata)
     placed = np.ones(len(frame), dtype=np.bool_)
@@ -435,7 +434,7 @@ def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tu
     return pd.DataFrame(columns, index=frame.index), placed
 
 
-def _as_categories(column: "pd.Series[Any]") -> tuple[pd.Categorical, BoolArray]:
+def _as_categories(column: "pd.Series[Any]") -> tuple[pd.Categorical, Bools]:
     codes, levels = pd.factorize(column)
     texts = np.array([*map(level_text, levels), ""], dtype=object)  # the last one serves code -1, missing
     names, renumbered = np.unique(texts.astype(str), return_inverse=True)
@@ -445,8 +444,8 @@ def _as_categories(column: "pd.Series[Any]") -> tuple[pd.Categorical, BoolArray]
 
 
 def _list_codes(
-    column: "pd.Series[Any]", lists: Sequence[str] | None, places: IntArray, unit: str, faults: list[str]
-) -> tuple[IntArray, list[str]]:
+    column: "pd.Series[Any]", lists: Sequence[str] | None, places: Ints, unit: str, faults: list[str]
+) -> tuple[Ints, list[str]]:
     """Read a column of list names as positions, shape ``(n,)``, with the names; a faulty one becomes position 0."""
     categories, missing = _as_categories(column)
     found = [name for name in categories.categories if name.strip()]
@@ -498,7 +497,7 @@ def _raise(faults: Sequence[str]) -> None:
 
 
 def _refuse(
-    wrong: BoolArray, message: str, faults: list[str], places: IntArray | None = None, unit: str = "row"
+    wrong: Bools, message: str, faults: list[str], places: Ints | None = None, unit: str = "row"
 ) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
@@ -507,7 +506,7 @@ def _refuse(
         faults.append(message.replace("{rows}", told))
 
 
-def _places(numbers: IntArray, unit: str) -> str:
+def _places(numbers: Ints, unit: str) -> str:
     shown = [str(number) for number in numbers[:_ROWS_SHOWN]]
     if numbers.size > _ROWS_SHOWN:
         return f"{unit}s {', '.join(shown)} and {numbers.size - _ROWS_SHOWN} more"
@@ -516,18 +515,18 @@ def _places(numbers: IntArray, unit: str) -> str:
     return f"{unit}s {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _refuse_unseen(wrong: BoolArray, faults: list[str]) -> None:
+def _refuse_unseen(wrong: Bools, faults: list[str]) -> None:
     advice = "the people on no list are what is to be estimated; remove the row, or correct its lists"
     _refuse(wrong, f"on no list, but with a count, in {{rows}}: {advice}", faults)
 
 
-def _refuse_listless(wrong: BoolArray, faults: list[str]) -> None:
+def _refuse_listless(wrong: Bools, faults: list[str]) -> None:
     advice = "somebody on no list was not observed; leave the person out, or correct the lists"
     _refuse(wrong, f"on no list: {{rows}}; {advice}", faults, unit="person")
 
 
 def _refuse_repeats(
-    histories: IntArray, levels: pd.DataFrame, names: Sequence[str], sound: BoolArray, faults: list[str]
+    histories: Ints, levels: pd.DataFrame, names: Sequence[str], sound: Bools, faults: list[str]
 ) -> None:
     rows = np.flatnonzero(sound)
     stratum = stratum_codes(levels.iloc[rows])
@@ -543,7 +542,7 @@ def _refuse_repeats(
         faults.append(f"{repeats.size - _ROWS_SHOWN} more rows repeat a cell")
 
 
-def _wandering(name: str, codes: IntArray, people: npt.NDArray[np.integer[Any]], chosen: IntArray) -> str:
+def _wandering(name: str, codes: Ints, people: npt.NDArray[np.integer[Any]], chosen: Ints) -> str:
     known = np.flatnonzero(people >= 0)
     moved = known[codes[known] != codes[chosen[people[known]]]]
     numbers = np.unique(people[moved] + 1)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop import _cells
-from hiddenpop._cells import Coverage, IntArray
+from hiddenpop._cells import Coverage
+from hiddenpop._typing import Ints
 from hiddenpop._views import TableViews
 from hiddenpop.errors import TableError
 from hiddenpop.histories import merge, project
@@ -340,7 +341,7 @@ class TableVerbs(TableViews):
             raise _cells.unknown_name(f"level of {covariate!r}", level, known)
         return chosen
 
-    def _recode(self, lists: Sequence[str], histories: IntArray, coverage: tuple[Coverage, ...]) -> Self:
+    def _recode(self, lists: Sequence[str], histories: Ints, coverage: tuple[Coverage, ...]) -> Self:
         seen = histories != 0
         return replace(
             self,

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop import _cells, _files, disclosure
-from hiddenpop._cells import CENSORED, COUNT, BoolArray, Coverage, IntArray
+from hiddenpop._cells import CENSORED, COUNT, Coverage
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.errors import TableError, TableSizeError
 from hiddenpop.histories import captures, decode
 from hiddenpop.reading import Reading
@@ -49,10 +50,10 @@ class TableViews:
     """The cells of a capture table with their labels, and the views on them."""
 
     lists: tuple[str, ...]
-    histories: IntArray
-    counts: IntArray
+    histories: Ints
+    counts: Ints
     _strata: pd.DataFrame
-    censored: BoolArray
+    censored: Bools
     name: str = "table"
     population: str = ""
     public: bool = False
@@ -117,14 +118,14 @@ class TableViews:
         return tuple(name for name, total in zip(self.lists, self.list_totals, strict=True) if total == 0)
 
     @property
-    def capture_frequencies(self) -> IntArray:
+    def capture_frequencies(self) -> Ints:
         """Number of people on exactly 1, ..., t lists, shape ``(t,)``."""
         frequencies = np.zeros(self.n_lists, dtype=np.int64)
         np.add.at(frequencies, captures(self.histories) - 1, self.counts)
         return frequencies
 
     @property
-    def operating(self) -> IntArray:
+    def operating(self) -> Ints:
         """For each cell, shape ``(m,)``, the lists that could have seen its people, coded as a history."""
         return _cells.operating(self.lists, self._strata, self.coverage)
 
@@ -162,7 +163,7 @@ class TableViews:
         frame = pd.concat([frame, self._strata], axis=1).assign(**{COUNT: self.counts.copy()})
         return frame.assign(**{CENSORED: self.censored.copy()}) if self.has_censored else frame
 
-    def to_dense(self) -> IntArray:
+    def to_dense(self) -> Ints:
         """Give the counts of all 2**t histories, strata added up; entry 0, the people on no list, is 0.
 
         Returns
@@ -236,7 +237,7 @@ class TableViews:
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(repr(self))}</p>\n{self.to_frame().to_html(index=False, max_rows=60)}"
 
-    def _bits(self) -> IntArray:
+    def _bits(self) -> Ints:
         return decode(self.histories, self.n_lists).astype(np.int64)
 
 

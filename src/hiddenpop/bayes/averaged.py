@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.averaged_details import (
     PROTECTED,
     details_of,
@@ -48,7 +48,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Averaged", "BayesianModelAveraging", "sweep_odds_ratio"]
 
-Floats = npt.NDArray[np.float64]
 
 METHOD = "equal-tailed posterior, averaged over log-linear models"
 FEWEST_LISTS = 3

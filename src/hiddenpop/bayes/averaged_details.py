@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import inference_data, load_arviz
 from hiddenpop.bayes.priors import odds_ratio_of_sd
 from hiddenpop.histories import bit_positions, captures
@@ -28,7 +29,6 @@ __all__ = [
     "pareto_k",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 PROTECTED = ("hidden_share", "importance", "interactions", "models", "sensitivity", "top_models")
 """Details that give small counts away: exact probabilities can be solved for the cells behind them."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.averaged import BayesianModelAveraging
 from hiddenpop.bayes.averaged_space import log_model_prior, model_space, theta_prior
 from hiddenpop.errors import SettingError
@@ -12,8 +12,6 @@ from hiddenpop.histories import captures
 from hiddenpop.table import RNGLike
 
 __all__ = ["PriorDraw", "draw_from_prior"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

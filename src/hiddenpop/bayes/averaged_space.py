@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.priors import Prior, sd_of_odds_ratio, size_gamma
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.protocol import as_number
@@ -26,7 +27,6 @@ __all__ = [
     "theta_prior",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 LARGEST_SPACE = 100_000
 """Six lists have 32,768 models up to order 2, which take a few seconds, and 3.7 million up to order 3."""

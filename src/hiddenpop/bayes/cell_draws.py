@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cell_groups import CELL_SHARES
 from hiddenpop.bayes.convergence import convergence, judge
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
@@ -18,7 +18,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["FittedCells", "fit_cells", "fitted_cells", "has_cells"]
 
-Floats = npt.NDArray[np.float64]
 
 WITHOUT_HIGHEST = ("bayesian_averaged",)
 """Estimators that keep no cells, and whose every model is log-linear without the interaction of all lists: the ratio is

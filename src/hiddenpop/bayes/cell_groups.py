@@ -3,14 +3,13 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.poisson_draws import draw_poisson
 
 __all__ = ["CELL_SHARES", "MOST_VALUES", "cell_groups", "shares_of_seen"]
 
-Floats = npt.NDArray[np.float64]
 
 CELL_SHARES = "cell_shares"
 """Name among the draws of a posterior: of each history 1, 2, ..., its share among the observed."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, TableError
 from hiddenpop.estimators.cell_space import (
@@ -22,8 +23,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["MOST_CELLS", "MOST_COLUMNS", "CellsDesign", "Term", "cells_design", "check_structural_zeros"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Factor = tuple[str, Floats]
 Strata = Literal["collapse", "model"]
 

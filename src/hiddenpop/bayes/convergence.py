@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.kernels.lumps import divide
 
 __all__ = ["Convergence", "convergence", "effective_draws", "judge", "modes", "rhat"]
 
-Floats = npt.NDArray[np.float64]
 
 HIGHEST_RHAT = 1.01
 FEWEST_EFFECTIVE = 400.0

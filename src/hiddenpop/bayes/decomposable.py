@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._details import Deferred
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.bayes.graph_details import (
     diagnostics_of,
     graph_frame,
@@ -52,8 +52,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["DecomposableAveraging", "sweep_delta"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 METHOD = "equal-tailed posterior, averaged over decomposable graphs"
 SMALLEST_MODE = 0.01

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.latent_class_details import PROTECTED, Posterior, details_of, diagnostics_of, measured
 from hiddenpop.bayes.latent_class_model import draw_by_nuts
 from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
@@ -27,7 +27,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["LatentClass"]
 
-Floats = npt.NDArray[np.float64]
 Sampler = Literal["tempering", "nuts"]
 
 SAMPLERS: tuple[str, ...] = get_args(Sampler)

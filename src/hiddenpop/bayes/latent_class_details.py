@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cell_groups import CELL_SHARES, MOST_VALUES, cell_groups, shares_of_seen
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.inference_data import inference_data
@@ -23,7 +23,6 @@ from hiddenpop.result import Diagnostic
 
 __all__ = ["PROTECTED", "Posterior", "details_of", "diagnostics_of", "measured"]
 
-Floats = npt.NDArray[np.float64]
 
 PROTECTED = ("classes", "hidden_share")
 """Details from which the counts of small cells could be worked out."""

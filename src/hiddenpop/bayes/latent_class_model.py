@@ -1,20 +1,17 @@
 """The latent class model as PyMC holds it, with class labels and population size summed out."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Arrays
 from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.sampling import Backend, Chains, sample
 from hiddenpop.kernels.latent_class import LatentClassData
 
 __all__ = ["build", "data_of", "draw_by_nuts"]
-
-Floats = npt.NDArray[np.float64]
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def draw_by_nuts(

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cells_design import CellsDesign, Strata, cells_design, check_structural_zeros
 from hiddenpop.bayes.convergence import convergence
 from hiddenpop.bayes.loglinear_details import (
@@ -35,7 +35,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["STANDARD_PRIORS", "BayesianLogLinear", "prior_tables", "replicated_tables"]
 
-Floats = npt.NDArray[np.float64]
 
 FAMILIES: tuple[str, ...] = get_args(PriorFamily)
 STRATA: tuple[str, ...] = get_args(Strata)

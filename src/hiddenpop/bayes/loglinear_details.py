@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cell_groups import CELL_SHARES
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.inference_data import inference_data
@@ -30,7 +31,6 @@ __all__ = [
     "strata_frame",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 PROTECTED = ("censored", "hidden_share", "interactions", "prior_powers")
 """Details from which the counts of small cells could be worked out."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import gammaincc, gammaln, logsumexp, pdtrik
 from scipy.stats import gamma, halfcauchy, norm
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.loglinear_model import FRACTION_TERMS, SWITCH, CoefficientPrior, SizeGamma
 from hiddenpop.kernels.poisson_draws import draw_poisson
@@ -22,8 +22,6 @@ __all__ = [
     "replicates",
     "truncated_poisson",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 LARGEST_LOG = 690.0

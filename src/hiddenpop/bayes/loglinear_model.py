@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Arrays, Floats
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.loglinear_start import Whitening
@@ -15,8 +16,6 @@ from hiddenpop.bayes.sampling import Backend, Chains, sample
 
 __all__ = ["CoefficientPrior", "PriorFamily", "SizeGamma", "Steps", "draw_chains", "log_poisson_cdf"]
 
-Floats = npt.NDArray[np.float64]
-Arrays = Mapping[str, npt.NDArray[Any]]
 PriorFamily = Literal["horseshoe", "normal"]
 
 ABSENT = -1e6

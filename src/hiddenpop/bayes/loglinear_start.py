@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import logsumexp
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.bayes.cells_design import CellsDesign
 
 __all__ = ["Mode", "Whitening", "information_scale", "posterior_mode", "whitening"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 MOST_STEPS, MOST_HALVINGS = 200, 40
 DECREMENT = 1e-6

@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cell_draws import FittedCells, fitted_cells
 from hiddenpop.bayes.outcome import limits_of, outcome_of, quantiles, reach_of
 from hiddenpop.errors import CapabilityError, UnknownNameError
@@ -27,7 +27,6 @@ __all__ = [
     "modelled_cells",
 ]
 
-Floats = npt.NDArray[np.float64]
 Xi = float | tuple[str, float, float]
 
 MOST_LISTS = 8

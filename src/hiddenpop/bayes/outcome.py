@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.convergence import Convergence, in_words, judge, modes
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.predictive import fit_remarks
@@ -26,7 +26,6 @@ __all__ = [
     "sampled_estimate",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 FAR = 100.0
 """An upper limit beyond so many times (n + 1)^t is no figure that n persons on t lists can tell."""

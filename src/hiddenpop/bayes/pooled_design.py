@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import distinct_texts, operating, unknown_name
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, SettingError, UnknownNameError
 from hiddenpop.estimators.prepare import refuse_censored, without_empty_lists
@@ -17,9 +17,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["MOST_CELLS", "Factor", "Plan", "PooledDesign", "pooled_design"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Kind = Literal["place", "levels", "walk"]
 
 FEWEST_LISTS = 3

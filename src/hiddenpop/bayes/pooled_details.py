@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import distinct_texts
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.convergence import HIGHEST_RHAT, effective_draws
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.loglinear_details import (
@@ -35,7 +36,6 @@ __all__ = [
     "strata_frame",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 PROTECTED = ("shrinkage",)
 """Details from which the counts of small cells could be worked out."""

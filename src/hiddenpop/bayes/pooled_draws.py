@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.pooled_design import PooledDesign
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.kernels.poisson_draws import draw_poisson
@@ -14,7 +14,6 @@ from hiddenpop.kernels.pooled_density import SMALLEST_CV2
 
 __all__ = ["Agreement", "agreement", "draw_sizes"]
 
-Floats = npt.NDArray[np.float64]
 
 BLOCK = 256
 """Strata that are looked at together: enough to be fast, few enough to need little memory."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cells_design import CellsDesign, Term
 from hiddenpop.bayes.loglinear_model import Steps
 from hiddenpop.bayes.loglinear_start import posterior_mode, whitening
@@ -16,7 +17,6 @@ from hiddenpop.kernels.pooled_data import PooledData, n_parameters, packed, unpa
 
 __all__ = ["Hyper", "PooledPrior", "data_of", "draw_chains", "hypers_of", "refuse_memory"]
 
-Floats = npt.NDArray[np.float64]
 
 FEWEST_TO_CENTRE = 8.0
 """Persons from which a place's own count tells its size better than other places do, when these differ by a factor or

@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.loglinear_model import Steps
 from hiddenpop.bayes.sampling import NO_START, Chains, quietly, sample
@@ -14,7 +14,6 @@ from hiddenpop.parallel import threads
 
 __all__ = ["draw_kept", "pymc_model", "refuse_chain"]
 
-Floats = npt.NDArray[np.float64]
 
 KEPT = "kept"
 BYTES_A_STEP = 16

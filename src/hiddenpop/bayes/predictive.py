@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_level
@@ -26,7 +27,6 @@ __all__ = [
     "prior_predictive",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 ODD_TAIL = 0.025
 """A cell counts as odd when no more than this share of the replicates lies on one side of it."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import ModelError, SettingError
 from hiddenpop.estimators.protocol import as_number
 from hiddenpop.kernels.graph_density import SizePrior
@@ -30,7 +30,6 @@ __all__ = [
     "size_prior",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 Prior = str | tuple[str, float, float]
 GraphPrior = tuple[tuple[str, float], ...] | tuple[float, ...]

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Arrays, Floats
 from hiddenpop.bayes.inference_data import REFACTOR_NOTICE
 from hiddenpop.parallel import threads
 
 __all__ = ["BACKENDS", "SAMPLER_PACKAGES", "Backend", "Chains", "quietly", "sample"]
 
-Floats = npt.NDArray[np.float64]
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 Backend = Literal["nutpie", "pymc"]
 BACKENDS: tuple[str, ...] = get_args(Backend)

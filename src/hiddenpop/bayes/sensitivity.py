@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import inference_data, load_arviz
 from hiddenpop.errors import SettingError
 from hiddenpop.result import Estimate
 
 __all__ = ["prior_sensitivity", "sensitivity_range"]
 
-Floats = npt.NDArray[np.float64]
 
 SENSITIVE = 0.05
 """Of a normal posterior, the distance that corresponds to a shift of the mean by 0.3 standard deviations when prior or

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.cell_groups import CELL_SHARES, MOST_VALUES, cell_groups, shares_of_seen
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.outcome import median_and_limits
@@ -17,7 +17,6 @@ from hiddenpop.result import Diagnostic
 
 __all__ = ["PROTECTED", "details_of", "diagnostics_of", "no_posterior"]
 
-Floats = npt.NDArray[np.float64]
 
 PROTECTED = ("expected", "hidden_share", "interactions")
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, gammaln
 
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.convergence import Convergence, convergence
 from hiddenpop.bayes.thresholding import Problem, Stage
 from hiddenpop.kernels.loglinear_density import predictors
@@ -15,7 +16,6 @@ from hiddenpop.kernels.poisson_draws import draw_poisson
 
 __all__ = ["PriorTables", "Sampled", "cell_means", "prior_tables", "sampled", "table_likelihood"]
 
-Floats = npt.NDArray[np.float64]
 
 LARGEST_LOG = 690.0
 

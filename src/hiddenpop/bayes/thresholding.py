@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.bayes.convergence import FEWEST_EFFECTIVE, HIGHEST_RHAT, effective_draws, rhat
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import bit_positions
@@ -15,9 +15,6 @@ from hiddenpop.kernels.loglinear_density import LogLinearTask, whitened
 
 __all__ = ["Chosen", "Problem", "Stage", "Statistic", "Try", "choose", "stage", "statistic", "term_name"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 OVERDISPERSED = 1.5
 """Chains start around the mode, spread by so many posterior standard deviations."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.outcome import terms_of
 from hiddenpop.estimators.prepare import ListCells, ListCounts
@@ -47,8 +48,6 @@ WITHOUT_ANSWER = 20
 
 CLOSE = 2.0
 """Units of a criterion within which a model is about as good as the best (Raftery 1995, doi:10.2307/271063)."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ withheld cells, and figures are withheld until no small one follows from those t
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.disclosure import is_small, protect_counts
 from hiddenpop.histories import captures, decode
 
@@ -17,8 +18,6 @@ ROUNDING = 1e-7
 """Weights of such combinations are ratios of small integers; what is smaller is rounding."""
 
 Key = tuple[str, ...]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 def withheld_figures(counts: Floats, lists: tuple[str, ...]) -> frozenset[Key]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.disclosure.linear import Knowledge, Need, infer, narrowed, solve
 from hiddenpop.disclosure.primary import too_few_degrees
 from hiddenpop.disclosure.rules import OTHER_MARK, ReleaseRules
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Judged", "Printed", "Resolver", "enumerate_tables", "judge_answers", "print_answers"]
 
-Floats = npt.NDArray[np.float64]
 Answer = Callable[[Floats], Sequence[Any]]
 """From base counts, shape (b,), to the answers of an output, in its order: numbers, and words such as a status."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.disclosure.answers import Printed
 from hiddenpop.disclosure.linear import Knowledge, joined
 from hiddenpop.disclosure.tables import Base, lifted
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Disclosed", "brought_onto", "plain_disclosed", "read_knowledge", "with_earlier"]
 
-Floats = npt.NDArray[np.float64]
 ENDS = ("lower", "upper", "floor", "ceiling")
 ENDLESS = {"lower": -np.inf, "upper": np.inf, "floor": -np.inf, "ceiling": np.inf}
 FILE = "knowledge.json"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ __all__ = [
     "solve",
 ]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 TOLERANCE = 1e-6
 """HiGHS meets constraints to 1e-7; counts are whole, so nothing smaller than this is a difference."""

@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.disclosure.rules import OTHER_MARK, ReleaseRules
 from hiddenpop.disclosure.tables import Base, OutputTable
 from hiddenpop.errors import SettingError
 
 __all__ = ["ends_of", "legend", "plot_data", "read_marks", "rounded_ends"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def legend(rules: ReleaseRules) -> str:

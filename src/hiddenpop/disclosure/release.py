@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.disclosure.answers import LEVELS, Court, Printed, Resolver, judge_answers, read_printed
 from hiddenpop.disclosure.earlier import Disclosed, brought_onto, plain_disclosed, with_earlier
 from hiddenpop.disclosure.linear import Knowledge, Need, infer, joined
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Release", "prices", "release"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 Record = TypeVar("Record", bound=Releasable)
 

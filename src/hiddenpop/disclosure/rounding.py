@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Rounded", "controlled_rounding", "conventional_rounding"]
 
-Floats = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rounded:

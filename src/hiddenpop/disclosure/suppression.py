@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.disclosure.linear import Intervals, Knowledge, Need, infer, programme
 from hiddenpop.errors import SettingError
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Numbers", "Pattern", "TooNarrowError", "suppress"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
 FURTHEST = 10.0

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from hiddenpop._details import Deferred
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.criteria import CRITERIA, Criterion
 from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive
@@ -53,8 +54,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["AveragedLogLinear", "Mixture"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 NEGLIGIBLE_WEIGHT = 1e-8
 UNSEEN_WEIGHT = 1e-17

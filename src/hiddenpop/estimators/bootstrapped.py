@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError, EmptyListWarning, SettingError
 from hiddenpop.estimators.base import (
     BaseEstimator,
@@ -43,8 +43,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["SILENT_RESAMPLES", "Bootstrapped"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SCHEMES = ("semiparametric", "multinomial", "parametric")
 INTERVALS = ("percentile", "bca", "basic")

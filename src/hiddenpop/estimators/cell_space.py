@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from hiddenpop._cells import unknown_name
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError, UnknownNameError
 from hiddenpop.table import CaptureTable
 
@@ -17,8 +15,6 @@ __all__ = [
     "products",
     "read_combinations",
 ]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
 from hiddenpop.estimators.criteria import criteria_of
@@ -66,8 +66,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ClosedPopulation", "estimate_of_fit", "fit_effects", "fit_frequencies", "fit_with_steps"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Design = ClosedDesign | ListEffects
 
 ModelName = Literal["M0", "Mt", "Mh", "Mth", "Mb", "Mbh"]

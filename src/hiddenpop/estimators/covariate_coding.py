@@ -8,9 +8,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hiddenpop._cells import level_text
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "natural_order",
 ]
 
-Floats = npt.NDArray[np.float64]
 Scores = tuple[tuple[str, float], ...]
 Coding = str | Scores
 """``"dummies"``, ``"linear"``, ``"poly(2)"``, or a score for each level."""

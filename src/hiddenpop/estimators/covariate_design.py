@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import Coverage, operating, unknown_name
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, TableError
 from hiddenpop.estimators.cell_space import (
@@ -33,9 +33,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["MOST_NUMBERS", "CovariateDesign", "covariate_design"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 MOST_NUMBERS = 40_000_000
 """Cells times columns of a design that is built: 320 megabytes, and a few times that while it is fitted."""

@@ -6,17 +6,14 @@ from functools import reduce
 from operator import or_
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.estimators.covariate_design import CovariateDesign
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.hidden_cells import HiddenFit, HiddenRefits, fit_hidden, refit_hidden
 from hiddenpop.kernels.summed_cells import SummedCells, SummedFit, fit_summed, refit_summed
 
 __all__ = ["ModelCells", "model_cells", "neighbours", "parameters_of", "summed_lists"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.estimators.covariate_design import CovariateDesign
 from hiddenpop.estimators.covariate_formula import CovariateModel
 from hiddenpop.estimators.covariate_gaps import ModelCells
@@ -38,8 +38,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["CovariateInterval", "LimitsOf", "estimate_of_covariate_model"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 CovariateInterval = Literal["bootstrap", "lognormal"]
 LimitsOf = Literal["persons", "expected"]
 Fit: TypeAlias = HiddenFit | SummedFit

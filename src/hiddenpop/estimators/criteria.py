@@ -5,12 +5,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats
+
 __all__ = ["CRITERIA", "Criterion", "criteria_of"]
 
 Criterion = Literal["bic", "aic", "aicc"]
 CRITERIA: tuple[str, ...] = ("bic", "aic", "aicc")
-
-Floats = npt.NDArray[np.float64]
 
 
 def criteria_of(

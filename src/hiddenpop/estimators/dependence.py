@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hiddenpop._cells import refuse_unknown
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import as_number
 from hiddenpop.model import HierarchicalModel
@@ -27,8 +27,6 @@ __all__ = [
     "without_terms",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 OddsRatios = tuple[tuple[str, str, float], ...]
 
 SMALLEST, LARGEST = 1e-12, 1e12

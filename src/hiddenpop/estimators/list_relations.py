@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.histories import decode
 from hiddenpop.result import Diagnostic
 
@@ -22,8 +23,6 @@ ENOUGH = 200
 
 BY_CHANCE = 0.01
 """Probability from which on a small list can lie inside a large one by chance."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.dependence import OddsRatios, pair_of, refuse_unknown_lists, remarks, shifts_of
@@ -34,7 +34,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["GroupedLists", "filled_cells", "goodness_of_filled", "grouped_lists"]
 
-Floats = npt.NDArray[np.float64]
 
 MOST_COEFFICIENTS = 300
 """Of a group: sixteen lists with all pairs have 137, eight lists with all interactions 256."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtrc
 
+from hiddenpop._typing import Floats
 from hiddenpop.result import MISFIT, Diagnostic
 
 __all__ = ["REJECTED", "PooledTest", "misfit_p_value", "misfit_remarks", "pooled_pearson"]
@@ -17,8 +17,6 @@ REJECTED = 0.01
 """p-value below which a model is rejected; the choice of a model by the same data makes p-values too large."""
 
 LARGE_ENOUGH = 5.0
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtrc, ndtri
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import decode
 from hiddenpop.kernels.model_fit import ModelFit, hidden_profile
@@ -37,8 +37,6 @@ __all__ = [
     "terms_of",
 ]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 IntervalMethod = Literal["profile", "lognormal", "wald"]
 INTERVALS: tuple[str, ...] = ("profile", "lognormal", "wald")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, TableError
 from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.prepare import ListCounts, has_many_lists
@@ -30,8 +30,6 @@ __all__ = [
     "refit",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 NO_MODEL = ""
 

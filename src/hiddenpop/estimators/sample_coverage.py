@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
 from hiddenpop.estimators.outcome import limits_from_variance
@@ -27,8 +28,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["CoverageSummary", "SampleCoverage", "coverage_summary"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[Any]
 """Real numbers, or complex ones whose imaginary part carries a derivative."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import pdtr, pdtrc, xlogy
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.errors import CapabilityError
 from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.prepare import ListCounts
@@ -43,8 +44,6 @@ __all__ = [
     "stepwise_p",
 ]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Models = TypeVar("Models", "Fits", "Tried")
 
 MODELS_KEPT = 1 << 15

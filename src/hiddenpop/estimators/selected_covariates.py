@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
@@ -31,8 +31,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["SelectedCovariateLogLinear"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 LATER_PENALTIES = (2.0, 1.0)
 """After BIC's penalty AIC's, and then one that goes a little beyond AIC's best, so that the best lies on the path."""

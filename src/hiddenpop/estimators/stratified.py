@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError, HiddenpopWarning, SettingError, TableError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, contract, settings_of
 from hiddenpop.estimators.bootstrapped import SILENT_RESAMPLES
@@ -29,7 +29,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Stratified", "sum_limits"]
 
-Floats = npt.NDArray[np.float64]
 WithoutEstimate = Literal["none", "observed", "together"]
 
 WITHOUT_ESTIMATE: tuple[str, ...] = ("none", "observed", "together")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import TableSizeError
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.bound import (
@@ -26,8 +27,6 @@ from hiddenpop.kernels.term_sets import from_words, n_words, to_words
 
 __all__ = ["BestModels", "ResampledBest", "best_models", "best_of_each", "penalties"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 TIE = 1e-7
 """Criteria closer than this are equal but for rounding; among equals the smaller model is taken."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "type8_quantile",
 ]
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Side: TypeAlias = Literal["lower", "upper"]
 
 DRAWS_BEYOND = 5

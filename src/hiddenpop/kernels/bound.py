@@ -9,8 +9,8 @@ hundred fits find the best of the 6,893 models of five lists.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints, Words
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _fit_terms
 from hiddenpop.kernels.rank import independent_terms, odd_full_rank, rank_of
@@ -31,10 +31,6 @@ from hiddenpop.parallel import progress_bar
 
 __all__ = ["ADMISSIBLE", "DOUBTFUL", "INADMISSIBLE", "Catch", "Problem", "judge", "new_catch", "run_search"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.uint64]
 
 DEVIANCE_SLACK = 1e-6
 """A converged deviance lies above its infimum by no more than Newton's stopping rule allows, 1e-8."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.graded_grid import (
     NODES,
     GradedGrid,
@@ -18,8 +19,6 @@ from hiddenpop.kernels.graded_grid import (
 
 __all__ = ["CountPosterior", "Knots", "Mode", "PowerTail", "count_posterior", "modes"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 DEEP_VALLEY = 0.95
 """Two peaks are two modes when the density between them falls below this share of the lower one."""

@@ -4,16 +4,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.count_posterior import CountPosterior, PowerTail, count_posterior
 from hiddenpop.kernels.graded_grid import GradedGrid, graded_grid, single_numbers
 from hiddenpop.kernels.graph_density import GraphDensity, GraphTerms
 
 __all__ = ["GraphPosterior", "Peaks", "find_peaks", "posterior_of"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 MOST_SINGLE_NUMBERS = 2_000
 """A bounded range of at most so many numbers is summed number by number; panels need about as many points."""

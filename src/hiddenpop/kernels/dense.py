@@ -7,12 +7,12 @@ that counts from 1 to 10^12 in one table still leave ten digits. It also serves 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import solve_triangular
+
+from hiddenpop._typing import Floats
 
 __all__ = ["LARGEST_QUICK_COUNT", "DenseFit", "fit_design", "poisson_deviance"]
 
-Floats = npt.NDArray[np.float64]
 
 MAX_ITERATIONS = 300
 DECREMENT_TOLERANCE = 1e-12

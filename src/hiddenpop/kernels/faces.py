@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.plain import live_part, superset_sums
 from hiddenpop.kernels.plain_rank import independent_terms, ranks_of_people, terms_with_people
@@ -30,10 +31,6 @@ __all__ = [
 ]
 
 FitStatus = Literal["ok", "boundary", "unbounded", "not_identified"]
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma, gammaln
 
+from hiddenpop._typing import Floats
+
 __all__ = ["digamma_step", "log_gamma_cross", "log_gamma_ratio"]
 
-Floats = npt.NDArray[np.float64]
 
 Step = Callable[[Floats, Floats], Floats]
 

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import chebyshev, legendre
 
+from hiddenpop._typing import Floats, Ints
+
 __all__ = [
     "NODES",
     "GradedGrid",
@@ -18,8 +20,6 @@ __all__ = [
     "sum_coefficients",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 NODES = 20
 """Nodes of a panel. On a panel that is short beside the width of a peak the interpolation error is below 1e-11."""

@@ -3,17 +3,15 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.special import gammaln
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.gamma_ratios import digamma_step, log_gamma_cross, log_gamma_ratio
 from hiddenpop.kernels.graphs import DecomposableGraphs
 
 __all__ = ["GraphDensity", "GraphTerms", "SizePrior", "graph_density"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SMALLEST_ANCHOR = 1e6
 NEAR = 2.0

@@ -5,15 +5,13 @@ from functools import cache
 from itertools import combinations, pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.histories import bit_positions
 from hiddenpop.model import term_label
 
 __all__ = ["LARGEST_ENUMERATION", "NUMBER_OF_GRAPHS", "DecomposableGraphs", "decomposable_graphs"]
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 LARGEST_ENUMERATION = 6
 NUMBER_OF_GRAPHS = {2: 2, 3: 8, 4: 61, 5: 822, 6: 18_154, 7: 617_675}

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.trajectories import (
     evaluate,
@@ -37,8 +38,6 @@ from hiddenpop.kernels.trajectories import (
 from hiddenpop.parallel import run_blocks
 
 __all__ = ["Tempered", "has_density", "ladder", "respaced", "tempered", "tuned_ladder"]
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.histories import added_by, captures, decode
 from hiddenpop.kernels.dense import DenseFit
 from hiddenpop.kernels.faces import FitStatus, direction_of_dark_figure, facial_set
@@ -43,9 +44,6 @@ __all__ = [
     "reached_steps",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 RANK_TOLERANCE = 1e-9
 """Columns are scaled to at most 1. They hold small integers or a smooth convex function of the number of captures;

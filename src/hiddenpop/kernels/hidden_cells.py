@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Texts
 from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT, DenseFit, fit_design
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.hidden_faces import HiddenFace, face_of_cells, independent_columns, total_status
@@ -15,9 +16,6 @@ from hiddenpop.kernels.threads import one_thread
 
 __all__ = ["NO_TAIL", "HiddenFit", "HiddenRefits", "SilentTail", "fit_hidden", "refit_hidden", "silent_tail"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.str_]
 
 LEAST_PERSONS, LEAST_RISE = 1e-4, 0.02
 LARGEST_RISE, LARGEST_RATIO = 40.0, 1e6

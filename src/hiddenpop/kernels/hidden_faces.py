@@ -10,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import qr
 
+from hiddenpop._typing import Bools, Floats, Texts
 from hiddenpop.kernels.faces import FitStatus, direction_over_rows, facial_set
 
 __all__ = ["HiddenFace", "face_of_cells", "independent_columns", "total_status"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.str_]
 
 RANK_TOLERANCE = 1e-10
 """Singular values below this share of the largest are 0. Columns are scaled to a largest entry of 1 before."""

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, ndtri
+
+from hiddenpop._typing import Floats
 
 __all__ = ["LogFigure", "PairCounts", "critical_value", "log_saturated_figure", "pair_counts", "set_limits"]
 
-Floats = npt.NDArray[np.float64]
 
 HALVINGS = 60
 

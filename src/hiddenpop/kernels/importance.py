@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints, TermSets
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _add_supersets
 from hiddenpop.kernels.marginal_likelihood import (
@@ -25,9 +25,6 @@ from hiddenpop.kernels.marginal_likelihood import (
 
 __all__ = ["DEGREES_OF_FREEDOM", "ThetaDraws", "draw_parameters"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-TermSets = npt.NDArray[np.uint64]
 
 DEGREES_OF_FREEDOM = 6.0
 """Tails of the proposal: polynomial, so that they cover a posterior whose tails are those of a normal prior."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.hamiltonian import has_density
 from hiddenpop.kernels.poisson_draws import draw_poisson
@@ -32,8 +33,6 @@ __all__ = [
     "starts",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SMALLEST = 1e-250
 """Below, the probability of a cell is worked out in logarithms: a product might be no floating number."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints, TermSets
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.plain import (
     DECREMENT_TOLERANCE,
@@ -24,11 +25,6 @@ from hiddenpop.kernels.plain import (
     LatticeFit,
     offset_or_zeros,
 )
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-TermSets = npt.NDArray[np.uint64]
 
 __all__ = [
     "BatchFit",

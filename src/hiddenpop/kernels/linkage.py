@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
 
+from hiddenpop._typing import Floats
+
 __all__ = [
     "Corrected",
     "corrected_counts",
@@ -34,7 +36,6 @@ __all__ = [
     "without_missed_links",
 ]
 
-Floats = npt.NDArray[np.float64]
 Method = Literal["inverse", "em"]
 
 ROUNDING = 1e-9

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.histories import added_by, captures, decode
 from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.faces import FitStatus
@@ -38,9 +39,6 @@ __all__ = [
     "sums_over_histories",
 ]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 ITERATIONS, HALVINGS = 200, 30
 TOLERANCE = 1e-11

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import xlogy
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.histories import project
 from hiddenpop.kernels.dense import DenseFit, fit_design, poisson_deviance
 from hiddenpop.kernels.faces import (
@@ -32,9 +32,6 @@ from hiddenpop.kernels.scalar import bracketed_root
 
 __all__ = ["GroupFit", "ListGroup", "dark_figure", "fit_groups", "free_group", "profile_of_groups"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 LEAST_LOG, MOST_LOG = -690.0, 690.0
 """Logarithms of the smallest and the largest dark figure that is a number."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import LinAlgError, solve_triangular
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.hamiltonian import has_density
 from hiddenpop.kernels.lattice import superset_sums
@@ -28,9 +28,6 @@ __all__ = [
     "whitened",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 NEAR = 1.0
 """Steps from the centre within which all predictors differ by less than this are summed as differences from 1, without

@@ -3,15 +3,15 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
+from hiddenpop._typing import Floats
+
 __all__ = ["Lump", "divide", "lumps", "prominent_peaks"]
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 SMALLEST_LUMP = 0.02
 NOBODY = 0.5

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
+from hiddenpop._typing import Floats, Ints, TermSets
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _add_subsets, _add_supersets, _decode_terms, _solve
 
@@ -29,9 +30,6 @@ __all__ = [
     "laplace_evidence",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-TermSets = npt.NDArray[np.uint64]
 
 START_OFFSET = 0.1
 """Added to the counts for the starting point, so that an empty cell has a logarithm."""

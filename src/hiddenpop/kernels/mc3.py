@@ -10,8 +10,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints, Words
 from hiddenpop.kernels.best_models import TIE, penalties
 from hiddenpop.kernels.bound import ADMISSIBLE, DOUBTFUL, INADMISSIBLE, Problem, judge
 from hiddenpop.kernels.compiled import njit
@@ -22,9 +22,6 @@ from hiddenpop.kernels.term_sets import n_words
 
 __all__ = ["MAX_LISTS", "UNJUDGED", "Walk", "pairs_of", "run_chain", "starts", "walk"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
 
 MAX_LISTS = 12
 """Two words of 64 bits hold the 66 pairs of twelve lists."""

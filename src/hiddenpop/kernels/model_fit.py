@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.dense import fit_design
 from hiddenpop.kernels.faces import Face, face_of_model, lattice_design
 from hiddenpop.kernels.plain import fit_one, live_part, offset_or_zeros, superset_sums
@@ -13,9 +13,6 @@ from hiddenpop.kernels.plain_rank import independent_terms
 from hiddenpop.kernels.profile import HiddenProfile, information_of, stirling_remainder
 
 __all__ = ["ModelFit", "estimable", "fit_model", "hidden_profile", "saturated_constant"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, pdtr, polygamma
 
+from hiddenpop._typing import Floats
 from hiddenpop.histories import captures
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "ratio_draws",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 EXACT_POISSON = 1e6
 """Above, three terms of Cornish and Fisher's series are right to a hundredth of a person."""

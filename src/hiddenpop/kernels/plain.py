@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+from hiddenpop._typing import Bools, Floats, Ints
+
 __all__ = ["BatchFit", "LatticeFit", "fit_one", "live_part", "offset_or_zeros", "superset_sums"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 START_OFFSET = 0.1
 """Added to the counts as starting means, so that an empty cell has a logarithm."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.kernels.plain import (
     DECREMENT_TOLERANCE,
     LIKELIHOOD_SLACK,
@@ -28,9 +29,6 @@ from hiddenpop.kernels.plain import (
 
 __all__ = ["MOST_LISTS", "fit_batch", "refit_deviances"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 MOST_LISTS = 5
 """Many fits of more lists are left to the compiled loops, which are then worth the wait."""

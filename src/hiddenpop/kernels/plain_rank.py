@@ -5,12 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints, TermSets
+
 __all__ = ["independent_terms", "ranks_of_people", "terms_with_people"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-TermSets = npt.NDArray[np.uint64]
 
 PRIME = (1 << 31) - 1
 """Entries of a design are 0 or 1: a rank modulo so large a prime is that over the rational numbers."""

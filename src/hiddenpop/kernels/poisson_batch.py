@@ -4,13 +4,10 @@ Newton steps from a warm start: a Gram matrix by BLAS, Cholesky, and a start fro
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.lattice import _solve
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 __all__ = ["factor", "fit_cells", "fit_tables", "likelihood_bound"]
 

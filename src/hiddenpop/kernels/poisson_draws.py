@@ -3,9 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats
+
 __all__ = ["draw_poisson"]
 
-Floats = npt.NDArray[np.float64]
 
 LARGEST_EXACT = 1e15
 """Beyond, a count is rounded from a normal: whole numbers stand no closer in a double."""

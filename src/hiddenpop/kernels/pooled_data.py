@@ -3,14 +3,11 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.compiled import njit
 
 __all__ = ["PooledData", "n_parameters", "packed", "unpack", "unpacked"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class PooledData(NamedTuple):

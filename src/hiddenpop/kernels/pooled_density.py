@@ -13,8 +13,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.pooled_data import PooledData, unpack
 from hiddenpop.kernels.pooled_histories import (
@@ -30,7 +30,6 @@ from hiddenpop.kernels.pooled_histories import (
 
 __all__ = ["SMALLEST_CV2", "density", "packed_density"]
 
-Floats = npt.NDArray[np.float64]
 
 SMALLEST_CV2 = 1e-8
 """Added to the squared coefficient of variation of a residual, so that its gamma distribution has a finite shape."""

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.compiled import njit
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "superset_sums",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 NEVER = -1e6
 """Log odds of being observed where no list operates."""

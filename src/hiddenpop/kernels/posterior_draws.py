@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.importance import ThetaDraws, draw_parameters
 from hiddenpop.kernels.marginal_likelihood import Evidence, ThetaPrior, laplace_evidence
 from hiddenpop.kernels.poisson_draws import draw_poisson
@@ -27,8 +28,6 @@ __all__ = [
     "weighted_quantiles",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 OUTSIDE = 1e-3
 """Posterior weight of the models that get no draws of their own."""

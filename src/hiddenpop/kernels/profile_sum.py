@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.profile import (
     FEW_PERSONS,
     HiddenProfile,
@@ -17,7 +17,6 @@ from hiddenpop.kernels.profile import (
 
 __all__ = ["ProfileCurves", "profile_curves", "sum_of_profiles"]
 
-Floats = npt.NDArray[np.float64]
 
 FALLS = 10
 """Points at which the profile of each part is inverted; between them its logarithm is interpolated."""

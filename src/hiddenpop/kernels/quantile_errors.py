@@ -3,12 +3,12 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import betaincinv
+
+from hiddenpop._typing import Floats
 
 __all__ = ["limit_errors", "quantile_error"]
 
-Floats = npt.NDArray[np.float64]
 
 TWO_SIGMA = 0.022750
 """Share of a normal law beyond two standard deviations: a wide span is less at the mercy of single draws."""

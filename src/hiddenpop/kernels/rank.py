@@ -8,12 +8,8 @@ this size by accident, and there is no tolerance to choose.
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints, TermSets
 from hiddenpop.kernels.compiled import njit
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-TermSets = npt.NDArray[np.uint64]
 
 __all__ = ["independent_terms", "ranks_of_people"]
 

@@ -9,11 +9,11 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from hiddenpop._typing import Floats
 
 __all__ = ["MOST_DIMENSIONS", "MOST_ROWS", "ROUNDING", "Cone", "cone_below", "null_space"]
 
-Floats = npt.NDArray[np.float64]
 
 MOST_DIMENSIONS, MOST_ROWS = 3, 64
 """In three dimensions all pairs of rows are tried; beyond that, and for more rows, a linear programme is quicker."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints, Words
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.best_models import TIE, penalties
 from hiddenpop.kernels.bound import DOUBTFUL, INADMISSIBLE, judge
@@ -15,11 +16,6 @@ from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS
 from hiddenpop.kernels.term_sets import list_terms, to_words
 
 __all__ = ["Refits", "best_among", "same_model"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.heterogeneity import ClosedFit, lists_before_the_first
@@ -18,8 +18,6 @@ from hiddenpop.kernels.profile import HiddenProfile
 from hiddenpop.kernels.steady import robust_fit
 
 __all__ = ["first_captures", "fit_removal", "profile_of_removal", "removal_status"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def first_captures(counts: Floats, n_lists: int) -> Floats:

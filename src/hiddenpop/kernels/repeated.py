@@ -4,14 +4,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.dense import poisson_deviance
 
 __all__ = ["LARGEST_COUNT", "RepeatedFit", "repeated_fit"]
 
-Floats = npt.NDArray[np.float64]
 
 LARGEST_COUNT = 1e10
 """Beyond it a Gram matrix loses one person beside so many, and the exact route of `dense` is needed."""

@@ -2,18 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError
 from hiddenpop.kernels.bootstrap_limits import type8_quantile
 
 __all__ = ["Bagged", "bagged", "draw_multinomial", "draw_parametric", "draw_semiparametric"]
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-Ints: TypeAlias = npt.NDArray[np.int64]
 
 
 LARGEST_POPULATION = 2.0**62

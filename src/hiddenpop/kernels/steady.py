@@ -9,13 +9,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.dense import DenseFit, fit_design, poisson_deviance
 
 __all__ = ["robust_fit", "steady_fit"]
 
-Floats = npt.NDArray[np.float64]
 
 LARGEST_LOG_MEAN = 600.0
 """Keeps means, and the squares of means, within the range of a double."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.kernels.dense import poisson_deviance
 from hiddenpop.kernels.hidden_faces import empty_margins
 from hiddenpop.kernels.lattice import _solve
@@ -19,9 +19,6 @@ from hiddenpop.kernels.threads import one_thread
 
 __all__ = ["SearchSpace", "Step", "stepwise_path"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 TIE = 1e-7
 """Criteria closer than this are equal but for rounding; the first candidate wins."""

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats, Ints, Texts
 from hiddenpop.kernels.faces import FitStatus
 from hiddenpop.kernels.hidden_cells import MEAN_BY_STATUS, HiddenRefits
 from hiddenpop.kernels.hidden_faces import HiddenFace, face_of_cells, independent_columns, total_status
@@ -29,10 +29,6 @@ from hiddenpop.kernels.threads import one_thread
 
 __all__ = ["SummedCells", "SummedFit", "fit_summed", "refit_summed"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.str_]
 
 VANISHING = 1e-7
 """Persons. A climb towards infinity stops when the means that go to 0 have reached about 1e-12."""

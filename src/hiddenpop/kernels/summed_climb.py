@@ -8,14 +8,12 @@ metric in which an EM step has length one.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.kernels.dense import fit_design, poisson_deviance
 
 __all__ = ["Part", "Peak", "climb", "em_step", "expected_rows", "flat_directions", "highest", "null_of_rows"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 MAX_ITERATIONS = 1000
 DECREMENT_TOLERANCE = 1e-12

@@ -1,14 +1,12 @@
 """Sets of terms as bits in 64-bit words, compiled: a model of t lists is 2**t bits, so up to six lists are one word."""
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Ints, Words
 from hiddenpop.kernels.compiled import njit
 
 __all__ = ["from_words", "n_words", "to_words"]
 
-Ints = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
 
 WORD_BITS = 64
 

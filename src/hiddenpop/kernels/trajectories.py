@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import overload
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.compiled import njit
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "warm_up",
 ]
 
-Floats = npt.NDArray[np.float64]
 
 PATH = 1.5
 """Average length of a trajectory, in standard deviations: a quarter of the period of a normal density is 1.57."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.best_models import TIE
 from hiddenpop.kernels.bound import ADMISSIBLE
@@ -15,8 +15,6 @@ from hiddenpop.kernels.mc3 import UNJUDGED, Walk, pairs_of
 
 __all__ = ["Agreement", "Visited", "agreement", "merge", "split_rhat"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 TOP_MODELS = 20
 """Models by which the chains are compared one by one; all others count as one."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError, PersonYearsWarning, SettingError
 from hiddenpop.estimators.protocol import check_level
 from hiddenpop.monitor.limits import check_draws, draw_limits, draw_median
@@ -31,8 +31,6 @@ __all__ = [
     "strata_of",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 ALL = "(all)"
 """Stands for the level of a covariate in a row that adds up its levels."""

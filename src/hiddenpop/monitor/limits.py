@@ -4,15 +4,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_level
 from hiddenpop.kernels.bootstrap_limits import DRAWS_BEYOND, type8_quantile
 
 __all__ = ["Band", "check_draws", "draw_limits", "draw_median", "simultaneous_band", "upward_share"]
 
-Floats = npt.NDArray[np.float64]
 
 ROUNDING = 1e-9
 """A rank this near a whole number is that number."""

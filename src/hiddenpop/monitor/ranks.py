@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from hiddenpop._cells import distinct_texts
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError, SettingError, TableError
 from hiddenpop.estimators.protocol import check_whole
 from hiddenpop.monitor.groups import (
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Places", "Ranks", "places", "ranks"]
 
-Floats = npt.NDArray[np.float64]
 
 FIGURES = ("n_observed", "n_hat", "low", "high", "rate", "status")
 MOST_LINES = 20

@@ -11,6 +11,7 @@ import pandas as pd
 
 from hiddenpop._cells import level_text, unknown_name
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.monitor.groups import (
     Groups,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RESIDENTS", "Rates", "Residents", "rates", "read_residents"]
 
-Floats = npt.NDArray[np.float64]
 
 RESIDENTS = "residents"
 FIGURES = ("n_observed", "observed_rate", "rate", "low", "high", "status")

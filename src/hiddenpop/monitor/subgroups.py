@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import level_text, unknown_name
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.groups import (
     ALL,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "Subgroups", "figures_of", "subgroup", "subgroups", "total_of"]
 
-Floats = npt.NDArray[np.float64]
 
 FIGURES = ("n_observed", "n_hat", "low", "high", "status", "share", "share_low", "share_high")
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hiddenpop._cells import distinct_texts
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.kernels.bootstrap_limits import DRAWS_BEYOND
 from hiddenpop.monitor.groups import (
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Trend", "share_name", "trend"]
 
-Floats = npt.NDArray[np.float64]
 
 YEAR_FIGURES = ("n_observed", "n_hat", "low", "high", "simultaneous_low", "simultaneous_high", "status")
 CHANGE_FIGURES = (

@@ -4,17 +4,14 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.disclosure import THRESHOLD, is_small
 
 __all__ = ["MARK", "marked", "withheld_groups", "withheld_rows", "withheld_with_total"]
 
 MARK = f"<{THRESHOLD}"
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Key = tuple[str, ...]
 
 MOST_JUDGED = 400

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
 from hiddenpop.plotting.as_typed import as_typed
@@ -38,7 +39,6 @@ from hiddenpop.result import Estimate, Interval, format_level, format_persons
 
 __all__ = ["bootstrap_plot"]
 
-Floats = npt.NDArray[np.float64]
 
 STYLES = (
     (BLUE, ""),

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
+from hiddenpop._typing import Floats
 from hiddenpop.plotting.check_parts import FAILS, Drawing, draw_notes, number_axis, persons_range
 from hiddenpop.plotting.style import (
     BLUE,
@@ -28,7 +28,6 @@ from hiddenpop.result import format_persons
 
 __all__ = ["draw_contour"]
 
-Floats = npt.NDArray[np.float64]
 
 MOST_NUMBERS = (8, 56)
 """Columns and cells up to which each cell says its number; beyond, lines of equal size do."""

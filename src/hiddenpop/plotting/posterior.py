@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
@@ -34,7 +34,6 @@ from hiddenpop.result import Estimate
 
 __all__ = ["rank_plot", "trace_plot"]
 
-Floats = npt.NDArray[np.float64]
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
 MOST_POINTS = 1000

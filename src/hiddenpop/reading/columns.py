@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import IntArray, level_text
+from hiddenpop._cells import level_text
+from hiddenpop._typing import Ints
 from hiddenpop._words import NO_WORDS, TICKS, YES_WORDS, pair_of, plain_word
 from hiddenpop.reading.numbers import may_be_number
 
@@ -97,7 +98,7 @@ class Column:
     """
 
     name: str
-    codes: IntArray
+    codes: Ints
     levels: tuple[str, ...]
 
     @cached_property
@@ -255,7 +256,7 @@ def make_column(name: str, cells: "pd.Series[Any]") -> Column:
     return Column(name, codes, tuple(texts))
 
 
-def _factorized(cells: "pd.Series[Any]") -> tuple[IntArray, Any]:
+def _factorized(cells: "pd.Series[Any]") -> tuple[Ints, Any]:
     if pd.api.types.is_bool_dtype(cells.dtype) and not isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(object)
     try:

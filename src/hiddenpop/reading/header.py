@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import COUNT, BoolArray
+from hiddenpop._cells import COUNT
+from hiddenpop._typing import Bools
 from hiddenpop._words import pair_of, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.reading.columns import COUNT_NAMES, Column, is_code, make_column
@@ -84,7 +85,7 @@ def tables_of(grid: Grid) -> tuple[Grid, ...]:
     """
     if grid.names is not None:
         return (grid,)
-    blank: BoolArray = np.all(grid.cells.isna().to_numpy(), axis=1)
+    blank: Bools = np.all(grid.cells.isna().to_numpy(), axis=1)
     if not blank.any():
         return (grid,) if _is_table(grid.cells) else ()
     starts = np.flatnonzero(~blank & np.r_[True, blank[:-1]])
@@ -271,7 +272,7 @@ def _under(cells: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         )
     names = [*names, *[""] * (cells.shape[1] - len(names))]
     present = cells.notna().to_numpy()
-    filled: BoolArray = np.any(present, axis=0)
+    filled: Bools = np.any(present, axis=0)
     last = max((place for place, name in enumerate(names) if name), default=len(names))
     if filled[last + 1 :].any():
         raise _beyond(present, names, last + 1)
@@ -279,7 +280,7 @@ def _under(cells: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return cells.iloc[:, kept].set_axis([names[place] for place in kept], axis=1)
 
 
-def _beyond(present: BoolArray, names: list[str], end: int) -> TableError:
+def _beyond(present: Bools, names: list[str], end: int) -> TableError:
     """Refuse cells behind the last name: a column without a name, or rows with a cell too many."""
     over = present[:, end:].any(axis=1)
     if 1 < present.any(axis=1).sum() == over.sum():

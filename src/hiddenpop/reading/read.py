@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import BoolArray, Cells, IntArray, stratum_codes
+from hiddenpop._cells import Cells, stratum_codes
 from hiddenpop._frames import read_counts, read_indicators, read_registrations, settle_levels
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.errors import TableError, UnknownNameError
 from hiddenpop.reading.columns import UNKNOWN_COUNT, Column, is_code, make_column
 from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grids
@@ -140,7 +141,7 @@ def _strata(sheet: Sheet, roles: Roles, notes: list[str]) -> dict[str, pd.Catego
     return levels
 
 
-def people_or_rows(rows: BoolArray, roles: Roles) -> str:
+def people_or_rows(rows: Bools, roles: Roles) -> str:
     """Count rows, where each is a person in words that may leave."""
     number = int(rows.sum())
     return people(number) if roles.unit == "person" else number_of(number, "row")
@@ -222,7 +223,7 @@ def _refuse_parts(cells: Cells, roles: Roles) -> None:
     )
 
 
-def _on_none(values: Mapping[str, Any], rows: int) -> BoolArray:
+def _on_none(values: Mapping[str, Any], rows: int) -> Bools:
     """Mark the rows on none of the lists; a list with a fault hides them."""
     if not values or any(held.dtype == object for held in values.values()):
         zeros = [held.eq(0).to_numpy(dtype=np.bool_) for held in values.values()]
@@ -230,7 +231,7 @@ def _on_none(values: Mapping[str, Any], rows: int) -> BoolArray:
     return np.asarray(np.logical_and.reduce([held.to_numpy() == 0 for held in values.values()]))
 
 
-def _told_of_nobody(on_none: BoolArray, unknown: BoolArray, counts: "pd.Series[Any]") -> list[str]:
+def _told_of_nobody(on_none: Bools, unknown: Bools, counts: "pd.Series[Any]") -> list[str]:
     known = np.array([isinstance(count, int) for count in counts], dtype=np.bool_)
     sought, counted = on_none & (unknown | ~known), on_none & ~unknown & known
     notes = []
@@ -242,7 +243,7 @@ def _told_of_nobody(on_none: BoolArray, unknown: BoolArray, counts: "pd.Series[A
     return notes
 
 
-def _flags(column: Column, bounds: BoolArray) -> "pd.Series[Any]":
+def _flags(column: Column, bounds: Bools) -> "pd.Series[Any]":
     """Join a column that says which counts are bounds with what the counts themselves say."""
     texts = np.array([*column.levels, None], dtype=object)[column.codes]
     return pd.Series(np.where(bounds, "true", texts))
@@ -326,7 +327,7 @@ def _one_spelling(column: Column) -> tuple[Column, list[str]]:
     return Column(column.name, places[column.codes], levels), [said]
 
 
-def _known_persons(who: Column) -> IntArray:
+def _known_persons(who: Column) -> Ints:
     """Give the number of each row's person, -1 where the text says that somebody is not known."""
     unknown = [
         place
@@ -336,7 +337,7 @@ def _known_persons(who: Column) -> IntArray:
     return np.where(np.isin(who.codes, unknown), -1, who.codes) if unknown else who.codes
 
 
-def _refuse_nobody(people: IntArray, name: str) -> None:
+def _refuse_nobody(people: Ints, name: str) -> None:
     rows = np.flatnonzero(people < 0)
     if rows.size:
         shown = ", ".join(str(row + 1) for row in rows[:MOST_ROWS]) + (

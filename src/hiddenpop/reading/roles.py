@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop._cells import CENSORED, COUNT, FORMULA_SIGNS, IntArray, is_written, unknown_name
+from hiddenpop._cells import CENSORED, COUNT, FORMULA_SIGNS, is_written, unknown_name
+from hiddenpop._typing import Ints
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
@@ -709,7 +710,7 @@ def all_differ(sheet: Sheet, names: Sequence[str]) -> bool:
 
 def _n_different(sheet: Sheet, names: Sequence[str]) -> int:
     """Count the rows that differ in some of these columns."""
-    key: IntArray = np.zeros(sheet.rows, dtype=np.int64)
+    key: Ints = np.zeros(sheet.rows, dtype=np.int64)
     for name in names:
         column = sheet.columns[name]
         key = np.unique(key * (len(column.levels) + 1) + column.codes + 1, return_inverse=True)[1].astype(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import COUNT, BoolArray
+from hiddenpop._cells import COUNT
+from hiddenpop._typing import Bools
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
 from hiddenpop.reading.columns import COUNT_NAMES, FEW, UNKNOWN_COUNT, Column
@@ -97,7 +98,7 @@ def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
 
 
 def _without_blanks(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    blank: BoolArray = np.all(frame.isna().to_numpy(), axis=1)
+    blank: Bools = np.all(frame.isna().to_numpy(), axis=1)
     if not blank.any():
         return frame.reset_index(drop=True), ()
     return frame.loc[~blank].reset_index(drop=True), (f"{number_of(int(blank.sum()), 'blank row')} left out",)
@@ -132,7 +133,7 @@ def _without_totals(sheet: Sheet) -> Sheet:
     return replace(_rows(sheet, ~total), notes=(*sheet.notes, said))
 
 
-def _bare_totals(sheet: Sheet) -> BoolArray:
+def _bare_totals(sheet: Sheet) -> Bools:
     """Find a first or a last row with nothing but a label and a number as large as all others together."""
     found = np.zeros(sheet.rows, dtype=np.bool_)
     for place in (0, sheet.rows - 1):
@@ -153,7 +154,7 @@ def _is_bare_total(sheet: Sheet, place: int) -> bool:
     return counts[place] > 0 and 2 * counts[place] == sum(counts)
 
 
-def _sums_below(sheet: Sheet) -> BoolArray:
+def _sums_below(sheet: Sheet) -> Bools:
     """Find a last row in which every number is the sum of those above: of persons, or weighted with the counts."""
     found = np.zeros(sheet.rows, dtype=np.bool_)
     numbers = [column for column in sheet.columns.values() if column.is_number]
@@ -188,7 +189,7 @@ def _without_rules(sheet: Sheet) -> Sheet:
         np.array([*(bool(_RULE.fullmatch(level)) for level in column.levels), True])[column.codes]
         for column in sheet.columns.values()
     ]
-    rule: BoolArray = np.logical_and.reduce(dashes)
+    rule: Bools = np.logical_and.reduce(dashes)
     if rule.all():
         return sheet
     return replace(
@@ -240,12 +241,12 @@ def _is_note(text: str) -> bool:
     return bool(_NOTE.match(text))
 
 
-def _rows(sheet: Sheet, kept: BoolArray) -> Sheet:
+def _rows(sheet: Sheet, kept: Bools) -> Sheet:
     columns = {name: _part(column, kept) for name, column in sheet.columns.items()}
     return replace(sheet, columns=columns, rows=int(kept.sum()))
 
 
-def _part(column: Column, kept: BoolArray) -> Column:
+def _part(column: Column, kept: Bools) -> Column:
     codes = column.codes[kept]
     used, renumbered = np.unique(codes[codes >= 0], return_inverse=True)
     new = np.full(codes.size, -1, dtype=np.int64)

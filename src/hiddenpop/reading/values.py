@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import BoolArray
+from hiddenpop._typing import Bools
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.reading.columns import FEW, MOST_WORDS, NOT_RECORDED, Column
@@ -23,9 +23,7 @@ UNKNOWN = "unknown"
 BLANKS_SAID = "a list that is blank or NA in a row was read as 0, as no list says 0"
 
 
-def zero_one(
-    columns: Sequence[Column], counted: BoolArray, options: Options
-) -> tuple[dict[str, Any], list[str]]:
+def zero_one(columns: Sequence[Column], counted: Bools, options: Options) -> tuple[dict[str, Any], list[str]]:
     """Read the words of lists as 0 and 1.
 
     Parameters
@@ -132,7 +130,7 @@ def _mapped(column: Column, values: dict[str, bool], blank: bool | None) -> "pd.
     return pd.Series(np.array([*found, 0], dtype=np.int8)[column.codes])
 
 
-def _one_or_two(columns: Sequence[Column], counted: BoolArray) -> str:
+def _one_or_two(columns: Sequence[Column], counted: Bools) -> str:
     """Find which code says "on the list": nobody who was counted can be on none."""
     words = [np.array([*map(plain_word, column.levels), ""])[column.codes] for column in columns]
     all_one, all_two = (np.all([word == code for word in words], axis=0) for code in ("1", "2"))
@@ -146,9 +144,7 @@ def _one_or_two(columns: Sequence[Column], counted: BoolArray) -> str:
     return "1" if one_is_on else "2"
 
 
-def counts_of(
-    column: Column, options: Options, separator: str
-) -> tuple["pd.Series[Any]", BoolArray, list[str]]:
+def counts_of(column: Column, options: Options, separator: str) -> tuple["pd.Series[Any]", Bools, list[str]]:
     """Read counts; a text that is none stays, so that it can be told with the other faults.
 
     Returns
@@ -173,13 +169,13 @@ def counts_of(
     return pd.Series(filled[column.codes]), bounds, notes
 
 
-def unknown_counts(column: Column) -> BoolArray:
+def unknown_counts(column: Column) -> Bools:
     """Mark the rows whose count is blank, NA, ? or 0."""
     unknown = [*map(is_unknown_count, column.levels), True]
     return np.array(unknown, dtype=np.bool_)[column.codes]
 
 
-def levels_of(column: Column) -> tuple[pd.Categorical, BoolArray]:
+def levels_of(column: Column) -> tuple[pd.Categorical, Bools]:
     """Read a stratum; a value that is missing is a level of its own, "unknown".
 
     Returns

@@ -5,15 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.kernels.quantile_errors import limit_errors, quantile_error
 from hiddenpop.result import Estimate
 from hiddenpop.runs.execute import Found
 
 __all__ = ["Allowances", "allowances", "effective_draws"]
 
-Floats = npt.NDArray[np.float64]
 Path = tuple[str, ...]
 Allowances = dict[Path, float]
 

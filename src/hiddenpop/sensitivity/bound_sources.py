@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
 from hiddenpop._cells import distinct_texts
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.resampled import RefitBlock, refit
@@ -22,8 +22,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["FROM_CELLS", "FROM_MODEL", "pair_sources", "whole_source"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 FROM_MODEL = "its own fitted cells"
 FROM_CELLS = "the observed cells, with no model"

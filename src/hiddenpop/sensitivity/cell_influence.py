@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Ints
 from hiddenpop.errors import SettingError
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.cell_moves import MovedCells, Removal, every_cell, fewest_removed
@@ -21,7 +21,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["CellInfluence"]
 
-Ints = npt.NDArray[np.int64]
 
 LARGEST_EMPTIED = 0.1
 """A cell with a larger share of the persons is not emptied: without it the table is another one."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._cells import distinct_texts
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import EmptyListWarning
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.resampled import Resamples
@@ -22,8 +23,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["MovedCells", "Removal", "every_cell", "fewest_removed"]
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 MOST_LISTS = 6
 """Up to so many lists the histories that nobody has are tried as well."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import HiddenpopError, HiddenpopWarning
 from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
@@ -26,8 +26,6 @@ __all__ = [
     "with_cells",
 ]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 INFEASIBLE = "infeasible"
 """Status of a point whose correction the table cannot hold."""

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import chdtrc
 
 from hiddenpop._cells import refuse_unknown, stratum_codes
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import as_number, check_choice
 from hiddenpop.histories import decode
@@ -26,7 +27,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["LinkageSweep"]
 
-Floats = npt.NDArray[np.float64]
 
 MOST_LISTS = 12
 """A dense table over 12 lists has 4,096 cells; EM would be slow beyond."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.kernels.bootstrap_limits import type8_quantile
@@ -23,8 +24,6 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["Trajectory"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 LIMITS = (0.05, 0.95)
 """Nine of ten resamples lie between the limits of a share."""

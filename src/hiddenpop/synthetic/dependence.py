@@ -8,8 +8,9 @@ import numpy as np
 
 from hiddenpop._cells import unknown_name
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
-from hiddenpop.synthetic.laws import Floats, check_between, distinct_names, history_bits, shares_of
+from hiddenpop.synthetic.laws import check_between, distinct_names, history_bits, shares_of
 
 __all__ = ["BehaviouralResponse", "Referral", "ReferralLaw"]
 

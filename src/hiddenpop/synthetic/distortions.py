@@ -8,10 +8,11 @@ import numpy as np
 
 from hiddenpop._cells import level_text, unknown_name
 from hiddenpop._front_door import front_doors
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_share
 from hiddenpop.synthetic.drawn import UNKNOWN, Counts, Drawn
-from hiddenpop.synthetic.laws import Floats, Law, check_between, check_law
+from hiddenpop.synthetic.laws import Law, check_between, check_law
 from hiddenpop.table import Coverage
 
 __all__ = ["ListGap", "MissingLevels", "OverCoverage"]

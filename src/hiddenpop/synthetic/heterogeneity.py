@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import roots_jacobi
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
-from hiddenpop.synthetic.laws import Floats, check_between, check_weights, product_cells, shares_of
+from hiddenpop.synthetic.laws import check_between, check_weights, product_cells, shares_of
 
 __all__ = ["BetaPropensity", "LatentClasses", "RaschNormal"]
 

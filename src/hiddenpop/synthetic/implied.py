@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.histories import bit_positions, captures
 from hiddenpop.model import HierarchicalModel
-from hiddenpop.synthetic.laws import Floats, history_bits, product_cells
+from hiddenpop.synthetic.laws import history_bits, product_cells
 from hiddenpop.synthetic.scenario import Scenario
 
 __all__ = ["as_implied", "implied_assumptions", "implied_model"]

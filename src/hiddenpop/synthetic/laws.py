@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_share
 from hiddenpop.histories import decode
@@ -32,8 +33,6 @@ MAX_LISTS = 12
 
 SUM_TOLERANCE = 1e-9
 """Probabilities written as decimals add up to 1 within this; a mistake is larger."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @runtime_checkable

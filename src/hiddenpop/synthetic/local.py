@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import as_number, check_share, check_whole
 from hiddenpop.histories import decode
@@ -15,7 +15,6 @@ from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["LocalWorld", "draw_local"]
 
-Floats = npt.NDArray[np.float64]
 
 LARGEST = 1e6
 SD_OF_FACTOR = 1.959963984540054

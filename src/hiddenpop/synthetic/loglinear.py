@@ -8,10 +8,11 @@ from numbers import Real
 
 import numpy as np
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.histories import captures
 from hiddenpop.model import HierarchicalModel, term_label
-from hiddenpop.synthetic.laws import Floats, distinct_names
+from hiddenpop.synthetic.laws import distinct_names
 
 __all__ = ["LogLinearLaw"]
 

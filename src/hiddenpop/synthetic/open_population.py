@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_share
 from hiddenpop.synthetic.heterogeneity import mixed, rows_of
-from hiddenpop.synthetic.laws import Floats, check_weights, shares_of
+from hiddenpop.synthetic.laws import check_weights, shares_of
 
 __all__ = ["OpenPopulation"]
 

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._cells import check_names, level_text, unknown_name
+from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.estimators.protocol import check_whole
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.synthetic.drawn import OBSERVED, PERSON, UNKNOWN, Distortion, Drawn
-from hiddenpop.synthetic.laws import MAX_LISTS, Floats, Law, check_law, history_bits
+from hiddenpop.synthetic.laws import MAX_LISTS, Law, check_law, history_bits
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["ASSUMPTIONS", "Group", "Scenario"]

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.stats import binom
 
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.table import RNGLike
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Replicate", "calibrate", "position"]
 
-Floats = npt.NDArray[np.float64]
 Replicate = Callable[[np.random.Generator], tuple[float, Floats]]
 
 BLOCK = 5

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Floats
+
 __all__ = [
     "MEASURES",
     "NOT_APPLICABLE",
@@ -18,8 +20,6 @@ __all__ = [
     "share",
 ]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 NOT_APPLICABLE = "not_applicable"
 """Status of a replicate whose table the estimator has no means to treat."""

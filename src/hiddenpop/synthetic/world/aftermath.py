@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.synthetic.world.captures import Registrations
 from hiddenpop.synthetic.world.persons import Persons, Victims, pick
 from hiddenpop.synthetic.world.settings import WorldSettings
 
 __all__ = ["NEVER", "Cases", "Measures", "draw_cases", "draw_measures"]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 Generator = np.random.Generator
 
 NEVER = np.iinfo(np.int64).min
@@ -29,27 +28,27 @@ FAR = 100 * 365
 class Measures:
     """Protection measures, one entry each: position of the registration behind it, days, kind and way of help."""
 
-    registration: IntArray
-    day: IntArray
-    help_day: IntArray
-    kind: IntArray
-    route: IntArray
+    registration: Ints
+    day: Ints
+    help_day: Ints
+    kind: Ints
+    route: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cases:
     """Cases, one entry a suspect: days and outcomes, `NEVER` and False where the case did not get that far."""
 
-    prosecution: IntArray
-    decision: IntArray
-    dismissed: BoolArray
-    verdict: IntArray
-    convicted: BoolArray
-    prison: BoolArray
-    supervision: IntArray
-    reoffence: IntArray
+    prosecution: Ints
+    decision: Ints
+    dismissed: Bools
+    verdict: Ints
+    convicted: Bools
+    prison: Bools
+    supervision: Ints
+    reoffence: Ints
     subsection: npt.NDArray[np.bytes_]
-    offences: IntArray
+    offences: Ints
 
 
 def draw_measures(
@@ -89,9 +88,7 @@ def draw_measures(
     return Measures(**{name: getattr(measures, name)[order] for name in measures.__slots__})
 
 
-def draw_cases(
-    settings: WorldSettings, year: IntArray, day: IntArray, suspects: Persons, rng: Generator
-) -> Cases:
+def draw_cases(settings: WorldSettings, year: Ints, day: Ints, suspects: Persons, rng: Generator) -> Cases:
     """Draw what becomes of each suspicion.
 
     Parameters
@@ -131,7 +128,7 @@ def draw_cases(
     )
 
 
-def _reoffences(settings: WorldSettings, day: IntArray, form: IntArray, rng: Generator) -> IntArray:
+def _reoffences(settings: WorldSettings, day: Ints, form: Ints, rng: Generator) -> Ints:
     rules = settings.cases
     again = np.full(len(day), NEVER, dtype=np.int64)
     for position, name in enumerate(settings.forms):
@@ -141,7 +138,7 @@ def _reoffences(settings: WorldSettings, day: IntArray, form: IntArray, rng: Gen
     return _followed(settings, again)
 
 
-def _subsections(settings: WorldSettings, form: IntArray, rng: Generator) -> npt.NDArray[np.bytes_]:
+def _subsections(settings: WorldSettings, form: Ints, rng: Generator) -> npt.NDArray[np.bytes_]:
     """Draw the sub-section of article 273f: 3 where a border is crossed, 2, 5 or 8 where the victim is a minor."""
     n = len(form)
     minor = rng.random(n) < settings.cases.minor_victim
@@ -152,12 +149,12 @@ def _subsections(settings: WorldSettings, form: IntArray, rng: Generator) -> npt
     return np.where(crossing, b"3", drawn)
 
 
-def _wait(mean: float, n: int, rng: Generator) -> IntArray:
+def _wait(mean: float, n: int, rng: Generator) -> Ints:
     """Draw waiting times in whole days, one day or more."""
     return 1 + rng.exponential(max(mean - 1.0, 0.0), n).astype(np.int64)
 
 
-def _weibull(share: float, after: float, shape: float, n: int, rng: Generator) -> IntArray:
+def _weibull(share: float, after: float, shape: float, n: int, rng: Generator) -> Ints:
     """Draw waiting times of which `share` have ended on day `after`, in whole days."""
     uniform = rng.exponential(1.0, n)
     if share == 0.0:
@@ -168,7 +165,7 @@ def _weibull(share: float, after: float, shape: float, n: int, rng: Generator) -
     return np.asarray(np.ceil(np.minimum(scale * uniform ** (1.0 / shape), FAR)), dtype=np.int64)
 
 
-def _followed(settings: WorldSettings, day: IntArray) -> IntArray:
+def _followed(settings: WorldSettings, day: Ints) -> Ints:
     """Leave out what happens after the end of follow-up."""
     end = int(np.datetime64(settings.followed_until).astype(np.int64))
     return np.asarray(np.where(day > end, NEVER, day))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.synthetic.world.aftermath import Cases, Measures, draw_cases, draw_measures
 from hiddenpop.synthetic.world.captures import Captures, Registrations, draw_captures, draw_registrations
 from hiddenpop.synthetic.world.columns import chosen, date_parts, dates, key_digits, packed, text, written
@@ -18,8 +19,6 @@ from hiddenpop.synthetic.world.settings import WorldSettings
 
 __all__ = ["TABLES", "BlockTask", "draw_block"]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 Generator = np.random.Generator
 Columns = dict[str, Any]
 
@@ -34,8 +33,8 @@ class BlockTask:
 
     settings: WorldSettings
     number: int
-    victims: IntArray
-    suspects: IntArray
+    victims: Ints
+    suspects: Ints
     salt: Salt
     rng: Generator
 
@@ -84,7 +83,7 @@ class _Block:
 
     # --- what researchers are given ---
 
-    def registrations(self, victims: Victims, made: Registrations, person: IntArray) -> Columns:
+    def registrations(self, victims: Victims, made: Registrations, person: Ints) -> Columns:
         """Make the columns of the registrations."""
         settings, rng = self.task.settings, self.task.rng
         number = self._records(len(made))
@@ -124,7 +123,7 @@ class _Block:
             "help_route": chosen(np.where(never_helped, -1, made.route), list(rules.routes)),
         }
 
-    def cases(self, made: Cases, year: IntArray, day: IntArray, order: IntArray, person: IntArray) -> Columns:
+    def cases(self, made: Cases, year: Ints, day: Ints, order: Ints, person: Ints) -> Columns:
         """Make the columns of the cases."""
         settings = self.task.settings
         people = self.people
@@ -192,7 +191,7 @@ class _Block:
             **caught,
         }
 
-    def links(self, files: dict[str, IntArray]) -> Columns:
+    def links(self, files: dict[str, Ints]) -> Columns:
         """Make the columns that say which person is behind which record of which file."""
         sizes = [len(person) for person in files.values()]
         return {
@@ -203,13 +202,13 @@ class _Block:
 
     # --- pieces ---
 
-    def _records(self, n: int) -> IntArray:
+    def _records(self, n: int) -> Ints:
         return self.task.number * RECORDS_A_BLOCK + np.arange(1, n + 1)
 
-    def _numbers(self, person: IntArray) -> IntArray:
+    def _numbers(self, person: Ints) -> Ints:
         return self.task.number * PERSONS_A_BLOCK + person + 1
 
-    def _place(self, person: IntArray, year: IntArray) -> Columns:
+    def _place(self, person: Ints, year: Ints) -> Columns:
         settings = self.task.settings
         codes = place_codes(settings.municipality, settings.years)
         return {
@@ -218,7 +217,7 @@ class _Block:
         }
 
     def _key(
-        self, person: IntArray, day: IntArray, record: IntArray | None = None, rng: Generator | None = None
+        self, person: Ints, day: Ints, record: Ints | None = None, rng: Generator | None = None
     ) -> Columns:
         """Make the person key; with records, some are not matched and some outside the register get a new number."""
         rules = self.task.settings.keys
@@ -234,11 +233,11 @@ class _Block:
             "RINPERSOON": key_digits(key_numbers(number, self.task.salt)),
         }
 
-    def _typed(self, person: IntArray, factor: npt.NDArray[np.float64], rng: Generator) -> Columns:
+    def _typed(self, person: Ints, factor: npt.NDArray[np.float64], rng: Generator) -> Columns:
         """Make the columns that somebody typed, with the errors people make."""
         rates, people = self.task.settings.errors, self.people
 
-        def hit(chance: float) -> BoolArray:
+        def hit(chance: float) -> Bools:
             return np.asarray(rng.random(len(person)) < chance * factor)
 
         last = _last_names(people.last[person], hit(rates.transposed), hit(rates.dropped), rng)
@@ -257,11 +256,11 @@ class _Block:
         }
 
 
-def _sex(women: BoolArray) -> Any:
+def _sex(women: Bools) -> Any:
     return chosen(women.astype(np.int64), ["M", "F"])
 
 
-def _last_names(names: Names, transposed: BoolArray, dropped: BoolArray, rng: Generator) -> Names:
+def _last_names(names: Names, transposed: Bools, dropped: Bools, rng: Generator) -> Names:
     typed = names.copy()
     typed[transposed] = transpose_letters(typed[transposed], rng)
     typed[dropped] = without_a_letter(typed[dropped], rng)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.synthetic.world.persons import Victims
 from hiddenpop.synthetic.world.settings import WorldSettings
 
 __all__ = ["Captures", "Registrations", "draw_captures", "draw_registrations"]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 Generator = np.random.Generator
 
 BY_ITSELF = -1
@@ -30,21 +29,21 @@ class Captures:
         Position of the agency that referred the victim, or -1.
     """
 
-    caught: BoolArray
-    day: IntArray
-    via: IntArray
+    caught: Bools
+    day: Ints
+    via: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registrations:
     """Registrations in the order of their days, one entry each: positions of the victim and the agency."""
 
-    victim: IntArray
-    agency: IntArray
-    day: IntArray
-    via: IntArray
-    reported: BoolArray
-    investigated: BoolArray
+    victim: Ints
+    agency: Ints
+    day: Ints
+    via: Ints
+    reported: Bools
+    investigated: Bools
 
     def __len__(self) -> int:
         return len(self.victim)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.synthetic.world.aftermath import NEVER
 
 __all__ = [
@@ -22,23 +23,21 @@ __all__ = [
     "written",
 ]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-DateParts = tuple[IntArray, IntArray, IntArray]
+DateParts = tuple[Ints, Ints, Ints]
 
 
-def text(values: npt.NDArray[np.bytes_], missing: BoolArray | None = None) -> Any:
+def text(values: npt.NDArray[np.bytes_], missing: Bools | None = None) -> Any:
     """Make a column of text."""
     return pa.array(values, mask=missing).cast(pa.string())
 
 
-def chosen(codes: IntArray, names: Sequence[str]) -> Any:
+def chosen(codes: Ints, names: Sequence[str]) -> Any:
     """Make a column of names from their positions; a negative position is a gap."""
     positions = pa.array(np.maximum(codes, 0).astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(positions, pa.array(list(names), pa.string())).cast(pa.string())
 
 
-def date_parts(day: IntArray) -> DateParts:
+def date_parts(day: Ints) -> DateParts:
     """Split days since 1970 into year, month and day."""
     days = day.astype("datetime64[D]")
     months = days.astype("datetime64[M]")
@@ -46,19 +45,19 @@ def date_parts(day: IntArray) -> DateParts:
     return 1970 + number // 12, number % 12 + 1, (days - months).astype(np.int64) + 1
 
 
-def written(parts: DateParts, missing: BoolArray | None = None) -> Any:
+def written(parts: DateParts, missing: Bools | None = None) -> Any:
     """Make a column of dates, YYYYMMDD."""
     year, month, day = parts
     return pa.array(year * 10_000 + month * 100 + day, mask=missing).cast(pa.string())
 
 
-def dates(day: IntArray) -> Any:
+def dates(day: Ints) -> Any:
     """Make a column of dates from days since 1970; a day that never comes is a gap."""
     missing = day == NEVER
     return written(date_parts(np.where(missing, 0, day)), missing)
 
 
-def key_digits(numbers: IntArray) -> Any:
+def key_digits(numbers: Ints) -> Any:
     """Make a column of keys with nine digits and leading zeros."""
     return pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 9, "0")
 

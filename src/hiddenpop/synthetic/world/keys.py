@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from hiddenpop._typing import Ints
 
 __all__ = ["Salt", "draw_salt", "key_numbers"]
 
-IntArray = npt.NDArray[np.int64]
 
 KEYS = 10**9
 BITS = 30  # 2**30 is the first power of two above the number of keys
@@ -29,7 +29,7 @@ def draw_salt(rng: np.random.Generator) -> Salt:
     return Salt(shift, first | 1, second | 1)
 
 
-def key_numbers(numbers: IntArray, salt: Salt) -> IntArray:
+def key_numbers(numbers: Ints, salt: Salt) -> Ints:
     """Give each number below 10**9 another below 10**9, without showing the order.
 
     Parameters
@@ -59,7 +59,7 @@ def key_numbers(numbers: IntArray, salt: Salt) -> IntArray:
     return keys
 
 
-def _moved(numbers: IntArray, salt: Salt) -> IntArray:
+def _moved(numbers: Ints, salt: Salt) -> Ints:
     moved = (numbers ^ np.int64(salt.shift)) * np.int64(salt.first) & MASK
     moved ^= moved >> np.int64(BITS // 2)
     moved = moved * np.int64(salt.second) & MASK

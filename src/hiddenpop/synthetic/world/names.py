@@ -10,10 +10,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Ints
+
 __all__ = ["ONSETS", "draw_names", "first_names", "last_names", "transpose_letters", "without_a_letter"]
 
 Names = npt.NDArray[np.bytes_]
-IntArray = npt.NDArray[np.int64]
 
 ONSETS = (
     "Bv",
@@ -96,7 +97,7 @@ def draw_names(women: npt.NDArray[np.bool_], rng: np.random.Generator) -> tuple[
     return first, last_names()[_ranks(len(women), LAST_IN_USE, rng)]
 
 
-def _ranks(n: int, in_use: int, rng: np.random.Generator) -> IntArray:
+def _ranks(n: int, in_use: int, rng: np.random.Generator) -> Ints:
     steps = np.cumsum(np.arange(1, in_use + 1) ** -STEEPNESS)
     found = np.searchsorted(steps, rng.random(n) * steps[-1], side="right")
     return np.asarray(found.clip(max=in_use - 1), dtype=np.int64)
@@ -133,7 +134,7 @@ def without_a_letter(names: Names, rng: np.random.Generator) -> Names:
     return _joined(shifted)
 
 
-def _letters(names: Names) -> tuple[npt.NDArray[np.uint8], IntArray]:
+def _letters(names: Names) -> tuple[npt.NDArray[np.uint8], Ints]:
     whole = np.ascontiguousarray(names.astype(f"S{WIDTH}"))
     return whole.view(np.uint8).reshape(len(names), WIDTH).copy(), np.arange(len(names))
 
@@ -142,7 +143,7 @@ def _joined(letters: npt.NDArray[np.uint8]) -> Names:
     return np.ascontiguousarray(letters).view(f"S{WIDTH}").reshape(len(letters))
 
 
-def _position(names: Names, rng: np.random.Generator, room: int) -> IntArray:
+def _position(names: Names, rng: np.random.Generator, room: int) -> Ints:
     """Draw a position after the first letter, with `room` letters from there on."""
     free = np.char.str_len(names).astype(np.int64) - room
     return 1 + (rng.random(len(names)) * np.maximum(free, 1)).astype(np.int64)

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Bools, Ints
 from hiddenpop.synthetic.world.names import Names, draw_names
 from hiddenpop.synthetic.world.settings import Ages, KeyRules, Municipality, WorldSettings
 
@@ -22,8 +23,6 @@ __all__ = [
     "place_codes",
 ]
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 Generator = np.random.Generator
 
 DAYS_A_YEAR = 365.2425
@@ -45,12 +44,12 @@ class Persons:
     nationality, first, last : ndarray of bytes, shape (n,)
     """
 
-    women: BoolArray
-    registered: BoolArray
-    moved_in: IntArray
-    birth: IntArray
-    form: IntArray
-    place: IntArray
+    women: Bools
+    registered: Bools
+    moved_in: Ints
+    birth: Ints
+    form: Ints
+    place: Ints
     nationality: npt.NDArray[np.bytes_]
     first: Names
     last: Names
@@ -65,9 +64,7 @@ class Persons:
         return Persons(**{name: np.concatenate(pair) for name, pair in pairs.items()})
 
     @classmethod
-    def draw(
-        cls, settings: WorldSettings, who: "_Who", form: IntArray, day: IntArray, rng: Generator
-    ) -> Self:
+    def draw(cls, settings: WorldSettings, who: "_Who", form: Ints, day: Ints, rng: Generator) -> Self:
         """Draw persons with a given form of exploitation, of an age that holds on a given day."""
         forms = settings.forms
         women = rng.random(len(form)) < np.array([who.women[f] for f in forms])[form]
@@ -105,14 +102,14 @@ class Victims:
         Harder to find.
     """
 
-    person: IntArray
-    year: IntArray
-    form: IntArray
-    begin: IntArray
-    end: IntArray
-    last: IntArray
-    minor: BoolArray
-    hard: BoolArray
+    person: Ints
+    year: Ints
+    form: Ints
+    begin: Ints
+    end: Ints
+    last: Ints
+    minor: Bools
+    hard: Bools
 
     def __len__(self) -> int:
         return len(self.person)
@@ -135,14 +132,14 @@ def last_day(year: int) -> int:
     return first_day(year + 1) - 1
 
 
-def pick(weights: Sequence[float] | npt.NDArray[np.float64], n: int, rng: Generator) -> IntArray:
+def pick(weights: Sequence[float] | npt.NDArray[np.float64], n: int, rng: Generator) -> Ints:
     """Draw n positions by their weights."""
     steps = np.cumsum(np.asarray(weights, dtype=np.float64))
     found = np.searchsorted(steps, rng.random(n) * steps[-1], side="right")
     return np.asarray(found.clip(max=len(steps) - 1), dtype=np.int64)
 
 
-def draw_victims(settings: WorldSettings, quota: IntArray, rng: Generator) -> tuple[Victims, Persons]:
+def draw_victims(settings: WorldSettings, quota: Ints, rng: Generator) -> tuple[Victims, Persons]:
     """Draw the victims of a block.
 
     Parameters
@@ -186,9 +183,7 @@ def draw_victims(settings: WorldSettings, quota: IntArray, rng: Generator) -> tu
     )
 
 
-def draw_suspects(
-    settings: WorldSettings, quota: IntArray, rng: Generator
-) -> tuple[IntArray, IntArray, Persons]:
+def draw_suspects(settings: WorldSettings, quota: Ints, rng: Generator) -> tuple[Ints, Ints, Persons]:
     """Draw the suspects of a block.
 
     Parameters
@@ -215,9 +210,9 @@ def draw_suspects(
     return year, day, Persons.draw(settings, who, form, day, rng)
 
 
-def _spread(quota: IntArray, carried_over: float, rng: Generator) -> tuple[IntArray, IntArray, IntArray]:
+def _spread(quota: Ints, carried_over: float, rng: Generator) -> tuple[Ints, Ints, Ints]:
     """Give each victim a person, and some persons several years that follow on each other."""
-    parts: list[tuple[IntArray, IntArray, IntArray]] = []
+    parts: list[tuple[Ints, Ints, Ints]] = []
     known = 0
     for form in range(quota.shape[1]):
         before = np.zeros(0, dtype=np.int64)
@@ -231,12 +226,12 @@ def _spread(quota: IntArray, carried_over: float, rng: Generator) -> tuple[IntAr
     return person, years, forms
 
 
-def _between(first: IntArray, last: IntArray, rng: Generator) -> IntArray:
+def _between(first: Ints, last: Ints, rng: Generator) -> Ints:
     """Draw a day from the first to the last, both included."""
     return np.asarray(first + (rng.random(len(first)) * (last - first + 1)).astype(np.int64))
 
 
-def _draw_ages(ages: Ages, forms: Sequence[str], form: IntArray, rng: Generator) -> IntArray:
+def _draw_ages(ages: Ages, forms: Sequence[str], form: Ints, rng: Generator) -> Ints:
     shares = np.cumsum([ages.shares[f] for f in forms], axis=1)[form]
     group = (rng.random(len(form))[:, None] * shares[:, -1:] >= shares).sum(axis=1)
     limits = np.array(ages.groups)[group.clip(max=len(ages.groups) - 1)]
@@ -244,7 +239,7 @@ def _draw_ages(ages: Ages, forms: Sequence[str], form: IntArray, rng: Generator)
 
 
 def _draw_nationality(
-    tables: Mapping[str, Mapping[str, float]], forms: Sequence[str], form: IntArray, rng: Generator
+    tables: Mapping[str, Mapping[str, float]], forms: Sequence[str], form: Ints, rng: Generator
 ) -> npt.NDArray[np.bytes_]:
     drawn = np.zeros(len(form), dtype="S2")
     for position, name in enumerate(forms):
@@ -254,9 +249,7 @@ def _draw_nationality(
     return drawn
 
 
-def _draw_register(
-    rules: KeyRules, dutch: BoolArray, years: Sequence[int], rng: Generator
-) -> tuple[BoolArray, IntArray]:
+def _draw_register(rules: KeyRules, dutch: Bools, years: Sequence[int], rng: Generator) -> tuple[Bools, Ints]:
     chance = np.where(dutch, rules.dutch_in_register, rules.foreign_in_register)
     registered = rng.random(len(dutch)) < chance
     start, stop = np.full(len(dutch), first_day(years[0])), np.full(len(dutch), last_day(years[-1]))

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hiddenpop._typing import Ints
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_whole
 from hiddenpop.synthetic.world.settings import WorldSettings
 
 __all__ = ["BLOCK", "LARGEST", "PERSONS_A_BLOCK", "RECORDS_A_BLOCK", "Plan", "apportion", "make_plan"]
 
-IntArray = npt.NDArray[np.int64]
 
 BLOCK = 50_000
 """Victims a block. It must not depend on the number of workers."""
@@ -37,8 +37,8 @@ class Plan:
     """
 
     size: int
-    victims: IntArray
-    suspects: IntArray
+    victims: Ints
+    suspects: Ints
 
     @property
     def n_blocks(self) -> int:
@@ -46,7 +46,7 @@ class Plan:
         return len(self.victims)
 
     @property
-    def totals(self) -> IntArray:
+    def totals(self) -> Ints:
         """Victims by year and form, shape ``(years, forms)``."""
         return np.asarray(self.victims.sum(axis=0))
 
@@ -94,7 +94,7 @@ def make_plan(settings: WorldSettings, size: int | None = None) -> Plan:
     return plan
 
 
-def apportion(shares: npt.ArrayLike, total: int) -> IntArray:
+def apportion(shares: npt.ArrayLike, total: int) -> Ints:
     """Divide a number of persons by shares, with the largest remainders rounded up.
 
     Examples
@@ -111,7 +111,7 @@ def apportion(shares: npt.ArrayLike, total: int) -> IntArray:
     return np.asarray(whole, dtype=np.int64)
 
 
-def _cut(numbers: IntArray, n_blocks: int) -> IntArray:
+def _cut(numbers: Ints, n_blocks: int) -> Ints:
     """Spread each number evenly over the blocks."""
     ends = np.stack([numbers * block // n_blocks for block in range(n_blocks + 1)])
     return np.asarray(np.diff(ends, axis=0))
