@@ -12,7 +12,7 @@ import json, time
 import numpy as np
 import hiddenpop as hp
 from hiddenpop.bayes.pooled import PooledLogLinear
-from hiddenpop.bayes.pooled_draws import agreement
+from hiddenpop.bayes.pooled import agreement
 from hiddenpop.synthetic.local import draw_local
 world = draw_local(**{world!r}, rng=1)
 places = dict(zip(world.residents["municipality"], world.residents["region"]))

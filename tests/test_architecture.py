@@ -204,7 +204,7 @@ def test_an_import_against_the_order_is_seen(module: str, source: str) -> None:
         ("cli", "from hiddenpop.estimators.registry import REGISTRY"),
         ("result", "from hiddenpop import __version__\nfrom hiddenpop.table import CaptureTable"),
         ("table", "def plot(self):\n    from hiddenpop.plotting import overlaps"),
-        ("estimators.registry", "def resolve(name):\n    from hiddenpop.bayes import thresholding"),
+        ("estimators.registry", "def resolve(name):\n    from hiddenpop.bayes import thresholded"),
     ],
 )
 def test_an_import_in_order_passes(module: str, source: str) -> None:

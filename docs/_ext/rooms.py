@@ -52,7 +52,7 @@ def _bayes() -> Room:
         "hiddenpop.bayes.averaged.sweep_odds_ratio",
         "hiddenpop.bayes.identifying.sweep_prior_count",
         "hiddenpop.bayes.identifying.sweep_xi",
-        "hiddenpop.bayes.loglinear_sweep.sweep_priors",
+        "hiddenpop.bayes.loglinear.sweep_priors",
     )
     text = "Chains, predictions and priors of the Bayesian estimators, and their answers under other priors."
     return Room(

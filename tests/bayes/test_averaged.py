@@ -8,9 +8,8 @@ import pytest
 from tests.support.tables import table_of
 
 import hiddenpop as hp
-from hiddenpop.bayes import averaged_details
-from hiddenpop.bayes.averaged import BayesianModelAveraging, sweep_odds_ratio
-from hiddenpop.bayes.averaged_details import pareto_k
+from hiddenpop.bayes import averaged
+from hiddenpop.bayes.averaged import BayesianModelAveraging, pareto_k, sweep_odds_ratio
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
@@ -288,7 +287,7 @@ def test_laplace_is_corrected_where_cells_are_empty():
 
 
 def test_weights_that_few_draws_carry_are_not_trusted(monkeypatch):
-    monkeypatch.setattr(averaged_details, "HIGHEST_K", -10.0)
+    monkeypatch.setattr(averaged, "HIGHEST_K", -10.0)
     estimate = fit(THREE)
     assert estimate.status == "not_converged"
     assert math.isnan(estimate.n_hat)

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 
-from hiddenpop.bayes.averaged import BayesianModelAveraging
-from hiddenpop.bayes.averaged_prior import draw_from_prior
-from hiddenpop.bayes.averaged_space import log_model_prior, model_space, theta_prior
+from hiddenpop.bayes.averaged import (
+    BayesianModelAveraging,
+    draw_from_prior,
+    log_model_prior,
+    model_space,
+    theta_prior,
+)
 from hiddenpop.errors import SettingError
 from hiddenpop.kernels.posterior_draws import model_posterior
 from hiddenpop.validation import Calibration

@@ -142,7 +142,7 @@ def with_two_cells_exchanged(counts, prior, others):
     ],
 )
 def test_the_check_against_the_likelihood_finds_a_fault(where, wrong, counts, model, monkeypatch):
-    monkeypatch.setattr(f"hiddenpop.bayes.observed_cells.{where}", wrong)
+    monkeypatch.setattr(f"hiddenpop.bayes.identifying.{where}", wrong)
     assert not agrees_with_the_likelihood(counts, model)
 
 

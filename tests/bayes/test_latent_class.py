@@ -12,8 +12,7 @@ from tests.support.tables import table_of
 
 import hiddenpop as hp
 from hiddenpop.bayes import latent_class
-from hiddenpop.bayes.latent_class import LatentClass
-from hiddenpop.bayes.latent_class_model import build, data_of
+from hiddenpop.bayes.latent_class import LatentClass, build, data_of
 from hiddenpop.bayes.priors import size_gamma
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError

@@ -18,18 +18,22 @@ from hiddenpop.bayes.loglinear import (
     BayesianLogLinear,
     prior_tables,
     replicated_tables,
+    sweep_priors,
 )
-from hiddenpop.bayes.loglinear_draws import draw_prior, log_likelihood, truncated_poisson
 from hiddenpop.bayes.loglinear_model import (
     CoefficientPrior,
     SizeGamma,
     _build,
     _coefficients,
     _data,
+    draw_prior,
+    information_scale,
+    log_likelihood,
     log_poisson_cdf,
+    posterior_mode,
+    truncated_poisson,
+    whitening,
 )
-from hiddenpop.bayes.loglinear_start import information_scale, posterior_mode, whitening
-from hiddenpop.bayes.loglinear_sweep import sweep_priors
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.table import CaptureTable, Coverage

@@ -10,8 +10,7 @@ import pytest
 
 from hiddenpop import CaptureTable
 from hiddenpop.bayes.inference_data import load_arviz
-from hiddenpop.bayes.pooled import PooledLogLinear, design_of
-from hiddenpop.bayes.pooled_draws import agreement, draw_sizes
+from hiddenpop.bayes.pooled import PooledLogLinear, agreement, design_of, draw_sizes
 from hiddenpop.bayes.sampling import Chains, quietly
 from hiddenpop.errors import CapabilityError, EmptyListWarning, SettingError, UnknownNameError
 from hiddenpop.serial import to_jsonable
@@ -276,9 +275,9 @@ def test_chains_that_fill_the_memory_are_refused():
 
 @pytest.mark.slow
 def test_chains_drawn_one_after_the_other_are_the_same_kind_of_draws(world, monkeypatch):
-    from hiddenpop.bayes import pooled_sampling
+    from hiddenpop.bayes import pooled_model
 
-    monkeypatch.setattr(pooled_sampling, "LARGEST_TRACE", 1)
+    monkeypatch.setattr(pooled_model, "LARGEST_TRACE", 1)
     found = setting_of(world).fit(world.table, rng=1)
     assert found.status == "ok", found.reason
     assert len(found.draws) == 4000

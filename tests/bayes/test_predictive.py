@@ -161,7 +161,7 @@ def test_leaving_a_cell_out_is_the_density_of_the_cell_by_the_others():
 
 
 def test_without_a_likelihood_of_cells_nothing_can_be_left_out(monkeypatch):
-    monkeypatch.setattr("hiddenpop.bayes.thresholded_details.MOST_VALUES", 0)
+    monkeypatch.setattr("hiddenpop.bayes.thresholded.MOST_VALUES", 0)
     estimate = ThresholdedLogLinear(n_draws=200).fit(table_of(COUNTS), rng=1)
     with pytest.raises(SettingError, match="holds no log likelihood of each cell"):
         leave_one_out(estimate)

@@ -8,9 +8,14 @@ from scipy.stats import gamma, norm
 from tests.support.tables import table_of
 
 import hiddenpop as hp
-from hiddenpop.bayes import thresholded_draws, thresholding
-from hiddenpop.bayes.thresholded import ThresholdedLogLinear, draw_from_prior, problem_of
-from hiddenpop.bayes.thresholding import LogLinearTask, statistic
+from hiddenpop.bayes import thresholded
+from hiddenpop.bayes.thresholded import (
+    LogLinearTask,
+    ThresholdedLogLinear,
+    draw_from_prior,
+    problem_of,
+    statistic,
+)
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
 from hiddenpop.kernels.loglinear_density import posterior_mode
 from hiddenpop.table import CaptureTable
@@ -56,8 +61,8 @@ def test_the_check_against_the_likelihood_finds_a_wrong_prior(monkeypatch):
             counts=right.counts, terms=right.terms, live=right.live, precision=np.full(len(terms), 300.0)
         )
 
-    original = thresholding.Problem.task
-    monkeypatch.setattr(thresholding.Problem, "task", shrunk)
+    original = thresholded.Problem.task
+    monkeypatch.setattr(thresholded.Problem, "task", shrunk)
     assert not agrees_with_the_likelihood()
 
 
@@ -72,7 +77,7 @@ def spread_is_that_of_counts():
 
 def test_hidden_persons_are_drawn(monkeypatch):
     assert spread_is_that_of_counts()
-    monkeypatch.setattr(thresholded_draws, "draw_poisson", lambda mean, rng: mean)
+    monkeypatch.setattr(thresholded, "draw_poisson", lambda mean, rng: mean)
     assert not spread_is_that_of_counts()
 
 
@@ -132,7 +137,7 @@ def test_chains_agree_with_importance_sampling(case):
 
 
 def test_the_check_against_importance_sampling_finds_a_wrong_shape(monkeypatch):
-    original = thresholded_draws.sampled
+    original = thresholded.sampled
 
     def wrong(problem, last, rng):
         drawn = original(problem, last, rng)
@@ -148,8 +153,8 @@ def test_the_check_against_importance_sampling_finds_a_wrong_shape(monkeypatch):
 
 
 def test_the_check_against_importance_sampling_finds_a_prior_of_double_precision(monkeypatch):
-    original = thresholding._sd
-    monkeypatch.setattr(thresholding, "_sd", lambda variance: original(variance / 2))
+    original = thresholded._sd
+    monkeypatch.setattr(thresholded, "_sd", lambda variance: original(variance / 2))
     assert not agrees_with_importance({**CASES[0], "prior_variance": 1.0}) or not agrees_with_importance(
         CASES[1]
     )
@@ -327,7 +332,7 @@ def test_log_prior_is_that_of_expected_size_and_parameters():
 def test_log_likelihood_of_the_table_is_the_sum_over_cells(monkeypatch):
     table = hp.datasets.load("kosovo")
     by_cell = ThresholdedLogLinear(n_draws=200).fit(table, rng=1).details["idata"].log_likelihood["cells"]
-    monkeypatch.setattr("hiddenpop.bayes.thresholded_details.MOST_VALUES", 0)
+    monkeypatch.setattr("hiddenpop.bayes.thresholded.MOST_VALUES", 0)
     whole = ThresholdedLogLinear(n_draws=200).fit(table, rng=1).details["idata"].log_likelihood["table"]
     assert by_cell.to_numpy().sum(axis=-1) == pytest.approx(whole.to_numpy(), abs=1e-6)
 

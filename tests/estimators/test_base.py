@@ -366,11 +366,6 @@ def test_what_a_toy_does_not_tell_the_report_does_not_claim() -> None:
 
 OWN_FILE = {path.partition(":")[2]: path.partition(":")[0] for path in ESTIMATORS.values()}
 MAY_NAME_ALL = {"hiddenpop", "hiddenpop.estimators.registry", "hiddenpop.validation.standard"}
-BESIDE = {
-    "hiddenpop.bayes.averaged_prior": "BayesianModelAveraging",
-    "hiddenpop.bayes.loglinear_sweep": "BayesianLogLinear",
-}
-"""What else of an estimator stands in a file of its own; nobody but that estimator's users imports it."""
 
 
 def named_in(source: str) -> set[str]:
@@ -391,7 +386,7 @@ def test_no_estimator_is_named_outside_its_file() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         module = module_of(path)
         for name in named_in(path.read_text(encoding="utf-8")) if module not in MAY_NAME_ALL else ():
-            if OWN_FILE[name] != module and BESIDE.get(module) != name:
+            if OWN_FILE[name] != module:
                 wrong.append(f"{module} names {name}")
     assert not wrong, "\n".join(wrong)
 

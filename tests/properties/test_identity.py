@@ -15,8 +15,7 @@ from tests.monitor.estimates import by_strata
 import hiddenpop as hp
 from hiddenpop import CaptureTable
 from hiddenpop._cells import distinct_texts
-from hiddenpop.bayes.pooled import PooledLogLinear, design_of
-from hiddenpop.bayes.pooled_details import _stratum_names
+from hiddenpop.bayes.pooled import PooledLogLinear, _stratum_names, design_of
 from hiddenpop.monitor import ranks, rates, subgroups, trend
 from hiddenpop.plotting.subgroups import _largest_groups
 from hiddenpop.sensitivity.cell_moves import MovedCells

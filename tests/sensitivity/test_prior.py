@@ -15,8 +15,7 @@ from hiddenpop.bayes import sensitivity
 from hiddenpop.bayes.decomposable import DecomposableAveraging
 from hiddenpop.bayes.identifying import IdentifiedPosterior
 from hiddenpop.bayes.latent_class import LatentClass
-from hiddenpop.bayes.loglinear import BayesianLogLinear
-from hiddenpop.bayes.loglinear_sweep import STANDARD_PRIORS
+from hiddenpop.bayes.loglinear import SWEEP_PRIORS, BayesianLogLinear
 from hiddenpop.bayes.sensitivity import prior_sensitivity, sensitivity_range
 from hiddenpop.bayes.thresholded import ThresholdedLogLinear
 from hiddenpop.errors import SettingError, UnknownNameError
@@ -44,7 +43,7 @@ def test_every_bayesian_estimator_has_a_standard_set_that_it_can_take():
         default = estimator_class(name)()
         others = [default.with_settings(**dict(change)) for change in standard_priors(name)]
         assert len([other for other in others if other != default]) >= 3
-    assert standard_priors("bayesian_loglinear") == tuple(tuple(c.items()) for c in STANDARD_PRIORS)
+    assert standard_priors("bayesian_loglinear") == tuple(tuple(c.items()) for c in SWEEP_PRIORS)
 
 
 def test_the_estimate_stands_first_and_its_own_prior_is_not_refitted():

@@ -6,48 +6,53 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy.special import logsumexp
 
 from hiddenpop._front_door import front_doors
 from hiddenpop._typing import Floats
-from hiddenpop.bayes.averaged_details import (
-    PROTECTED,
-    details_of,
-    diagnostics_of,
-    faults_of,
-    importance_of,
-    sensitivity_of,
-)
-from hiddenpop.bayes.averaged_space import (
-    LARGEST_NUMBER,
-    MAIN_EFFECT_SD,
-    ModelSpace,
-    check_inclusion,
-    log_model_prior,
-    model_space,
-    theta_prior,
-)
 from hiddenpop.bayes.convergence import Convergence
+from hiddenpop.bayes.inference_data import inference_data, load_arviz
 from hiddenpop.bayes.outcome import quantiles, sampled_estimate
-from hiddenpop.bayes.priors import Prior, check_between, check_prior
+from hiddenpop.bayes.priors import (
+    Prior,
+    check_between,
+    check_prior,
+    odds_ratio_of_sd,
+    sd_of_odds_ratio,
+    size_gamma,
+)
+from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.protocol import check_level, check_order, check_whole
+from hiddenpop.estimators.protocol import as_number, check_level, check_order, check_whole
+from hiddenpop.estimators.search import default_order
+from hiddenpop.histories import bit_positions, captures
 from hiddenpop.kernels.marginal_likelihood import ThetaPrior, evidence_constant
 from hiddenpop.kernels.posterior_draws import (
+    MOST_PROBABLE,
     ModelPosterior,
     draw_missing,
     effective_draws,
     model_posterior,
+    reweighted,
     systematic_rows,
+    weighted_quantiles,
+)
+from hiddenpop.model import (
+    MAX_ENUMERATED_LISTS,
+    HierarchicalModel,
+    enumerate_models,
+    model_space_size,
+    notations,
 )
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate
+from hiddenpop.result import Diagnostic, Estimate
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
 __all__ = ["Averaged", "BayesianModelAveraging", "sweep_odds_ratio"]
-
 
 METHOD = "equal-tailed posterior, averaged over log-linear models"
 FEWEST_LISTS = 3
@@ -64,6 +69,31 @@ STANDARD_PRIORS: tuple[Change, ...] = (
     (("main_effect_sd", 3.0),),
 )
 """Priors worth trying beside the one that is set."""
+
+LARGEST_SPACE = 100_000
+"""Six lists have 32,768 models up to order 2, which take a few seconds, and 3.7 million up to order 3."""
+
+MAIN_EFFECT_SD = 10.0
+LARGEST_NUMBER = 1e6
+
+PROTECTED = ("hidden_share", "importance", "interactions", "models", "sensitivity", "top_models")
+"""Details that give small counts away: exact probabilities can be solved for the cells behind them."""
+
+TOP_MODELS, SHOWN_MODELS = 10, 10_000
+HIGHEST_K = 0.7
+"""Above, importance weights do not settle with any number of draws that one would take (Vehtari et al. 2024)."""
+
+UNRELIABLE = 0.1
+"""A Pareto k from a thousand draws has a standard error of 0.15: a few of a hundred lie above 0.7 by chance."""
+
+LAPLACE_ERROR = 0.1
+FACTORS, MOVED = (0.5, 2.0), 1.15
+"""A figure that moves by more than 15 % when a prior is twice or half as wide rests on it."""
+
+LARGEST_SHOWN = 1e15
+HEAVY = 0.05
+APART = 0.8
+"""Two models disagree when their equal-tailed intervals of this probability have nothing in common."""
 
 
 @front_doors("__init__", "fit")
@@ -218,7 +248,7 @@ class BayesianModelAveraging(BaseEstimator):
             adds_up_strata=True,
         )
 
-    def prepare(self, table: CaptureTable) -> tuple[ListCounts, ModelSpace]:
+    def prepare(self, table: CaptureTable) -> "tuple[ListCounts, ModelSpace]":
         """Count, and list the models of so many lists."""
         check_table(table)
         data = list_counts(table, estimator=self.name, minimum_lists=FEWEST_LISTS)
@@ -249,7 +279,7 @@ class Averaged:
     """
 
     data: ListCounts
-    space: ModelSpace
+    space: "ModelSpace"
     prior: ThetaPrior
     log_model_prior: Floats
     posterior: ModelPosterior
@@ -358,3 +388,520 @@ def _sweep_row(setting: BayesianModelAveraging, table: CaptureTable, seed: int) 
         top["probability"],
     )
     return dict(zip(COLUMNS, figures, strict=True))
+
+
+# === the space of models that are averaged over, and the priors of models and parameters ==============================
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelSpace:
+    """Every hierarchical model up to an order.
+
+    Attributes
+    ----------
+    n_lists : int
+    order : int
+    term_sets : ndarray of uint64, shape (m,)
+    interactions : tuple of int
+        Terms of two and more lists that a model may hold, as masks.
+    """
+
+    n_lists: int
+    order: int
+    term_sets: npt.NDArray[np.uint64]
+    interactions: tuple[int, ...]
+
+    @property
+    def holds(self) -> npt.NDArray[np.bool_]:
+        """Which model holds which interaction, shape (m, interactions)."""
+        bits = np.array(self.interactions, dtype=np.uint64)
+        return (self.term_sets[:, None] >> bits & np.uint64(1)).astype(np.bool_)
+
+    @property
+    def n_interactions(self) -> npt.NDArray[np.int64]:
+        """How many interactions each model holds."""
+        return np.bitwise_count(self.term_sets).astype(np.int64) - self.n_lists - 1
+
+
+def model_space(n_lists: int, max_order: int | None, table: str, estimator: str) -> ModelSpace:
+    """Enumerate the models up to an order.
+
+    Parameters
+    ----------
+    n_lists : int
+    max_order : int or None
+        None for every order up to five lists, and 2 for six.
+    table, estimator : str
+        Names for the messages.
+
+    Returns
+    -------
+    ModelSpace
+
+    Raises
+    ------
+    CapabilityError
+        For a space of more than `LARGEST_SPACE` models.
+    """
+    order = default_order(n_lists, max_order)
+    size = model_space_size(n_lists, order)
+    if n_lists > MAX_ENUMERATED_LISTS or size is None or size > LARGEST_SPACE:
+        spelled = f"{size:,}" if size is not None else "more than a million million"
+        raise CapabilityError(
+            f"{estimator} weighs every model, and the {n_lists} lists of {table} have {spelled} hierarchical models up "
+            f"to order {order}, more than {LARGEST_SPACE:,}; take at most {MAX_ENUMERATED_LISTS} lists, with "
+            f"max_order=2 for six: merge those of the same kind with merge_lists, or drop some"
+        )
+    term_sets = np.concatenate(list(enumerate_models(n_lists, max_order=order)))
+    masks = sorted(range(1, 1 << n_lists), key=lambda mask: (mask.bit_count(), mask))
+    return ModelSpace(
+        n_lists, order, term_sets, tuple(mask for mask in masks if 2 <= mask.bit_count() <= order)
+    )
+
+
+def log_model_prior(space: ModelSpace, inclusion: float | None) -> Floats:
+    """Log prior probability of each model.
+
+    Examples
+    --------
+    >>> space = model_space(3, None, "t", "e")
+    >>> np.exp(log_model_prior(space, 0.25)).round(4)[:3]
+    array([0.4219, 0.1406, 0.1406])
+    """
+    odds = 1.0 if inclusion is None else inclusion / (1.0 - inclusion)
+    weight = space.n_interactions * math.log(odds)
+    return np.asarray(weight - logsumexp(weight))
+
+
+def theta_prior(odds_ratio: float, main_effect_sd: float, prior: Prior) -> ThetaPrior:
+    """Write the priors as the kernel takes them.
+
+    Examples
+    --------
+    >>> round(theta_prior(10.0, 10.0, "reciprocal").interaction_sd, 3)
+    1.175
+    """
+    return ThetaPrior(main_effect_sd, sd_of_odds_ratio(odds_ratio), *size_gamma(prior))
+
+
+def check_inclusion(inclusion: Any) -> None:
+    """Refuse a prior probability of an interaction that is not between 0 and 1; None weighs all models alike."""
+    if inclusion is not None and not 0.0 < as_number(inclusion) < 1.0:
+        raise SettingError(
+            f"inclusion={inclusion!r} must lie between 0 and 1, the ends excluded, or be None for equal weights"
+        )
+
+
+# === what a reader of a posterior over log-linear models asks for =====================================================
+# Models, interactions, and how far to trust them.
+
+
+def pareto_k(log_weight: Floats) -> float:
+    """Shape of the generalised Pareto law of the largest importance weights; below 0.7 they can be relied on.
+
+    References
+    ----------
+    Vehtari, A., Simpson, D., Gelman, A., Yao, Y. and Gabry, J. (2024). Pareto smoothed importance sampling. Journal of
+    Machine Learning Research 25(72), 1-58.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> bool(pareto_k(rng.normal(size=2000)) < 0.7), bool(pareto_k(3.0 * rng.normal(size=2000)) > 0.7)
+    (True, True)
+    """
+    if np.ptp(log_weight) < 1e-9:
+        return -math.inf
+    with np.errstate(all="ignore"):
+        return float(load_arviz().psislw(log_weight)[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Importance:
+    """How well weighted draws stand for the posterior.
+
+    Attributes
+    ----------
+    examined : ndarray of int
+        The most probable models, the first first.
+    k : ndarray
+        Pareto k of each, from its own draws.
+    pooled_k : float
+        Pareto k of all draws together.
+    effective_draws : float
+        Independent draws that the weighted ones are worth, over the whole posterior.
+    unreliable_share : float
+        Of the probability of the models examined, that of models with a Pareto k above 0.7.
+    """
+
+    examined: npt.NDArray[np.int64]
+    k: Floats
+    pooled_k: float
+    effective_draws: float
+    unreliable_share: float
+
+
+def importance_of(found: Averaged) -> Importance:
+    """Look at the importance weights, together and model by model.
+
+    Parameters
+    ----------
+    found : Averaged
+
+    Returns
+    -------
+    Importance
+    """
+    posterior = found.posterior
+    order = np.argsort(-posterior.probability, kind="stable")
+    examined = order[~np.isnan(posterior.error[order])][:MOST_PROBABLE]
+    by_model = [pareto_k(posterior.draws.log_weight[posterior.model == m]) for m in examined]
+    k = np.array(by_model)
+    shares = posterior.probability[examined]
+    return Importance(
+        examined=examined,
+        k=k,
+        pooled_k=pareto_k(np.log(posterior.weight[posterior.weight > 0.0])),
+        effective_draws=float(1.0 / (posterior.weight**2).sum()),
+        unreliable_share=float(shares[k > HIGHEST_K].sum() / shares.sum()),
+    )
+
+
+def faults_of(importance: Importance) -> list[str]:
+    """Say why the weighted draws cannot be trusted, nothing when they can.
+
+    Examples
+    --------
+    >>> faults_of(
+    ...     Importance(
+    ...         examined=np.array([0]), k=np.array([0.9]), pooled_k=0.2, effective_draws=900.0, unreliable_share=1.0
+    ...     )
+    ... )
+    ['models with 100% of the probability examined have a Pareto k above 0.7: few importance weights carry them']
+    """
+    faults = []
+    if importance.pooled_k > HIGHEST_K:
+        faults.append(
+            f"the Pareto k of the importance weights is {importance.pooled_k:.2f}, above {HIGHEST_K}: few of them "
+            f"carry all"
+        )
+    if importance.unreliable_share > UNRELIABLE:
+        faults.append(
+            f"models with {importance.unreliable_share:.0%} of the probability examined have a Pareto k above "
+            f"{HIGHEST_K}: few importance weights carry them"
+        )
+    return faults
+
+
+def diagnostics_of(found: Averaged, importance: Importance, sensitivity: pd.DataFrame) -> list[Diagnostic]:
+    """Say what to beware of.
+
+    Parameters
+    ----------
+    found : Averaged
+    importance : Importance
+    sensitivity : DataFrame
+        By `sensitivity_of`.
+
+    Returns
+    -------
+    list of Diagnostic
+    """
+    return [
+        *_no_overlap(found),
+        *_few_persons(found),
+        *_prior_sensitivity(sensitivity),
+        *_models_disagree(found),
+        *_laplace_error(found, importance),
+    ]
+
+
+def _no_overlap(found: Averaged) -> list[Diagnostic]:
+    counts = found.data.counts
+    if counts[captures(np.arange(len(counts))) > 1].any():
+        return []
+    message = (
+        "nobody is on two lists: the data set the population no upper limit, and the priors of main effects and "
+        "interactions alone set one"
+    )
+    return [Diagnostic("no_overlap", "warning", message, 0)]
+
+
+def _few_persons(found: Averaged) -> list[Diagnostic]:
+    n, cells = found.data.n_observed, len(found.data.counts) - 1
+    if n >= cells:
+        return []
+    persons = "1 person" if n == 1 else f"{n} persons"
+    message = f"{persons} for {cells} capture histories: the priors weigh as much as the data"
+    return [Diagnostic("few_persons", "warning", message)]
+
+
+def sensitivity_of(found: Averaged, level: float) -> pd.DataFrame:
+    """Median and limits of N under half and twice the standard deviation of a normal prior, from the same draws.
+
+    Parameters
+    ----------
+    found : Averaged
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        ``odds_ratio``, ``main_effect_sd``, ``median``, ``low``, ``high``, and the ``effective_draws`` left; the first
+        row has the priors of the estimate.
+    """
+    posterior, prior = found.posterior, found.prior
+    others = [prior._replace(main_sd=factor * prior.main_sd) for factor in FACTORS]
+    others += [prior._replace(interaction_sd=factor * prior.interaction_sd) for factor in FACTORS]
+    tail = (1.0 - level) / 2.0
+    rows = []
+    for other in [prior, *others]:
+        weight = reweighted(posterior, prior, other)
+        missing = weighted_quantiles(posterior.n_missing, weight, [0.5, tail, 1.0 - tail])
+        odds_ratio = odds_ratio_of_sd(other.interaction_sd)
+        sizes = (found.data.n_observed + missing).tolist()
+        rows.append((odds_ratio, other.main_sd, *sizes, float(1.0 / (weight**2).sum())))
+    columns = ["odds_ratio", "main_effect_sd", "median", "low", "high", "effective_draws"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _prior_sensitivity(sensitivity: pd.DataFrame) -> list[Diagnostic]:
+    """Warn where another width of a prior moves a figure by much."""
+    figures = sensitivity[["median", "low", "high"]]
+    moved = np.abs(np.log(figures / figures.iloc[0])).max(axis=1)
+    found = []
+    for name, rows in (("main_effect_sd", [1, 2]), ("odds_ratio", [3, 4])):
+        if moved[rows].max() <= math.log(MOVED):
+            continue
+        here = sensitivity.loc[[rows[0], 0, rows[1]]]
+        shown = ", ".join(
+            f"{_three_digits(median)} [{_three_digits(low)}, {_three_digits(high)}] at {value:.3g}"
+            for value, median, low, high in here[[name, "median", "low", "high"]].to_numpy().tolist()
+        )
+        message = f"the answer moves with the prior {name}: {shown}; report the range"
+        largest = round(float(np.exp(moved[rows].max())), 2)
+        found.append(Diagnostic(f"sensitive_{name}", "warning", message, largest))
+    return found
+
+
+def _models_disagree(found: Averaged) -> list[Diagnostic]:
+    """Warn where heavy models have intervals that do not meet."""
+    posterior = found.posterior
+    heavy = np.flatnonzero(posterior.probability > HEAVY).tolist()
+    if len(heavy) < 2:
+        return []
+    limits = np.array([_sizes_under(found, m, APART) for m in heavy])
+    lowest, highest = int(np.argmin(limits[:, 2])), int(np.argmax(limits[:, 1]))
+    if limits[highest, 1] <= limits[lowest, 2]:
+        return []
+    names = notations(found.space.term_sets[heavy], found.data.n_lists)
+    shown = [
+        f"{names[i]} has {_three_digits(limits[i, 0])} ({posterior.probability[heavy[i]]:.0%})"
+        for i in (lowest, highest)
+    ]
+    message = (
+        f"models that both carry weight are far apart: {shown[0]} and {shown[1]}; the median may lie between"
+    )
+    return [Diagnostic("models_disagree", "warning", message, len(heavy))]
+
+
+def _three_digits(value: float) -> str:
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded < LARGEST_SHOWN else f"{rounded:.2e}"
+
+
+def _laplace_error(found: Averaged, importance: Importance) -> list[Diagnostic]:
+    """Say where Laplace's evidence is off by more than its limit and the noise of the other."""
+    posterior, top = found.posterior, importance.examined
+    correction, error = posterior.correction[top], posterior.error[top]
+    wrong = np.abs(correction) > LAPLACE_ERROR + 2.0 * error
+    if not wrong.any():
+        return []
+    largest = float(np.abs(correction[wrong]).max())
+    light = 1.0 - float(posterior.probability[~np.isnan(posterior.error)].sum())
+    message = (
+        f"Laplace's log evidence is off by up to {largest:.2f} in {int(wrong.sum())} of the {len(top)} most probable "
+        f"models, so that importance sampling gives it for all but the lightest, which have {light:.1%} of the weight"
+    )
+    return [Diagnostic("laplace_error", "info", message, round(largest, 2))]
+
+
+def details_of(
+    found: Averaged, importance: Importance, sensitivity: pd.DataFrame, level: float
+) -> dict[str, Any]:
+    """Put together the details of an estimate.
+
+    Parameters
+    ----------
+    found : Averaged
+    importance : Importance
+    sensitivity : DataFrame
+    level : float
+
+    Returns
+    -------
+    dict
+    """
+    tail = (1.0 - level) / 2.0
+    shares = np.quantile(found.hidden_share, [0.5, tail, 1.0 - tail], method="inverted_cdf")
+    posterior = found.posterior
+    models = _model_frame(found)
+    return {
+        "dropped_lists": list(found.data.dropped),
+        "n_models": len(found.space.term_sets),
+        "order": found.space.order,
+        "interactions": _interaction_frame(found),
+        "top_models": _top_frame(found, importance, models, level),
+        "models": models,
+        "sensitivity": sensitivity,
+        "importance": {
+            "n_proposals": len(posterior.weight),
+            "n_models_drawn": len(posterior.explored),
+            "effective_draws": importance.effective_draws,
+            "pareto_k": importance.pooled_k,
+            "unreliable_share": importance.unreliable_share,
+        },
+        "hidden_share": dict(zip(("median", "low", "high"), shares.tolist(), strict=True)),
+        "idata": inference_data({"N": found.sizes[None], "hidden_share": found.hidden_share[None]}),
+    }
+
+
+def _interaction_frame(found: Averaged) -> pd.DataFrame:
+    """Prior and posterior probability of each interaction."""
+    space, holds = found.space, found.space.holds.astype(np.float64)
+    lists = found.data.lists
+    return pd.DataFrame(
+        {
+            "interaction": ["*".join(lists[i] for i in bit_positions(term)) for term in space.interactions],
+            "order": [term.bit_count() for term in space.interactions],
+            "prior": np.exp(found.log_model_prior) @ holds,
+            "posterior": np.minimum(found.posterior.probability @ holds, 1.0),
+        }
+    )
+
+
+def _model_frame(found: Averaged) -> pd.DataFrame:
+    """Give the models, the most probable first."""
+    posterior, space = found.posterior, found.space
+    order = np.argsort(-posterior.probability, kind="stable")[:SHOWN_MODELS]
+    return pd.DataFrame(
+        {
+            "model": notations(space.term_sets[order], space.n_lists),
+            "interactions": space.n_interactions[order],
+            "prior": np.exp(found.log_model_prior[order]),
+            "probability": posterior.probability[order],
+            "log_evidence": posterior.log_evidence[order] + found.constant,
+            "evidence": np.where(np.isnan(posterior.error[order]), "laplace", "importance"),
+        }
+    )
+
+
+def _top_frame(found: Averaged, importance: Importance, models: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Give the most probable models with the population size under each."""
+    rows = importance.examined[:TOP_MODELS]
+    sizes = np.array([_sizes_under(found, m, level) for m in rows])
+    lists = found.data.lists
+    formulas = [
+        HierarchicalModel.from_term_set(int(found.space.term_sets[m]), len(lists)).to_formula(lists)
+        for m in rows
+    ]
+    top = models.head(len(rows))
+    return top.assign(
+        formula=formulas,
+        median=sizes[:, 0],
+        low=sizes[:, 1],
+        high=sizes[:, 2],
+        laplace_error=-found.posterior.correction[rows],
+        pareto_k=importance.k[: len(rows)],
+    )
+
+
+def _sizes_under(found: Averaged, model: int, level: float) -> tuple[float, float, float]:
+    """Median and equal-tailed limits of N under one model."""
+    posterior = found.posterior
+    here = posterior.model == model
+    tail = (1.0 - level) / 2.0
+    shares = [0.5, tail, 1.0 - tail]
+    missing = weighted_quantiles(posterior.n_missing[here], posterior.weight[here], shares)
+    median, low, high = (found.data.n_observed + missing).tolist()
+    return median, low, high
+
+
+# === draws from the prior of `BayesianModelAveraging` =================================================================
+# What it takes a population and its registers to be like.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriorDraw:
+    """A population drawn from the prior, with its table.
+
+    Attributes
+    ----------
+    term_set : int
+        The model, as coded by `hiddenpop.model.enumerate_models`.
+    theta : ndarray, shape (2**n_lists,)
+        Parameter of each term, 0 for terms that the model does not hold.
+    size : int
+        Persons, observed and hidden.
+    counts : ndarray, shape (2**n_lists,)
+        Persons by capture history; element 0 holds the hidden.
+    """
+
+    term_set: int
+    theta: Floats
+    size: int
+    counts: Floats
+
+
+def draw_from_prior(setting: BayesianModelAveraging, n_lists: int, *, rng: RNGLike = None) -> PriorDraw:
+    """Draw a model, its parameters, a population size and a table on which there is somebody.
+
+    Parameters
+    ----------
+    setting : BayesianModelAveraging
+        With a negative binomial prior of N; the others are improper.
+    n_lists : int
+    rng : int, Generator or None
+
+    Returns
+    -------
+    PriorDraw
+
+    Raises
+    ------
+    SettingError
+        For a prior of N that cannot be drawn from.
+
+    Notes
+    -----
+    Draws without an observed person are drawn again, all of them: model, parameters and size. An estimator conditions
+    on the table, and so on there being one.
+
+    Examples
+    --------
+    >>> setting = BayesianModelAveraging(prior=("negative_binomial", 100, 4), main_effect_sd=1.0)
+    >>> drawn = draw_from_prior(setting, 3, rng=1)
+    >>> int(drawn.counts.sum()) == drawn.size
+    True
+    """
+    if isinstance(setting.prior, str):
+        raise SettingError(
+            f'prior="{setting.prior}" is improper and cannot be drawn from; take ("negative_binomial", mean, shape)'
+        )
+    rng = np.random.default_rng(rng)
+    space = model_space(n_lists, setting.max_order, "the prior", setting.name)
+    probability = np.exp(log_model_prior(space, setting.inclusion))
+    prior = theta_prior(setting.odds_ratio, setting.main_effect_sd, setting.prior)
+    masks = np.arange(1 << n_lists)
+    sd = np.where(captures(masks) == 1, prior.main_sd, prior.interaction_sd)
+    inside = (masks[:, None] & masks) == masks
+    while True:
+        term_set = int(space.term_sets[rng.choice(len(probability), p=probability / probability.sum())])
+        held = np.array([bool(term_set >> int(mask) & 1) for mask in masks]) & (masks > 0)
+        theta = np.where(held, sd * rng.standard_normal(len(masks)), 0.0)
+        eta = inside @ theta
+        cells = np.exp(eta - eta.max())
+        size = int(rng.poisson(rng.gamma(prior.shape, 1.0 / prior.rate)))
+        counts = rng.multinomial(size, cells / cells.sum()).astype(np.float64)
+        if counts[1:].any():
+            return PriorDraw(term_set, theta, size, counts)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hiddenpop._typing import Floats
-from hiddenpop.bayes.cell_groups import CELL_SHARES
 from hiddenpop.bayes.convergence import convergence, judge
+from hiddenpop.bayes.inference_data import CELL_SHARES
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.estimators.protocol import Estimator

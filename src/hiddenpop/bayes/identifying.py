@@ -1,5 +1,7 @@
 """`IdentifiedPosterior`: a model of the observed cells, and beside it the assumption that fixes the dark figure."""
 
+import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -8,19 +10,12 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
-from hiddenpop.bayes.cell_draws import fit_cells
-from hiddenpop.bayes.identifying_details import PROTECTED, details_of, diagnostics_of, method_of
-from hiddenpop.bayes.observed_cells import (
-    ObservedCells,
-    Sizes,
-    Xi,
-    counts_of,
-    draw_cells,
-    median_xi,
-    modelled_cells,
-)
+from hiddenpop._typing import Floats
+from hiddenpop.bayes.cell_draws import FittedCells, fit_cells, fitted_cells
+from hiddenpop.bayes.inference_data import inference_data
+from hiddenpop.bayes.outcome import limits_of, median_and_limits, outcome_of, quantiles, reach_of
 from hiddenpop.bayes.priors import check_count
-from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.errors import CapabilityError, SettingError, UnknownNameError
 from hiddenpop.estimators.base import (
     POSTERIOR,
     BaseEstimator,
@@ -30,6 +25,7 @@ from hiddenpop.estimators.base import (
     contract,
     held_to_no_level,
 )
+from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import (
     Estimator,
     as_number,
@@ -38,18 +34,14 @@ from hiddenpop.estimators.protocol import (
     check_whole,
     spec_of,
 )
+from hiddenpop.histories import captures, decode, project
+from hiddenpop.kernels.odds import CellShapes, RatioDraws, cell_shapes, empty_share, missing, ratio_draws
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate, Interval
+from hiddenpop.result import Diagnostic, Estimate, Interval, Status
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
-__all__ = [
-    "IdentifiedPosterior",
-    "identified_cells",
-    "identified_estimate",
-    "sweep_prior_count",
-    "sweep_xi",
-]
+__all__ = ["IdentifiedPosterior", "identified_cells", "identified_estimate", "sweep_prior_count", "sweep_xi"]
 
 Assumption = Literal["no_highest_order", "marginal"]
 
@@ -71,6 +63,23 @@ STANDARD_PRIORS: tuple[Change, ...] = (
     (("prior_count", 1.0),),
 )
 """Priors worth trying beside the one that is set."""
+
+Xi = float | tuple[str, float, float]
+
+MOST_LISTS = 8
+"""On nine lists the ratio is a product over 511 cells, of which no real table fills more than a part."""
+
+FAR = 100.0
+"""Limits that differ by more than this factor are no answer when the prior makes most of their distance."""
+
+MOST = 0.5
+
+SEVERAL_CONTRADICTED = 0.01
+NEARLY_ALL = 0.9
+SHARES = (0.005, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.995)
+LARGEST_LOG = math.log(1e300)
+PROTECTED = ("cells", "contradicted", "empty_share", "hidden_share", "quantiles", "ratio")
+"""Details that give small counts away: the cells, and exact figures that can be solved for them."""
 
 
 @front_doors("__init__", "fit")
@@ -242,7 +251,7 @@ class IdentifiedPosterior(BaseEstimator):
 
 
 def identified_estimate(
-    setting: IdentifiedPosterior, table: CaptureTable, cells: ObservedCells, provenance: Mapping[str, Any]
+    setting: IdentifiedPosterior, table: CaptureTable, cells: "ObservedCells", provenance: Mapping[str, Any]
 ) -> Estimate:
     """Give the estimate that draws of the observed cells make under the assumption of a setting.
 
@@ -370,7 +379,7 @@ def sweep_prior_count(
     return pd.DataFrame(rows, columns=["prior_count", *COLUMNS])
 
 
-def _sweep_row(setting: IdentifiedPosterior, cells: ObservedCells) -> dict[str, Any]:
+def _sweep_row(setting: IdentifiedPosterior, cells: "ObservedCells") -> dict[str, Any]:
     sizes: Sizes = cells.sizes(setting.xi, setting.level)
     figures = (1.0 / median_xi(setting.xi), *sizes.as_drawn, sizes.outcome()[1], sizes.contradicted)
     return dict(zip(COLUMNS, figures, strict=True))
@@ -378,7 +387,7 @@ def _sweep_row(setting: IdentifiedPosterior, cells: ObservedCells) -> dict[str, 
 
 def identified_cells(
     setting: IdentifiedPosterior, table: CaptureTable, *, fitted: Estimate | None = None, rng: RNGLike = None
-) -> ObservedCells:
+) -> "ObservedCells":
     """Draw the observed cells of a table, with all that turns them into persons under any `xi`.
 
     Parameters
@@ -481,3 +490,431 @@ def _check_cells(setting: IdentifiedPosterior) -> None:
             raise SettingError(
                 f"{name}={getattr(setting, name)!r} is about Dirichlet cells; {cells.name} has settings of its own"
             )
+
+
+# === draws of the observed cells of a table, and the population sizes that an assumption makes of them ================
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObservedCells:
+    """Posterior draws of the observed cells, with what they were made from.
+
+    Attributes
+    ----------
+    data : ListCounts
+        Counts over all lists that caught somebody.
+    lists : tuple of str
+        The t lists that the assumption is about.
+    counts : ndarray, shape (2**t,)
+        Counts over these; element 0 holds those observed on other lists only.
+    draws : RatioDraws
+    prior_count : float or None
+        Persons a cell; None where an estimator has made the draws.
+    shapes : CellShapes or None
+    fitted : FittedCells or None
+        By an estimator; None for Dirichlet cells.
+    """
+
+    data: ListCounts
+    lists: tuple[str, ...]
+    counts: Floats
+    draws: RatioDraws
+    prior_count: float | None = None
+    shapes: CellShapes | None = None
+    fitted: FittedCells | None = None
+
+    @property
+    def are_all(self) -> bool:
+        """Whether the assumption is about all lists that caught somebody."""
+        return len(self.lists) == self.data.n_lists
+
+    @property
+    def n_empty(self) -> int:
+        """Number of cells of the ratio that hold nobody."""
+        return int((self.counts[1:] == 0.0).sum())
+
+    @property
+    def empty_share(self) -> float:
+        """Share of the variance of the log ratio that comes from cells without a person; nan of a model."""
+        if self.shapes is None or self.prior_count is None:
+            return math.nan
+        return empty_share(self.shapes, self.prior_count)
+
+    def sizes(self, xi: Xi, level: float) -> "Sizes":
+        """Draw population sizes under an assumption."""
+        log_xi = _log_xi(xi, self.draws.normal)
+        odds, n_missing = missing(self.draws, log_xi)
+        n, agrees = self.data.n_observed, ~np.isnan(n_missing)
+        return Sizes(
+            n_observed=n,
+            reach=reach_of(n, len(self.lists)),
+            level=level,
+            drawn=n_missing[agrees] + n,
+            odds=odds[agrees],
+            log_xi=log_xi[agrees],
+            contradicted=1.0 - float(agrees.mean()) if len(agrees) else 0.0,
+            empty_share=self.empty_share,
+            fault=None if self.fitted is None else self.fitted.fault,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sizes:
+    """Population sizes drawn under an assumption, from the draws of the cells that agree with it.
+
+    Attributes
+    ----------
+    n_observed : int
+    reach : float
+        The largest number that so many persons on so many lists can tell.
+    level : float
+    drawn : ndarray
+        Persons.
+    odds, log_xi : ndarray
+        Odds of being hidden and logarithm of xi, one a draw of `drawn`.
+    contradicted : float
+        Share of the draws that agree with no population size.
+    empty_share : float
+        Share of the variance of the log ratio that comes from cells without a person.
+    fault : (str, str) or None
+        Status and reason why the draws of the cells cannot be used.
+    """
+
+    n_observed: int
+    reach: float
+    level: float
+    drawn: Floats
+    odds: Floats
+    log_xi: Floats
+    contradicted: float
+    empty_share: float
+    fault: tuple[Status, str] | None = None
+
+    @property
+    def as_drawn(self) -> tuple[float, float, float]:
+        """Median and equal-tailed limits."""
+        tail = (1.0 - self.level) / 2.0
+        median, low, high = quantiles(self.drawn, [0.5, tail, 1.0 - tail]).tolist()
+        return median, low, high
+
+    @property
+    def hidden_share(self) -> Floats:
+        """Probability of being hidden."""
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.asarray(1.0 / (1.0 + 1.0 / self.odds))
+
+    def outcome(self) -> tuple[float, Status, str]:
+        """Give the estimate, its status and the reason."""
+        median, low, high = self.as_drawn
+        if self.fault is not None:
+            return math.nan, *self.fault
+        if self.contradicted > MOST:
+            return math.nan, "not_identified", CONTRADICTION
+        if self.empty_share > MOST and high > FAR * low:
+            return math.nan, "not_identified", PRIOR_DRIVEN
+        return outcome_of(median, self.n_observed, self.reach)
+
+    def limits(self) -> tuple[float, float]:
+        """Give equal-tailed limits; what lies too far for data to tell is infinite above, and cut off below."""
+        if not len(self.drawn):
+            return float(self.n_observed), math.inf
+        return limits_of(*self.as_drawn, self.reach)
+
+
+CONTRADICTION = (
+    "the table contradicts the assumption: in more than half of the posterior more persons were observed on other "
+    "lists only than it allows to be on none of these, seen or unseen"
+)
+PRIOR_DRIVEN = (
+    "the empty cells leave the answer to the prior: more than half of the spread comes from its count of persons a "
+    "cell, and the limits differ by more than a factor 100; details['quantiles'] has the posterior as drawn"
+)
+
+
+def median_xi(xi: Xi) -> float:
+    """Give `xi` itself, or the median of its prior.
+
+    Examples
+    --------
+    >>> median_xi(("lognormal", 2.0, 0.3))
+    2.0
+    """
+    return xi[1] if isinstance(xi, tuple) else xi
+
+
+def draw_cells(
+    table: CaptureTable,
+    lists: tuple[str, ...] | None,
+    prior_count: float | None,
+    n_draws: int,
+    *,
+    estimator: str,
+    rng: np.random.Generator,
+) -> ObservedCells:
+    """Draw the cells of some lists from their Dirichlet posterior.
+
+    Parameters
+    ----------
+    table : CaptureTable
+    lists : tuple of str or None
+        None for all that caught somebody.
+    prior_count : float or None
+        Persons a cell; None for one person over all cells.
+    n_draws : int
+    estimator : str
+        Name for the messages.
+    rng : Generator
+
+    Returns
+    -------
+    ObservedCells
+    """
+    data, lists, _, counts = counts_of(table, lists, estimator)
+    prior = 1.0 / (len(counts) - 1) if prior_count is None else prior_count
+    shapes = cell_shapes(counts, prior, others=len(lists) < data.n_lists)
+    draws = ratio_draws(shapes, data.n_observed, n_draws, rng)
+    return ObservedCells(data, lists, counts, draws, prior_count=prior, shapes=shapes)
+
+
+def modelled_cells(
+    estimate: Estimate,
+    table: CaptureTable,
+    lists: tuple[str, ...] | None,
+    *,
+    estimator: str,
+    rng: np.random.Generator,
+) -> ObservedCells:
+    """Take the cells of some lists from the draws of an estimate.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        By a Bayesian estimator, of the same table.
+    table : CaptureTable
+    lists : tuple of str or None
+        None for all that caught somebody.
+    estimator : str
+        Name for the messages.
+    rng : Generator
+        Turns the ratio into persons.
+
+    Returns
+    -------
+    ObservedCells
+    """
+    data, lists, at, counts = counts_of(table, lists, estimator)
+    fitted = fitted_cells(estimate, data, at, estimator=estimator)
+    size = fitted.log_ratio.size
+    draws = RatioDraws(
+        log_ratio=fitted.log_ratio.ravel(),
+        log_other=fitted.log_other.ravel(),
+        log_scale=np.log(rng.standard_gamma(data.n_observed, size)),
+        uniform=rng.random(size),
+        normal=rng.standard_normal(size),
+    )
+    return ObservedCells(data, lists, counts, draws, fitted=fitted)
+
+
+def counts_of(
+    table: CaptureTable, lists: tuple[str, ...] | None, estimator: str
+) -> tuple[ListCounts, tuple[str, ...], list[int], Floats]:
+    """Count over all lists; also give the lists of the assumption, their positions, and the counts over these."""
+    data = list_counts(table, estimator=estimator)
+    chosen = lists or data.lists
+    _refuse_lists(chosen, data, table, estimator)
+    at = [data.lists.index(name) for name in chosen]
+    counts = np.zeros(1 << len(at))
+    np.add.at(counts, project(np.arange(len(data.counts)), at), data.counts)
+    return data, chosen, at, counts
+
+
+def _refuse_lists(lists: tuple[str, ...], data: ListCounts, table: CaptureTable, estimator: str) -> None:
+    for name in lists:
+        if name in data.dropped:
+            raise CapabilityError(f"lists names {name!r}, which caught nobody in {table.name}; leave it out")
+        if name not in data.lists:
+            near = difflib.get_close_matches(name, data.lists, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UnknownNameError(
+                f"lists names {name!r}, and {table.name} has no such list; {hint}it has {', '.join(data.lists)}"
+            )
+    if len(lists) > MOST_LISTS:
+        raise CapabilityError(
+            f"{estimator} multiplies the shares of all {2 ** len(lists) - 1:,} cells of {len(lists)} lists, most of "
+            f"them empty, so that the prior would set the answer; take at most {MOST_LISTS} lists of {table.name}: "
+            f'name them under assumption="marginal", or merge lists with merge_lists'
+        )
+
+
+def _log_xi(xi: Xi, normal: Floats) -> Floats:
+    if isinstance(xi, tuple):
+        return math.log(xi[1]) + xi[2] * normal
+    return np.full(len(normal), math.log(xi))
+
+
+# === what a reader of an identified posterior asks for: the assumption in words, remarks, and frames ==================
+
+
+def assumption_in_words(cells: ObservedCells, xi: Xi) -> str:
+    """Name the assumption.
+
+    Parameters
+    ----------
+    cells : ObservedCells
+    xi : float or ("lognormal", median, sd)
+
+    Returns
+    -------
+    str
+    """
+    where = "" if cells.are_all else f" in the table of {', '.join(cells.lists)}"
+    if isinstance(xi, tuple):
+        return (
+            f"highest-order interaction{where} by a prior, xi log-normal around {xi[1]:g} with sd {xi[2]:g}"
+        )
+    return (
+        f"no highest-order interaction{where}"
+        if xi == 1.0
+        else f"highest-order interaction{where} of xi={xi:g}"
+    )
+
+
+def method_of(cells: ObservedCells, xi: Xi) -> str:
+    """Name the interval: the assumption, and where the cells come from when they are not Dirichlet.
+
+    Parameters
+    ----------
+    cells : ObservedCells
+    xi : float or ("lognormal", median, sd)
+
+    Returns
+    -------
+    str
+    """
+    by = "" if cells.fitted is None else f", observed cells by {cells.fitted.name}"
+    return f"equal-tailed posterior, {assumption_in_words(cells, xi)}{by}"
+
+
+def diagnostics_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> list[Diagnostic]:
+    """Say what the answer rests on and what to beware of.
+
+    Parameters
+    ----------
+    cells : ObservedCells
+    sizes : Sizes
+    xi : float or ("lognormal", median, sd)
+
+    Returns
+    -------
+    list of Diagnostic
+    """
+    passed_on = [] if cells.fitted is None else cells.fitted.diagnostics
+    return [
+        _assumption(cells, xi),
+        *passed_on,
+        *_empty_cells(cells),
+        *_contradicted(sizes),
+        *_no_upper_limit(sizes),
+    ]
+
+
+def _assumption(cells: ObservedCells, xi: Xi) -> Diagnostic:
+    multiplier = 1.0 / median_xi(xi)
+    multiplied = "the dark figure" if cells.are_all else f"the number on none of {', '.join(cells.lists)}"
+    message = (
+        f"{assumption_in_words(cells, xi)} is an assumption that the table cannot test: it multiplies {multiplied} by "
+        f"1/xi = {multiplier:.3g}, compared with no interaction; a larger xi means fewer hidden"
+    )
+    return Diagnostic("assumption", "info", message, multiplier)
+
+
+def _empty_cells(cells: ObservedCells) -> list[Diagnostic]:
+    if not cells.n_empty:
+        return []
+    if cells.fitted is not None:
+        message = (
+            f"{cells.n_empty} of {len(cells.counts) - 1} cells hold nobody: their shares, and with them the ratio, "
+            f"are what {cells.fitted.name} makes of the other cells"
+        )
+        return [Diagnostic("empty_cells", "info", message, cells.n_empty)]
+    share = cells.empty_share
+    much = "nearly all" if share > NEARLY_ALL else "more than half" if share > 0.5 else "a part"
+    message = (
+        f"{cells.n_empty} of {len(cells.counts) - 1} cells hold nobody, and of these the prior count of "
+        f"{cells.prior_count:.3g} persons alone speaks: {much} of the spread of the posterior comes from it; compare "
+        f"others with sweep_prior_count"
+    )
+    return [Diagnostic("empty_cells", "warning", message, cells.n_empty)]
+
+
+def _contradicted(sizes: Sizes) -> list[Diagnostic]:
+    if sizes.contradicted == 0.0:
+        return []
+    severity: Literal["info", "warning"] = "warning" if sizes.contradicted > SEVERAL_CONTRADICTED else "info"
+    message = (
+        f"{sizes.contradicted:.1%} of the draws of the observed cells agree with no population size, as more persons "
+        f"are on other lists only than the assumption allows; the posterior is that of the {len(sizes.drawn):,} others"
+    )
+    return [Diagnostic("contradicted", severity, message, round(sizes.contradicted, 3))]
+
+
+def _no_upper_limit(sizes: Sizes) -> list[Diagnostic]:
+    if math.isfinite(sizes.limits()[1]) or not len(sizes.drawn):
+        return []
+    message = (
+        f"the upper limit of the posterior lies further than {sizes.n_observed:,} persons can tell and is written as "
+        f"infinite; details['quantiles'] has it as drawn"
+    )
+    return [Diagnostic("no_upper_limit", "warning", message)]
+
+
+def details_of(cells: ObservedCells, sizes: Sizes, xi: Xi) -> dict[str, Any]:
+    """Put together the details of an estimate.
+
+    Parameters
+    ----------
+    cells : ObservedCells
+    sizes : Sizes
+    xi : float or ("lognormal", median, sd)
+
+    Returns
+    -------
+    dict
+    """
+    ratio = np.exp(np.minimum(cells.draws.log_ratio, LARGEST_LOG))
+    agreement = {} if cells.fitted is None else {"convergence": cells.fitted.convergence}
+    return {
+        **agreement,
+        "dropped_lists": list(cells.data.dropped),
+        "assumption": assumption_in_words(cells, xi),
+        "lists": list(cells.lists),
+        "xi": list(xi) if isinstance(xi, tuple) else xi,
+        "multiplier": 1.0 / median_xi(xi),
+        "prior_count": cells.prior_count,
+        "ratio": median_and_limits(ratio, sizes.level),
+        "hidden_share": median_and_limits(sizes.hidden_share, sizes.level),
+        "quantiles": pd.DataFrame({"share": SHARES, "n": quantiles(sizes.drawn, SHARES)}),
+        "cells": _cell_frame(cells),
+        "empty_share": cells.empty_share,
+        "contradicted": sizes.contradicted,
+        "idata": _idata(cells, sizes),
+    }
+
+
+def _cell_frame(cells: ObservedCells) -> pd.DataFrame:
+    """Cells of the ratio with their counts, and the side of the line of R on which each stands."""
+    histories = np.arange(1, len(cells.counts))
+    odd = captures(histories) % 2 == 1
+    return pd.DataFrame(decode(histories, len(cells.lists)), columns=list(cells.lists)).assign(
+        count=cells.counts[1:].astype(np.int64), side=np.where(odd, "above", "below")
+    )
+
+
+def _idata(cells: ObservedCells, sizes: Sizes) -> Any:
+    """Give the draws chain by chain, unless some were left out."""
+    if not len(sizes.drawn):
+        return None
+    whole = cells.fitted is not None and cells.fitted.log_ratio.size == len(sizes.drawn)
+    chains = len(cells.fitted.log_ratio) if cells.fitted is not None and whole else 1
+    values = {"N": sizes.drawn, "hidden_share": sizes.hidden_share, "xi": np.exp(sizes.log_xi)}
+    return inference_data({name: drawn.reshape(chains, -1) for name, drawn in values.items()})

@@ -3,25 +3,43 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from hiddenpop._front_door import front_doors
-from hiddenpop._typing import Floats
-from hiddenpop.bayes.latent_class_details import PROTECTED, Posterior, details_of, diagnostics_of, measured
-from hiddenpop.bayes.latent_class_model import draw_by_nuts
-from hiddenpop.bayes.outcome import estimate_without_draws, sampled_estimate
+from hiddenpop._typing import Arrays, Floats
+from hiddenpop.bayes.convergence import Convergence, convergence
+from hiddenpop.bayes.inference_data import (
+    CELL_SHARES,
+    MOST_VALUES,
+    cell_groups,
+    inference_data,
+    load_pymc,
+    shares_of_seen,
+)
+from hiddenpop.bayes.outcome import estimate_without_draws, median_and_limits, sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_prior, size_gamma
-from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend
+from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains, sample
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCells, list_cells
 from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
 from hiddenpop.kernels.hamiltonian import Tempered, tempered, tuned_ladder
-from hiddenpop.kernels.latent_class import LatentClassData, draw_sizes, latent_class_of_cells, starts
+from hiddenpop.kernels.latent_class import (
+    LatentClassData,
+    SizeDraws,
+    cell_probabilities,
+    class_weights,
+    draw_sizes,
+    hidden_share,
+    latent_class_of_cells,
+    starts,
+)
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate
+from hiddenpop.result import Diagnostic, Estimate
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -48,6 +66,11 @@ STANDARD_PRIORS: tuple[Change, ...] = (
     (("n_classes", 20),),
 )
 """Priors worth trying beside the one that is set."""
+
+PROTECTED = ("classes", "hidden_share")
+"""Details from which the counts of small cells could be worked out."""
+
+ALL_IN_USE = 0.9
 
 
 @front_doors("__init__", "fit")
@@ -244,7 +267,7 @@ class LatentClass(BaseEstimator):
 
 def _by_tempering(
     setting: LatentClass, counts: ListCells, data: LatentClassData, rng: np.random.Generator
-) -> Posterior:
+) -> "Posterior":
     temps = int(setting.n_temperatures)
     pilot = starts(data, (PILOT_CHAINS, temps), rng)
     betas = tuned_ladder(data, pilot, lowest=setting.lowest_power, rng=rng)
@@ -283,7 +306,7 @@ def _climb(
 
 def _by_nuts(
     setting: LatentClass, counts: ListCells, data: LatentClassData, rng: np.random.Generator
-) -> Posterior | str:
+) -> "Posterior | str":
     """Draw by NUTS; a text in place of a posterior says why there is none."""
     chains = draw_by_nuts(
         data,
@@ -309,7 +332,7 @@ def _by_nuts(
 def _estimate(
     setting: LatentClass,
     table: CaptureTable,
-    found: Posterior,
+    found: "Posterior",
     provenance: Mapping[str, Any],
     rng: np.random.Generator,
 ) -> Estimate:
@@ -345,3 +368,236 @@ def _checked_concentration(value: Any) -> tuple[float, float]:
 def _check_inside(setting: str, value: Any) -> None:
     if not 0.0 < as_number(value) < 1.0:
         raise SettingError(f"{setting}={value!r} must lie between 0 and 1, the ends left out")
+
+
+# === the latent class model as PyMC holds it, with class labels and population size summed out ========================
+
+
+def draw_by_nuts(
+    data: LatentClassData,
+    *,
+    n_draws: int,
+    n_tune: int,
+    n_chains: int,
+    target_accept: float,
+    backend: Backend,
+    rng: np.random.Generator,
+) -> Chains:
+    """Draw the parameters by NUTS.
+
+    Parameters
+    ----------
+    data : LatentClassData
+    n_draws, n_tune : int
+        Draws a chain, and steps of warm-up before them.
+    n_chains : int
+    target_accept : float
+    backend : {"nutpie", "pymc"}
+    rng : Generator
+
+    Returns
+    -------
+    Chains
+        With ``x``, the parameters in the order of `hiddenpop.kernels.latent_class`.
+    """
+    arrays = data_of(data)
+    key = ("latent_class", data.n_classes, tuple((name, values.shape) for name, values in arrays.items()))
+    return sample(
+        partial(build, n_classes=data.n_classes),
+        key,
+        arrays,
+        n_draws=n_draws,
+        n_tune=n_tune,
+        n_chains=n_chains,
+        target_accept=target_accept,
+        rng=rng,
+        backend=backend,
+    )
+
+
+def data_of(data: LatentClassData) -> dict[str, npt.NDArray[Any]]:
+    """Give the arrays that enter the model."""
+    return {
+        "members": data.members.astype(np.float64),
+        "counts": data.counts,
+        "log_shares": data.log_shares,
+        "priors": np.array([data.shape, data.rate, data.a, data.b]),
+    }
+
+
+def build(data: Arrays, *, n_classes: int) -> Any:
+    """Make the PyMC model.
+
+    Parameters
+    ----------
+    data : mapping of str to ndarray
+        By `data_of`.
+    n_classes : int
+
+    Returns
+    -------
+    pymc.Model
+    """
+    from pytensor import tensor
+
+    pm = load_pymc()
+
+    pt: Any = tensor  # a part of its functions has no types
+
+    with pm.Model() as model:
+        d = {name: pm.Data(name, values) for name, values in data.items()}
+        shape, rate, a, b = (d["priors"][i] for i in range(4))
+        z = pm.Flat("z", shape=n_classes - 1)
+        logits = pm.Logistic("logits", 0.0, 1.0, shape=(n_classes, data["members"].shape[1]))
+        pm.Deterministic("x", pt.concatenate([z, logits.ravel()]))
+        exponents = pt.exp(z)
+        total = exponents.sum()
+        pm.Potential("sticks", z.sum() - (a + n_classes - 1.0) * pt.log(b + total))
+        before = pt.concatenate([pt.zeros(1), pt.cumsum(exponents)])
+        log_v = pt.concatenate([pt.log(-pt.expm1(-exponents)), pt.zeros(1)])
+        log_nu = log_v - before
+        log_missed = -pt.softplus(logits).sum(axis=1)
+        log_cells = pt.logsumexp(log_nu + log_missed + d["members"] @ logits.T, axis=1)
+        seen = (pt.exp(log_nu) * -pt.expm1(log_missed)).sum()
+        by_cell = (d["counts"] * (log_cells - d["log_shares"])).sum()
+        pm.Potential("likelihood", by_cell - (d["counts"].sum() + shape) * pt.log(rate + seen))
+    return model
+
+
+# === what a reader of a latent class posterior asks for ===============================================================
+# Classes in use, hidden share, how the ladder was climbed.
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Posterior:
+    """All that was drawn, and what from.
+
+    Attributes
+    ----------
+    counts : ListCells
+    data : LatentClassData
+    parameters : ndarray, shape (chains, draws, p)
+    drawn : SizeDraws
+        Of shape (chains, draws).
+    n_divergent : int
+        At power 1.
+    n_sweeps : int or None
+        Sweeps a draw; None without tempering.
+    betas : ndarray, shape (temps,), or None
+        Powers of the likelihood; None without tempering.
+    climb : Tempered or None
+    """
+
+    counts: ListCells
+    data: LatentClassData
+    parameters: Floats
+    drawn: SizeDraws
+    n_divergent: int
+    n_sweeps: int | None = None
+    betas: Floats | None = None
+    climb: Tempered | None = None
+
+    @property
+    def sizes(self) -> Floats:
+        """Draws of N, in persons; shape (chains, draws)."""
+        return self.drawn.sizes
+
+    @property
+    def round_trips(self) -> int | None:
+        """Round trips of all chains; None without tempering."""
+        return None if self.climb is None else int(self.climb.round_trips.sum())
+
+    @property
+    def classes(self) -> float:
+        """Average number of classes to which a person of the population belongs."""
+        with np.errstate(all="ignore"):
+            weights = class_weights(self.parameters, self.data.n_classes)
+            empty = np.exp(self.sizes[..., None] * np.log1p(-np.minimum(weights, 1.0)))
+        return float((1.0 - empty).sum(axis=-1).mean())
+
+
+def measured(found: Posterior) -> Convergence:
+    """Measure how well the chains agree.
+
+    What a failed trajectory could not reach, exchanges with lower powers can: tempering is judged by its round trips,
+    not by divergences.
+
+    Parameters
+    ----------
+    found : Posterior
+
+    Returns
+    -------
+    Convergence
+    """
+    divergent = None if found.climb else found.n_divergent
+    return convergence(found.sizes, n_divergent=divergent, round_trips=found.round_trips)
+
+
+def details_of(found: Posterior, level: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Put together the details of an estimate.
+
+    Parameters
+    ----------
+    found : Posterior
+    level : float
+    rng : Generator
+        For tables drawn again.
+
+    Returns
+    -------
+    dict
+    """
+    with np.errstate(all="ignore"):
+        hidden, _ = hidden_share(found.parameters, found.data.n_classes)
+    details: dict[str, Any] = {
+        "dropped_lists": list(found.counts.dropped),
+        "classes": found.classes,
+        "hidden_share": median_and_limits(hidden, level),
+        "idata": _idata(found, hidden, rng),
+    }
+    if found.climb is None or found.betas is None:
+        return details
+    return details | {
+        "powers": found.betas.tolist(),
+        "swap_rates": found.climb.swap_rates.tolist(),
+        "acceptance": found.climb.accept.tolist(),
+        "n_sweeps": found.n_sweeps,
+        "n_divergent": found.n_divergent,
+        "round_trips": found.climb.round_trips.tolist(),
+    }
+
+
+def _idata(found: Posterior, hidden: Floats, rng: np.random.Generator) -> Any:
+    held, groups = {"N": found.sizes, "hidden_share": hidden}, {}
+    n_cells = 2**found.counts.n_lists - 1
+    if found.sizes.size * n_cells <= MOST_VALUES:
+        seen = np.zeros(n_cells)
+        seen[found.counts.histories - 1] = found.counts.counts
+        by_chain = [cell_probabilities(chain, found.data.n_classes)[..., 1:] for chain in found.parameters]
+        cells = np.stack(by_chain)
+        groups = cell_groups(found.drawn.expected[..., None] * cells, seen, rng)
+        held[CELL_SHARES] = shares_of_seen(cells)
+    return inference_data(held, groups=groups)
+
+
+def diagnostics_of(found: Posterior) -> list[Diagnostic]:
+    """Say what to beware of.
+
+    Parameters
+    ----------
+    found : Posterior
+
+    Returns
+    -------
+    list of Diagnostic
+    """
+    remarks = list(found.counts.diagnostics)
+    n_classes = found.data.n_classes
+    if n_classes > 1 and found.classes > ALL_IN_USE * n_classes:
+        message = (
+            f"{found.classes:.1f} of {n_classes} classes are in use on average: a larger n_classes could change the "
+            f"answer"
+        )
+        remarks.append(Diagnostic("classes_used_up", "warning", message, round(found.classes, 2)))
+    return remarks

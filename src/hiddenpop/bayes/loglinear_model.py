@@ -1,4 +1,4 @@
-"""The log-linear model as PyMC holds it, for any design of cells."""
+"""The log-linear model as PyMC holds it, where its chains start, and persons from its parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,14 +7,33 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincc, gammaln, logsumexp, pdtrik
+from scipy.stats import gamma, halfcauchy, norm
 
-from hiddenpop._typing import Arrays, Floats
+from hiddenpop._typing import Arrays, Bools, Floats
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.inference_data import load_pymc
-from hiddenpop.bayes.loglinear_start import Whitening
 from hiddenpop.bayes.sampling import Backend, Chains, sample
+from hiddenpop.kernels.poisson_draws import draw_poisson
 
-__all__ = ["CoefficientPrior", "PriorFamily", "SizeGamma", "Steps", "draw_chains", "log_poisson_cdf"]
+__all__ = [
+    "CoefficientPrior",
+    "PriorDraws",
+    "PriorFamily",
+    "SizeDraws",
+    "SizeGamma",
+    "Steps",
+    "draw_chains",
+    "draw_prior",
+    "draw_sizes",
+    "information_scale",
+    "log_likelihood",
+    "log_poisson_cdf",
+    "log_prior",
+    "posterior_mode",
+    "replicates",
+    "whitening",
+]
 
 PriorFamily = Literal["horseshoe", "normal"]
 
@@ -26,6 +45,17 @@ SWITCH = 12.0
 
 FRACTION_TERMS = 4
 """Of the continued fraction; from the switch on they give the logarithm to nine digits."""
+
+MOST_STEPS, MOST_HALVINGS = 200, 40
+DECREMENT = 1e-6
+SMALLEST_EIGENVALUE = 1e-13
+"""Of a matrix with unit diagonal: below lies rounding. A direction cut off here is stretched too little, no more."""
+
+CLEARLY_ACTIVE = 5.0
+"""Standard errors from no interaction; beyond, a coefficient cannot come near 0, where its scale would matter."""
+
+LARGEST_LOG = 690.0
+SMALLEST_CDF = 1e-280
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +107,7 @@ def draw_chains(
     design: CellsDesign,
     prior: CoefficientPrior,
     size: SizeGamma,
-    coordinates: Whitening,
+    coordinates: "Whitening",
     steps: Steps,
     rng: np.random.Generator,
 ) -> Chains:
@@ -116,7 +146,7 @@ def draw_chains(
 
 
 def _data(
-    design: CellsDesign, prior: CoefficientPrior, size: SizeGamma, coordinates: Whitening
+    design: CellsDesign, prior: CoefficientPrior, size: SizeGamma, coordinates: "Whitening"
 ) -> dict[str, npt.NDArray[Any]]:
     """Arrays of the model. Each kind of row has its own, as slices and look-ups take long to compile."""
     inner = design.is_interaction
@@ -275,3 +305,464 @@ def log_poisson_cdf(bound: Any, mean: Any) -> Any:
         fraction = far + 2.0 * k - 1.0 - s - k * (k - s) / fraction
     tail = s * pt.log(far) - far - pt.gammaln(s) - pt.log(fraction)
     return pt.switch(mean > edge, tail, pt.log(pt.gammaincc(s, pt.minimum(mean, edge))))
+
+
+# === where the posterior of a log-linear model lies and how it stretches ==============================================
+# So that a sampler can start there.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mode:
+    """Mode of the coefficients under normal priors, with the precision there.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (p,)
+    precision : ndarray, shape (p, p)
+        Fisher information plus that of the prior.
+    """
+
+    theta: Floats
+    precision: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whitening:
+    """``theta = centre + spread z + follow (loose scale z)``: coordinates z in which the posterior is nearly round.
+
+    Attributes
+    ----------
+    centre : ndarray, shape (p,)
+    spread, follow : ndarray, shape (p, p)
+    loose : ndarray of float, shape (p,)
+        1 for coefficients that are their prior scale times z, 0 for those whose z is a distance from the mode.
+    """
+
+    centre: Floats
+    spread: Floats
+    follow: Floats
+    loose: Floats
+
+
+def posterior_mode(design: CellsDesign, sd: Floats, columns: Bools | None = None) -> Mode:
+    """Maximise the posterior of the coefficients by Fisher scoring, the total left out.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    sd : ndarray, shape (p,)
+        Standard deviations of independent normal priors around 0.
+    columns : ndarray of bool, shape (p,), optional
+        Coefficients that are free, the others 0.
+
+    Returns
+    -------
+    Mode
+        Cells with only an upper bound are left out: the mode is a place to start from.
+    """
+    free = np.ones(len(sd), dtype=np.bool_) if columns is None else columns
+    theta = np.where(design.is_interaction | ~free, 0.0, -1.0)
+    value = _log_posterior(design, theta, sd)
+    for _ in range(MOST_STEPS):
+        score, precision = _score(design, theta, sd)
+        step = np.zeros(len(sd))
+        step[free] = _solve(precision[np.ix_(free, free)], score[free])
+        if score[free] @ step[free] < DECREMENT:
+            break
+        theta, value = _uphill(design, theta, step, value, sd)
+    return Mode(theta, _score(design, theta, sd)[1])
+
+
+def whitening(mode: Mode, is_interaction: Bools, *, shrinks: bool) -> Whitening:
+    """Choose coordinates for a sampler.
+
+    Parameters
+    ----------
+    mode : Mode
+    is_interaction : ndarray of bool, shape (p,)
+    shrinks : bool
+        Whether the scale of interactions is unknown: those not clearly away from 0 are then multiples of their scale.
+
+    Returns
+    -------
+    Whitening
+
+    Notes
+    -----
+    With an unknown scale, a coefficient that the data leave near 0 and its scale form a funnel, which no step size
+    fits; as a multiple of the scale it does not. A coefficient far from 0 is better taken by itself. All other
+    coefficients are taken given these, as a regression on them.
+    """
+    loose = _near_zero(mode) & is_interaction if shrinks else np.zeros_like(is_interaction)
+    tight = ~loose
+    size = len(loose)
+    spread, follow = np.zeros((size, size)), np.zeros((size, size))
+    spread[np.ix_(tight, tight)] = _root_of_inverse(mode.precision[np.ix_(tight, tight)])
+    follow[loose, loose] = 1.0
+    if loose.any():
+        slope = _solve(mode.precision[np.ix_(tight, tight)], mode.precision[np.ix_(tight, loose)])
+        follow[np.ix_(tight, loose)] = -slope
+    centre = np.where(tight, mode.theta - follow @ np.where(loose, mode.theta, 0.0), 0.0)
+    return Whitening(centre, spread, follow, loose.astype(np.float64))
+
+
+def information_scale(design: CellsDesign, main_sd: float) -> float:
+    """Give the typical standard error of one interaction added to independence.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    main_sd : float
+        Prior standard deviation of main effects.
+
+    Returns
+    -------
+    float
+        Median over the interactions, on the scale of log odds ratios; 1 when there are none.
+    """
+    inner = design.is_interaction
+    if not inner.any():
+        return 1.0
+    wide = np.full(len(inner), main_sd)
+    precision = posterior_mode(design, wide, ~inner).precision - np.diag(np.where(inner, wide**-2, 0.0))
+    cross = precision[np.ix_(~inner, inner)]
+    left = np.diag(precision)[inner] - (cross * _solve(precision[np.ix_(~inner, ~inner)], cross)).sum(axis=0)
+    return float(np.median(1.0 / np.sqrt(np.maximum(left, SMALLEST_EIGENVALUE))))
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def _log_posterior(design: CellsDesign, theta: Floats, sd: Floats) -> float:
+    rows = design.log_rows(theta)[: design.n_certain]
+    log_share = rows - logsumexp(rows)
+    return float(design.counts @ log_share - 0.5 * ((theta / sd) ** 2).sum())
+
+
+def _score(design: CellsDesign, theta: Floats, sd: Floats) -> tuple[Floats, Floats]:
+    """Gradient, and Fisher information with that of the prior."""
+    eta = design.columns @ theta
+    members = design.members[: design.n_certain]
+    logs = np.where(design.absent[: design.n_certain], -np.inf, eta[members])
+    rows = logsumexp(logs, axis=1)
+    within = np.exp(logs - rows[:, None])
+    mean = np.einsum("rm,rmp->rp", within, design.columns[members])
+    share = np.exp(rows - logsumexp(rows))
+    total = design.counts.sum()
+    centred = mean - share @ mean
+    score = centred.T @ (design.counts - total * share) - theta / sd**2
+    return score, total * (centred.T * share) @ centred + np.diag(sd**-2)
+
+
+def _uphill(
+    design: CellsDesign, theta: Floats, step: Floats, value: float, sd: Floats
+) -> tuple[Floats, float]:
+    """Take the longest halving of a step that does not go down by more than rounding."""
+    least = value - 1e-13 * abs(value)
+    for halving in range(MOST_HALVINGS):
+        tried = theta + step / 2.0**halving
+        reached = _log_posterior(design, tried, sd)
+        if reached >= least:
+            return tried, reached
+    return theta, value
+
+
+def _near_zero(mode: Mode) -> Bools:
+    root = _root_of_inverse(mode.precision)
+    return np.asarray(np.abs(mode.theta) < CLEARLY_ACTIVE * np.sqrt((root**2).sum(axis=1)))
+
+
+def _solve(matrix: Floats, right: Floats) -> Floats:
+    root = _root_of_inverse(matrix)
+    return np.asarray(root @ (root.T @ right))
+
+
+def _root_of_inverse(matrix: Floats) -> Floats:
+    """Give a square root R of the inverse of a positive matrix, ``R R' = inverse``, with rounding kept out."""
+    scale = 1.0 / np.sqrt(np.diag(matrix))
+    values, vectors = np.linalg.eigh(matrix * scale * scale[:, None])
+    return np.asarray(scale[:, None] * vectors / np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE)))
+
+
+# === from coefficients of a log-linear model to persons ===============================================================
+# Sizes, hidden and censored cells, replicates, densities.
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SizeDraws:
+    """Persons drawn, chain by chain.
+
+    Attributes
+    ----------
+    by_stratum : ndarray, shape (chains, draws, strata)
+        Population size: certain, censored and hidden persons.
+    censored : ndarray, shape (chains, draws, censored)
+        Persons in cells of which only an upper bound is known.
+    log_size : ndarray, shape (chains, draws)
+        Log of the expected population size.
+    hidden_share : ndarray, shape (chains, draws)
+        Probability of being hidden.
+    """
+
+    by_stratum: Floats
+    censored: Floats
+    log_size: Floats
+    hidden_share: Floats
+
+    @property
+    def sizes(self) -> Floats:
+        """Population size, shape (chains, draws)."""
+        return np.asarray(self.by_stratum.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PriorDraws:
+    """Parameters and tables drawn from the prior.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (d, p)
+    log_size : ndarray, shape (d,)
+        Log of the expected population size.
+    sizes : ndarray, shape (d,)
+        Population size, in persons.
+    counts : ndarray, shape (d, cells)
+        Persons in the observed cells, in the order of the design.
+    """
+
+    theta: Floats
+    log_size: Floats
+    sizes: Floats
+    counts: Floats
+
+
+def draw_sizes(
+    design: CellsDesign,
+    size: SizeGamma,
+    theta: Floats,
+    log_certain: Floats | None,
+    rng: np.random.Generator,
+) -> SizeDraws:
+    """Draw the persons that no count holds.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    size : SizeGamma
+    theta : ndarray, shape (chains, draws, p)
+    log_certain : ndarray, shape (chains, draws), or None
+        Log expected number in cells with a count; None where it was summed out, and is drawn here.
+    rng : Generator
+
+    Returns
+    -------
+    SizeDraws
+    """
+    rows = design.log_rows(theta)
+    log_all = logsumexp(rows, axis=-1)
+    log_seen = logsumexp(rows[..., : design.n_certain], axis=-1) - log_all
+    if log_certain is None:
+        shape = design.n_observed + size.shape
+        log_size = np.log(rng.standard_gamma(shape, log_seen.shape)) - np.log(size.rate + np.exp(log_seen))
+    else:
+        log_size = log_certain - log_seen
+    log_mean = rows + (log_size - log_all)[..., None]
+    last = design.n_certain + design.n_censored
+    hidden = draw_counts(log_mean[..., last:], rng)
+    censored = truncated_poisson(np.exp(log_mean[..., design.n_certain : last]), design.bounds, rng)
+    certain = np.bincount(design.stratum_of[: design.n_certain], design.counts, design.n_strata)
+    by_stratum = hidden + certain
+    for cell, stratum in enumerate(design.stratum_of[design.n_certain :]):
+        by_stratum[..., stratum] += censored[..., cell]
+    share = np.exp(logsumexp(rows[..., last:], axis=-1) - log_all)
+    return SizeDraws(by_stratum=by_stratum, censored=censored, log_size=log_size, hidden_share=share)
+
+
+def draw_counts(log_mean: Floats, rng: np.random.Generator) -> Floats:
+    """Draw Poisson counts from the logarithms of their means, however large.
+
+    Examples
+    --------
+    >>> [f"{count:.1e}" for count in draw_counts(np.array([-800.0, 69.0]), np.random.default_rng(1))]
+    ['0.0e+00', '9.3e+29']
+    """
+    return draw_poisson(np.exp(np.minimum(log_mean, LARGEST_LOG)), rng)
+
+
+def truncated_poisson(mean: Floats, bound: Floats, rng: np.random.Generator) -> Floats:
+    """Draw Poisson counts given that they are at most a bound.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (..., c)
+    bound : ndarray, shape (c,)
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, shape (..., c)
+
+    Examples
+    --------
+    >>> truncated_poisson(np.array([[1e4, 1e-9]]), np.array([30.0, 5.0]), np.random.default_rng(1)).tolist()
+    [[30.0, 0.0]]
+    """
+    bounds = np.broadcast_to(bound, mean.shape)
+    uniform = 1.0 - rng.random(mean.shape)
+    mass = gammaincc(bounds + 1.0, mean)
+    far = mass < SMALLEST_CDF
+    with np.errstate(all="ignore"):
+        found = np.ceil(pdtrik(uniform * mass, mean) - 1e-9)
+        # Far above its bound a Poisson falls off geometrically below it.
+        steps = np.floor(np.log(uniform) / np.log(bounds / mean))
+    below = np.where(bounds > 0.0, bounds - np.nan_to_num(steps), 0.0)
+    return np.clip(np.where(far, below, np.nan_to_num(found)), 0.0, bounds)
+
+
+def replicates(design: CellsDesign, theta: Floats, log_size: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the observed cells again, given coefficients and expected size.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    theta : ndarray, shape (..., p)
+    log_size : ndarray, shape (...)
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, shape (..., cells)
+    """
+    rows = design.log_rows(theta)
+    log_mean = rows + (log_size - logsumexp(rows, axis=-1))[..., None]
+    return draw_counts(log_mean[..., : design.n_certain + design.n_censored], rng)
+
+
+def log_likelihood(design: CellsDesign, theta: Floats, log_size: Floats) -> Floats:
+    """Log likelihood of each observed cell, given coefficients and expected size.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    theta : ndarray, shape (..., p)
+    log_size : ndarray, shape (...)
+
+    Returns
+    -------
+    ndarray, shape (..., cells)
+    """
+    rows = design.log_rows(theta)
+    log_mean = rows + (log_size - logsumexp(rows, axis=-1))[..., None]
+    first, last = design.n_certain, design.n_certain + design.n_censored
+    mean = np.exp(np.minimum(log_mean[..., :last], LARGEST_LOG))
+    counted = design.counts * log_mean[..., :first] - mean[..., :first] - gammaln(design.counts + 1.0)
+    return np.concatenate([counted, _log_cdf(design.bounds, mean[..., first:])], axis=-1)
+
+
+def _log_cdf(bound: Floats, mean: Floats) -> Floats:
+    """Log probability of at most `bound`, in the same two parts as the model's own."""
+    shape = bound + 1.0
+    edge = shape + SWITCH * np.sqrt(shape)
+    far = np.maximum(mean, edge)
+    fraction = far + 2.0 * FRACTION_TERMS + 1.0 - shape
+    for k in range(FRACTION_TERMS, 0, -1):
+        fraction = far + 2.0 * k - 1.0 - shape - k * (k - shape) / fraction
+    tail = shape * np.log(far) - far - gammaln(shape) - np.log(fraction)
+    return np.asarray(np.where(mean > edge, tail, np.log(gammaincc(shape, np.minimum(mean, edge)))))
+
+
+def log_prior(
+    design: CellsDesign,
+    prior: CoefficientPrior,
+    size: SizeGamma,
+    theta: Floats,
+    log_size: Floats,
+    tau: Floats | None,
+) -> dict[str, Floats]:
+    """Log prior densities of each draw, by the part of the prior.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    prior : CoefficientPrior
+    size : SizeGamma
+    theta : ndarray, shape (..., p)
+    log_size : ndarray, shape (...)
+    tau : ndarray, shape (...), or None
+        Common scale of the horseshoe.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (...)
+        ``main_effects``; ``interactions``, for the horseshoe the prior of its common scale, which is what is chosen;
+        ``size`` when it is proper, on the log scale.
+    """
+    inner = design.is_interaction
+    parts = {"main_effects": norm.logpdf(theta[..., ~inner], scale=prior.main_sd).sum(axis=-1)}
+    if tau is not None:
+        parts["interactions"] = halfcauchy.logpdf(tau, scale=prior.global_scale)
+    elif inner.any():
+        parts["interactions"] = norm.logpdf(theta[..., inner], scale=prior.slab_sd).sum(axis=-1)
+    if size.is_proper:
+        parts["size"] = gamma.logpdf(np.exp(log_size), size.shape, scale=1.0 / size.rate) + log_size
+    return {name: np.asarray(values) for name, values in parts.items()}
+
+
+def draw_prior(
+    design: CellsDesign, prior: CoefficientPrior, size: SizeGamma, n_draws: int, rng: np.random.Generator
+) -> PriorDraws:
+    """Draw parameters and tables from a proper prior, given that somebody is observed.
+
+    Parameters
+    ----------
+    design : CellsDesign
+    prior : CoefficientPrior
+    size : SizeGamma
+        With a shape above 0.
+    n_draws : int
+    rng : Generator
+
+    Returns
+    -------
+    PriorDraws
+    """
+    held: list[PriorDraws] = []
+    while sum(len(part.sizes) for part in held) < n_draws:
+        drawn = _drawn(design, prior, size, n_draws, rng)
+        some = drawn.counts.sum(axis=1) > 0.0
+        held.append(
+            PriorDraws(
+                theta=drawn.theta[some],
+                log_size=drawn.log_size[some],
+                sizes=drawn.sizes[some],
+                counts=drawn.counts[some],
+            )
+        )
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in held])[:n_draws]
+        for name in ("theta", "log_size", "sizes", "counts")
+    }
+    return PriorDraws(**joined)
+
+
+def _drawn(
+    design: CellsDesign, prior: CoefficientPrior, size: SizeGamma, n_draws: int, rng: np.random.Generator
+) -> PriorDraws:
+    inner = design.is_interaction
+    scale = np.broadcast_to(np.where(inner, prior.slab_sd, prior.main_sd), (n_draws, len(inner)))
+    if prior.family == "horseshoe":
+        scale = np.where(inner, _horseshoe_scales(design, prior, n_draws, rng), scale)
+    theta = scale * rng.standard_normal(scale.shape)
+    log_size = np.log(rng.standard_gamma(size.shape, n_draws)) - np.log(size.rate)
+    rows = design.log_rows(theta)
+    counts = draw_counts(rows + (log_size - logsumexp(rows, axis=-1))[:, None], rng)
+    last = design.n_certain + design.n_censored
+    return PriorDraws(theta=theta, log_size=log_size, sizes=counts.sum(axis=1), counts=counts[:, :last])
+
+
+def _horseshoe_scales(
+    design: CellsDesign, prior: CoefficientPrior, n_draws: int, rng: np.random.Generator
+) -> Floats:
+    tau = prior.global_scale * np.abs(rng.standard_cauchy((n_draws, 1)))
+    wild = tau * np.abs(rng.standard_cauchy((n_draws, len(design.terms))))
+    return np.asarray((prior.slab_sd / np.hypot(prior.slab_sd / wild, 1.0))[:, design.term_of])

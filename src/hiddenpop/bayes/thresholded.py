@@ -5,19 +5,41 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit, gammaln
 
 from hiddenpop._front_door import front_doors
-from hiddenpop.bayes.outcome import sampled_estimate
+from hiddenpop._typing import Bools, Floats
+from hiddenpop.bayes.convergence import (
+    FEWEST_EFFECTIVE,
+    HIGHEST_RHAT,
+    Convergence,
+    convergence,
+    effective_draws,
+    rhat,
+)
+from hiddenpop.bayes.inference_data import (
+    CELL_SHARES,
+    MOST_VALUES,
+    cell_groups,
+    inference_data,
+    shares_of_seen,
+)
+from hiddenpop.bayes.outcome import median_and_limits, sampled_estimate
 from hiddenpop.bayes.priors import Prior, check_prior, size_gamma
-from hiddenpop.bayes.thresholded_details import PROTECTED, details_of, diagnostics_of, no_posterior
-from hiddenpop.bayes.thresholded_draws import PriorTables, prior_tables, sampled
-from hiddenpop.bayes.thresholding import Problem, choose
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.base import BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import as_number, check_level, check_whole, spec_of
+from hiddenpop.histories import bit_positions, decode
+from hiddenpop.kernels.faces import face_of_model
+from hiddenpop.kernels.hamiltonian import tempered
+from hiddenpop.kernels.loglinear_density import LogLinearTask, predictors, whitened
+from hiddenpop.kernels.poisson_draws import draw_poisson
+from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate, Interval
+from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -36,6 +58,18 @@ STANDARD_PRIORS: tuple[Change, ...] = (
     (("threshold", 2.5),),
 )
 """Priors worth trying beside the one that is set."""
+
+OVERDISPERSED = 1.5
+"""Chains start around the mode, spread by so many posterior standard deviations."""
+
+LARGEST_LOG = 690.0
+
+BLOCK = 2_000_000
+"""Cells times draws that are worked on at once."""
+
+PROTECTED = ("expected", "hidden_share", "interactions")
+
+COLUMNS = ["interaction", "n_lists", "mean", "sd", "statistic", "error", "effective", "outcome"]
 
 
 @front_doors("__init__", "fit")
@@ -185,7 +219,7 @@ class ThresholdedLogLinear(BaseEstimator):
             adds_up_strata=True,
         )
 
-    def prepare(self, table: CaptureTable) -> Problem:
+    def prepare(self, table: CaptureTable) -> "Problem":
         """Put table and settings together for the stages."""
         check_table(table)
         return problem_of(self, table)
@@ -196,7 +230,7 @@ class ThresholdedLogLinear(BaseEstimator):
         )
 
 
-def problem_of(setting: ThresholdedLogLinear, table: CaptureTable) -> Problem:
+def problem_of(setting: ThresholdedLogLinear, table: CaptureTable) -> "Problem":
     """Put table and settings together for the stages.
 
     Raises
@@ -246,7 +280,7 @@ def _not_identified(
 
 def draw_from_prior(
     setting: ThresholdedLogLinear, n_lists: int, n_tables: int, *, rng: RNGLike = None
-) -> PriorTables:
+) -> "PriorTables":
     """Draw populations and tables from the prior of the model of all interactions.
 
     Parameters
@@ -308,3 +342,701 @@ def _check_spread(setting: str, value: float | None) -> None:
         raise SettingError(
             f"{setting}={value!r} must be a number from {SMALLEST:g} to {LARGEST:g}, or None for a flat prior"
         )
+
+
+# === the stages of Bayesian thresholding ==============================================================================
+# Draws from one log-linear model, and which of its interactions stay.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Problem:
+    """A table and the priors that every stage shares.
+
+    Attributes
+    ----------
+    data : ListCounts
+    prior_variance : float or None
+        Of the interactions; None for flat priors.
+    main_effect_sd : float or None
+    shape, rate : float
+        Of the negative binomial prior of N as a gamma mixture; 0 for 1/N.
+    n_draws, n_tune, n_chains : int
+    """
+
+    data: ListCounts
+    prior_variance: float | None
+    main_effect_sd: float | None
+    shape: float
+    rate: float
+    n_draws: int
+    n_tune: int
+    n_chains: int
+
+    @property
+    def mains(self) -> list[int]:
+        """Terms of one list."""
+        return [1 << i for i in range(self.data.n_lists)]
+
+    def interactions(self, order: int) -> list[int]:
+        """Give the terms of so many lists, in the order of their bits."""
+        return [t for t in range(1 << self.data.n_lists) if t.bit_count() == order]
+
+    def triples_over(self, pairs: list[int]) -> list[int]:
+        """Terms of three lists, not of all there are, of which every pair is among `pairs`."""
+        whole = (1 << self.data.n_lists) - 1
+        return [
+            t
+            for t in self.interactions(3)
+            if t != whole and all(t & ~(1 << i) in pairs for i in bit_positions(t))
+        ]
+
+    def is_empty(self, term: int) -> bool:
+        """Whether nobody is on all lists of a term."""
+        histories = np.arange(len(self.data.counts))
+        return not self.data.counts[histories & term == term].any()
+
+    def live(self, dead: list[int]) -> Bools:
+        """Cells that can be observed when some terms are minus infinity."""
+        histories = np.arange(len(self.data.counts))
+        alive = histories > 0
+        for term in dead:
+            alive &= histories & term != term
+        return alive
+
+    def task(self, terms: list[int], dead: list[int]) -> LogLinearTask:
+        """Put together what the density of one model needs."""
+        sds = [self.main_effect_sd if t.bit_count() == 1 else _sd(self.prior_variance) for t in terms]
+        return LogLinearTask(
+            counts=self.data.counts,
+            terms=np.array(terms, dtype=np.int64),
+            live=self.live(dead),
+            precision=np.array([0.0 if sd is None else sd**-2 for sd in sds]),
+            shape=self.shape,
+            rate=self.rate,
+        )
+
+    def why_improper(self, terms: list[int]) -> str:
+        """Say why the posterior of a model does not exist; empty when it does.
+
+        Flat priors leave it to the likelihood to end: it must have a maximum, of all terms when all are flat, and of
+        the main effects when the interactions have a proper prior.
+        """
+        if self.main_effect_sd is not None and self.prior_variance is not None:
+            return ""
+        flat = terms if self.prior_variance is None else self.mains
+        face = face_of_model(self.data.counts, np.array([*flat, 0], dtype=np.int64), self.data.n_lists)
+        if face.exists or (face.status == "unbounded" and self.shape > 0.0):
+            return ""
+        return "dark figure to infinity" if face.status == "unbounded" else "parameters to infinity"
+
+
+def _sd(variance: float | None) -> float | None:
+    return None if variance is None else math.sqrt(variance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stage:
+    """Draws of the parameters of one model.
+
+    Attributes
+    ----------
+    terms : list of int
+        Without the intercept.
+    dead : list of int
+        Interactions fixed at minus infinity.
+    theta : ndarray, shape (chains, draws, p)
+    n_divergent : int
+    """
+
+    terms: list[int]
+    dead: list[int]
+    theta: Floats
+    n_divergent: int
+
+
+def stage(problem: Problem, terms: list[int], dead: list[int], rng: np.random.Generator) -> Stage:
+    """Draw from the posterior of one model.
+
+    Parameters
+    ----------
+    problem : Problem
+    terms, dead : list of int
+    rng : Generator
+
+    Returns
+    -------
+    Stage
+    """
+    data, mode = whitened(problem.task(terms, dead))
+    starts = OVERDISPERSED * rng.standard_normal((problem.n_chains, 1, len(terms)))
+    drawn = tempered(data, starts, betas=np.ones(1), n_draws=problem.n_draws, n_tune=problem.n_tune, rng=rng)
+    return Stage(
+        terms=terms,
+        dead=dead,
+        theta=mode.theta + drawn.draws @ mode.root.T,
+        n_divergent=drawn.n_divergent,
+    )
+
+
+# --- which interactions stay ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """Mean over standard deviation of one interaction.
+
+    Attributes
+    ----------
+    term : int
+    mean, sd : float
+    value : float
+        Their ratio without its sign.
+    error : float
+        Monte Carlo standard error of `value`.
+    effective : float
+        Effective draws, the smaller number of those for the mean and for the variance.
+    rhat : float
+    """
+
+    term: int
+    mean: float
+    sd: float
+    value: float
+    error: float
+    effective: float
+    rhat: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the chains agree on it."""
+        return self.rhat <= HIGHEST_RHAT and self.effective >= FEWEST_EFFECTIVE
+
+    def stays(self, threshold: float) -> bool:
+        """Whether the interaction stays in the model."""
+        return self.value >= threshold
+
+    def is_toss(self, threshold: float) -> bool:
+        """Whether another seed may well decide otherwise."""
+        return abs(self.value - threshold) <= 2.0 * self.error
+
+
+def statistic(term: int, drawn: Floats) -> Statistic:
+    """Measure one interaction.
+
+    Parameters
+    ----------
+    term : int
+    drawn : ndarray, shape (chains, draws)
+
+    Returns
+    -------
+    Statistic
+
+    Examples
+    --------
+    >>> found = statistic(3, np.random.default_rng(1).normal(2.0, 1.0, (4, 1000)))
+    >>> round(found.value, 1), found.error < 0.05
+    (2.0, True)
+    """
+    mean, sd = float(drawn.mean()), float(drawn.std(ddof=1))
+    squares = (drawn - mean) ** 2
+    for_mean, for_square = effective_draws(drawn, "mean"), effective_draws(squares, "mean")
+    value = abs(mean) / sd
+    spread = float(squares.std()) / (2.0 * sd**2) / math.sqrt(for_square)
+    return Statistic(
+        term=term,
+        mean=mean,
+        sd=sd,
+        value=value,
+        error=math.hypot(1.0 / math.sqrt(for_mean), value * spread),
+        effective=min(for_mean, for_square),
+        rhat=rhat(drawn),
+    )
+
+
+def term_name(term: int, lists: tuple[str, ...]) -> str:
+    """Write an interaction by its lists.
+
+    Examples
+    --------
+    >>> term_name(0b101, ("police", "shelter", "youth"))
+    'police*youth'
+    """
+    return "*".join(lists[i] for i in bit_positions(term))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Try:
+    """A model with candidates, and what became of them.
+
+    Attributes
+    ----------
+    last : Stage
+    statistics : list of Statistic
+        Of the candidates that were no minus infinity.
+    kept, dead : list of int
+        Interactions that stay, from earlier tries too, and those fixed at minus infinity.
+    """
+
+    last: Stage
+    statistics: list[Statistic]
+    kept: list[int]
+    dead: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chosen:
+    """The model that is left and the way to it.
+
+    Attributes
+    ----------
+    last : Stage
+        Of the model that is left.
+    tries : list of Try
+        Of pairs, and of triples where there were any to try.
+    threshold : float
+    untried : str
+        Why triples that could have been tried were not; empty when there were none.
+    """
+
+    last: Stage
+    tries: list[Try]
+    threshold: float
+    untried: str = ""
+
+    @property
+    def kept(self) -> list[int]:
+        """Interactions that stay."""
+        return self.tries[-1].kept
+
+    @property
+    def statistics(self) -> list[Statistic]:
+        """Give those of all tries."""
+        return [found for tried in self.tries for found in tried.statistics]
+
+    @property
+    def faults(self) -> list[str]:
+        """What keeps the choice from being trusted."""
+        poor = [found for found in self.statistics if not found.trusted]
+        if not poor:
+            return []
+        worst = min(poor, key=lambda found: found.effective)
+        return [
+            f"the choice of interactions rests on chains that do not agree: R-hat up to "
+            f"{max(found.rhat for found in poor):.3g}, {worst.effective:,.0f} effective draws at worst"
+        ]
+
+
+def choose(problem: Problem, threshold: float, order: int, rng: np.random.Generator) -> Chosen | str:
+    """Try pairs, then the triples whose pairs have stayed, and draw from the model that is left.
+
+    Parameters
+    ----------
+    problem : Problem
+    threshold : float
+    order : int
+        2 or 3.
+    rng : Generator
+
+    Returns
+    -------
+    Chosen or str
+        A text says why the model of all pairs has no posterior.
+    """
+    first = _try(problem, threshold, [], [], problem.interactions(2), rng)
+    if isinstance(first, str):
+        return first
+    tries, untried = [first], ""
+    triples = problem.triples_over(first.kept) if order > 2 else []
+    if triples:
+        second = _try(problem, threshold, first.kept, first.dead, triples, rng)
+        if isinstance(second, str):
+            untried = second
+        else:
+            tries.append(second)
+    final = tries[-1]
+    terms, last = [*problem.mains, *final.kept], final.last
+    if set(last.terms) != set(terms):
+        last = stage(problem, terms, final.dead, rng)
+    return Chosen(last=last, tries=tries, threshold=threshold, untried=untried)
+
+
+def _try(
+    problem: Problem,
+    threshold: float,
+    kept: list[int],
+    dead: list[int],
+    candidates: list[int],
+    rng: np.random.Generator,
+) -> Try | str:
+    flat = problem.prior_variance is None
+    gone = [term for term in candidates if flat and problem.is_empty(term)]
+    left = [term for term in candidates if term not in gone]
+    reason = problem.why_improper([*problem.mains, *kept, *dead, *candidates])
+    if reason:
+        return reason
+    terms = [*problem.mains, *kept, *left]
+    last = stage(problem, terms, [*dead, *gone], rng)
+    found = [statistic(term, last.theta[..., terms.index(term)]) for term in left]
+    passed = [s.term for s in found if s.stays(threshold)]
+    return Try(last=last, statistics=found, kept=[*kept, *passed], dead=last.dead)
+
+
+# === from draws of the parameters of a log-linear model to persons, cells and replicated tables =======================
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sampled:
+    """Draws of the size of the population and what belongs to them; all of shape (chains, draws).
+
+    Attributes
+    ----------
+    sizes : ndarray
+        Persons: those observed and a drawn number of hidden ones.
+    log_hidden : ndarray
+        Log of the expected number of hidden persons.
+    log_odds : ndarray
+        Log odds of being observed.
+    measured : Convergence
+    """
+
+    sizes: Floats
+    log_hidden: Floats
+    log_odds: Floats
+    measured: Convergence
+
+    @property
+    def hidden(self) -> Floats:
+        """Expected number of hidden persons."""
+        return np.asarray(np.exp(np.minimum(self.log_hidden, LARGEST_LOG)))
+
+    @property
+    def hidden_share(self) -> Floats:
+        """Probability of being hidden."""
+        return np.asarray(expit(-self.log_odds))
+
+    @property
+    def log_rate(self) -> Floats:
+        """Log of the expected size of the population."""
+        return self.log_hidden + np.logaddexp(self.log_odds, 0.0)
+
+
+def sampled(problem: Problem, last: Stage, rng: np.random.Generator) -> Sampled:
+    """Draw the hidden persons that go with draws of the parameters.
+
+    Parameters
+    ----------
+    problem : Problem
+    last : Stage
+    rng : Generator
+
+    Returns
+    -------
+    Sampled
+    """
+    n, log_odds = problem.data.n_observed, _log_odds(problem, last)
+    exposure = log_odds
+    if problem.rate > 0.0:
+        exposure = np.logaddexp(math.log(problem.rate), math.log1p(problem.rate) + log_odds)
+    log_hidden = np.log(rng.standard_gamma(n + problem.shape, log_odds.shape)) - exposure
+    sizes = n + draw_poisson(np.exp(np.minimum(log_hidden, LARGEST_LOG)), rng)
+    measured = convergence(sizes, n_divergent=last.n_divergent)
+    return Sampled(sizes=sizes, log_hidden=log_hidden, log_odds=log_odds, measured=measured)
+
+
+def _log_odds(problem: Problem, last: Stage) -> Floats:
+    """Log odds of being observed, in blocks of draws, as twelve lists have 4,095 cells."""
+    chains, draws, p = last.theta.shape
+    flat = last.theta.reshape(-1, p)
+    step = max(BLOCK >> problem.data.n_lists, 1)
+    found = [_cells(problem, last, flat[start : start + step]) for start in range(0, len(flat), step)]
+    return np.concatenate([np.logaddexp.reduce(eta, axis=-1) for eta in found]).reshape(chains, draws)
+
+
+def _cells(problem: Problem, last: Stage, theta: Floats) -> Floats:
+    """Log means of the observed cells relative to the unobserved one; minus infinity in cells ruled out."""
+    eta = predictors(theta, np.array(last.terms, dtype=np.int64), problem.data.n_lists)
+    return np.where(problem.live(last.dead), eta, -np.inf)[..., 1:]
+
+
+def cell_means(problem: Problem, last: Stage, drawn: Sampled) -> Floats:
+    """Give the expected persons in each observable cell, 0 in cells ruled out.
+
+    Parameters
+    ----------
+    problem : Problem
+    last : Stage
+    drawn : Sampled
+
+    Returns
+    -------
+    ndarray, shape (chains, draws, cells)
+    """
+    log_means = _cells(problem, last, last.theta) + drawn.log_hidden[..., None]
+    return np.asarray(np.exp(np.minimum(log_means, LARGEST_LOG)))
+
+
+def table_likelihood(problem: Problem, last: Stage, drawn: Sampled) -> Floats:
+    """Log likelihood of the whole table.
+
+    Parameters
+    ----------
+    problem : Problem
+    last : Stage
+    drawn : Sampled
+
+    Returns
+    -------
+    ndarray, shape (chains, draws)
+    """
+    seen = problem.data.counts[1:]
+    margins = problem.task(last.terms, last.dead).margins
+    observed = np.exp(np.minimum(drawn.log_hidden + drawn.log_odds, LARGEST_LOG))
+    constant = float(gammaln(seen + 1.0).sum())
+    return np.asarray(last.theta @ margins + seen.sum() * drawn.log_hidden - observed - constant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PriorTables:
+    """Populations and tables drawn from the prior.
+
+    Attributes
+    ----------
+    sizes : ndarray, shape (draws,)
+        Persons N.
+    counts : ndarray, shape (draws, 2**K)
+        Persons by history; element 0, the unobserved cell, is 0 as in any table.
+    theta : ndarray, shape (draws, p)
+        Parameters, in the order of `terms`.
+    terms : tuple of int
+    """
+
+    sizes: Floats
+    counts: npt.NDArray[np.int64]
+    theta: Floats
+    terms: tuple[int, ...]
+
+
+def prior_tables(
+    terms: tuple[int, ...],
+    sds: Floats,
+    n_lists: int,
+    size_prior: tuple[float, float],
+    n_tables: int,
+    rng: np.random.Generator,
+) -> PriorTables:
+    """Draw populations and their tables from proper priors, those left out in which nobody is observed.
+
+    Parameters
+    ----------
+    terms : tuple of int
+        Without the intercept.
+    sds : ndarray, shape (p,)
+        Standard deviations of their normal priors.
+    n_lists : int
+    size_prior : (float, float)
+        Mean and shape of the negative binomial prior of N.
+    n_tables : int
+    rng : Generator
+
+    Returns
+    -------
+    PriorTables
+    """
+    mean, shape = size_prior
+    found: list[tuple[Any, ...]] = []
+    while len(found) < n_tables:
+        theta = sds * rng.standard_normal(len(sds))
+        eta = predictors(theta, np.array(terms, dtype=np.int64), n_lists)
+        shares = np.exp(eta - np.logaddexp.reduce(eta))
+        size = rng.poisson(rng.gamma(shape, mean / shape))
+        counts = rng.multinomial(size, shares / math.fsum(shares))
+        if size > counts[0]:
+            counts[0] = 0
+            found.append((size, counts, theta))
+    sizes, tables, thetas = zip(*found, strict=True)
+    return PriorTables(
+        sizes=np.array(sizes, dtype=np.float64), counts=np.array(tables), theta=np.array(thetas), terms=terms
+    )
+
+
+# === what an estimate by thresholding carries along: interactions, stages, remarks ====================================
+
+
+def no_posterior(reason: str, *, flat: bool) -> str:
+    """Say that flat priors have left a table without a posterior.
+
+    Parameters
+    ----------
+    reason : str
+        Where the likelihood drives what.
+    flat : bool
+        Whether the interactions have flat priors too.
+
+    Returns
+    -------
+    str
+    """
+    what = "the model of all two-list interactions" if flat else "the main effects"
+    remedy = (
+        "a prior_variance, and perhaps a main_effect_sd, make it proper"
+        if flat
+        else "a main_effect_sd makes it proper"
+    )
+    return (
+        f"there is no posterior: under flat priors of {what} the likelihood has no maximum and drives the {reason}; "
+        f"{remedy}"
+    )
+
+
+def details_of(
+    problem: Problem, found: Chosen, drawn: Sampled, level: float, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Put together the details of an estimate.
+
+    Parameters
+    ----------
+    problem : Problem
+    found : Chosen
+    drawn : Sampled
+    level : float
+    rng : Generator
+        For the replicated tables.
+
+    Returns
+    -------
+    dict
+    """
+    lists = problem.data.lists
+    return {
+        "dropped_lists": list(problem.data.dropped),
+        "model": str(HierarchicalModel(problem.data.n_lists, _generators(found.last.terms))),
+        "retained": [term_name(term, lists) for term in found.kept],
+        "minus_infinity": [term_name(term, lists) for term in found.last.dead],
+        "interactions": _interactions(found, lists),
+        "stages": pd.DataFrame([_stage_row(tried.statistics) for tried in found.tries]),
+        "expected": median_and_limits(problem.data.n_observed + drawn.hidden, level),
+        "hidden_share": median_and_limits(drawn.hidden_share, level),
+        "idata": _idata(problem, found.last, drawn, rng),
+    }
+
+
+def _generators(terms: list[int]) -> tuple[int, ...]:
+    return tuple(t for t in terms if not any(t != other and t & other == t for other in terms))
+
+
+def _interactions(found: Chosen, lists: tuple[str, ...]) -> pd.DataFrame:
+    rows = [
+        (
+            term_name(s.term, lists),
+            s.term.bit_count(),
+            s.mean,
+            s.sd,
+            s.value,
+            s.error,
+            s.effective,
+            "kept" if s.term in found.kept else "left out",
+        )
+        for s in found.statistics
+    ]
+    rows += [
+        (term_name(term, lists), term.bit_count(), -np.inf, 0.0, np.inf, 0.0, np.inf, "minus infinity")
+        for term in found.last.dead
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _stage_row(statistics: list[Statistic]) -> dict[str, float]:
+    return {
+        "n_lists": max((s.term.bit_count() for s in statistics), default=0),
+        "rhat": max((s.rhat for s in statistics), default=1.0),
+        "effective": min((s.effective for s in statistics), default=np.inf),
+        "error": max((s.error for s in statistics), default=0.0),
+    }
+
+
+def _idata(problem: Problem, last: Stage, drawn: Sampled, rng: np.random.Generator) -> Any:
+    lists = problem.data.lists
+    posterior = {
+        "N": drawn.sizes,
+        "hidden_share": drawn.hidden_share,
+        "expected": problem.data.n_observed + drawn.hidden,
+        "theta": last.theta,
+    }
+    cells = decode(np.arange(1, len(problem.data.counts)), len(lists))
+    names = ["".join(map(str, row)) for row in cells.tolist()]
+    groups: dict[str, Any] = {"log_prior": _log_prior(problem, last, drawn)}
+    if drawn.sizes.size * len(names) <= MOST_VALUES:
+        means = cell_means(problem, last, drawn)
+        groups |= cell_groups(means, problem.data.counts[1:], rng)
+        posterior[CELL_SHARES] = shares_of_seen(means)
+    else:
+        groups["log_likelihood"] = {"table": table_likelihood(problem, last, drawn)}
+    return inference_data(
+        posterior,
+        groups=groups,
+        dims={"theta": ["term"], "cells": ["cell"], CELL_SHARES: ["cell"]},
+        coords={"term": [term_name(term, lists) for term in last.terms], "cell": names},
+    )
+
+
+def _log_prior(problem: Problem, last: Stage, drawn: Sampled) -> dict[str, Floats]:
+    """Log prior of each part, of the expected size in place of N, up to constants; a flat part is left out."""
+    shape, rate = problem.shape, problem.rate
+    parts = {"size": (shape - 1.0) * drawn.log_rate - rate * np.exp(np.minimum(drawn.log_rate, 690.0))}
+    precision = problem.task(last.terms, last.dead).precision
+    single = np.bitwise_count(np.array(last.terms, dtype=np.int64)) == 1
+    for name, chosen in (("main_effects", single), ("interactions", ~single)):
+        if precision[chosen].any():
+            parts[name] = -0.5 * (last.theta[..., chosen] ** 2 @ precision[chosen])
+    return parts
+
+
+def diagnostics_of(problem: Problem, found: Chosen) -> list[Diagnostic]:
+    """Say what the answer rests on and what to beware of.
+
+    Parameters
+    ----------
+    problem : Problem
+    found : Chosen
+
+    Returns
+    -------
+    list of Diagnostic
+    """
+    return [*_choice(problem, found), *_tosses(problem, found), *_untried(found)]
+
+
+def _choice(problem: Problem, found: Chosen) -> list[Diagnostic]:
+    if not any(s.term not in found.kept for s in found.statistics):
+        return []
+    message = (
+        f"{len(found.kept)} of {len(found.statistics)} interactions were kept by the same data that then give N: the "
+        f"interval takes them as known and does not hold the doubt about the choice"
+    )
+    return [Diagnostic("chosen_by_data", "info", message, len(found.kept))]
+
+
+def _tosses(problem: Problem, found: Chosen) -> list[Diagnostic]:
+    close = [s for s in found.statistics if s.is_toss(found.threshold)]
+    if not close:
+        return []
+    listed = ", ".join(
+        f"{term_name(s.term, problem.data.lists)} ({s.value:.3f}, Monte Carlo error {s.error:.3f})"
+        for s in close
+    )
+    message = (
+        f"too close to the threshold of {found.threshold:g} to tell with so many draws: {listed}; another seed may "
+        f"choose another model, so draw more or look at both"
+    )
+    return [Diagnostic("coin_toss", "warning", message, len(close))]
+
+
+def _untried(found: Chosen) -> list[Diagnostic]:
+    if not found.untried:
+        return []
+    message = (
+        f"interactions of three lists were left out: with them the likelihood has no maximum under flat priors and "
+        f"drives the {found.untried}"
+    )
+    return [Diagnostic("triples_left_out", "warning", message)]

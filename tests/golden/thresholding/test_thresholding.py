@@ -10,9 +10,7 @@ import pytest
 from scipy.special import logsumexp
 
 import hiddenpop as hp
-from hiddenpop.bayes.thresholded import ThresholdedLogLinear, problem_of
-from hiddenpop.bayes.thresholded_draws import sampled
-from hiddenpop.bayes.thresholding import stage, term_name
+from hiddenpop.bayes.thresholded import ThresholdedLogLinear, problem_of, sampled, stage, term_name
 from hiddenpop.kernels.loglinear_density import posterior_mode
 
 REFERENCE = json.loads((Path(__file__).parent / "thresholding.json").read_text())
