@@ -24,8 +24,7 @@ from tests.support.toys import Multiple, Silent, Widened
 import hiddenpop as hp
 from hiddenpop.cli import main
 from hiddenpop.errors import HiddenpopError, UnknownNameError
-from hiddenpop.estimators.base import BaseEstimator, Facts, contract
-from hiddenpop.estimators.facts import interval_kind, read_facts
+from hiddenpop.estimators.base import BaseEstimator, Facts, contract, interval_kind, read_facts
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.registry import ESTIMATORS
 from hiddenpop.report.known import model_uncertainty

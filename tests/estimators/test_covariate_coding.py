@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.covariate_coding import (
+from hiddenpop.estimators.covariate_formula import (
     check_coding,
     check_level_order,
     level_columns,

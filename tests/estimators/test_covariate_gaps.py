@@ -13,14 +13,12 @@ from formulaic import model_matrix
 import hiddenpop as hp
 from hiddenpop import CaptureTable, Coverage
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
-from hiddenpop.estimators.covariate_design import covariate_design
+from hiddenpop.estimators.covariate_design import _summed, covariate_design, model_cells, summed_lists
 from hiddenpop.estimators.covariate_formula import model_of_table
-from hiddenpop.estimators.covariate_gaps import _summed, model_cells, summed_lists
 from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
-from hiddenpop.estimators.gap_search import GapSearch
+from hiddenpop.estimators.covariate_outcome import passive_covariates
 from hiddenpop.estimators.loglinear import LogLinear
-from hiddenpop.estimators.passive_covariates import passive_covariates
-from hiddenpop.estimators.selected_covariates import SelectedCovariateLogLinear
+from hiddenpop.estimators.selected_covariates import GapSearch, SelectedCovariateLogLinear
 from hiddenpop.kernels.hidden_cells import fit_hidden
 from hiddenpop.kernels.stepwise import SearchSpace, stepwise_path
 from hiddenpop.kernels.summed_cells import fit_summed

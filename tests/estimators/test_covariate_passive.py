@@ -9,7 +9,7 @@ import hiddenpop as hp
 from hiddenpop.errors import HiddenpopWarning, UnknownNameError
 from hiddenpop.estimators.covariate_formula import CovariateModel
 from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
-from hiddenpop.estimators.passive_covariates import passive_covariates
+from hiddenpop.estimators.covariate_outcome import passive_covariates
 from hiddenpop.table import CaptureTable
 
 LISTS, COVARIATES, LEVELS = ("A", "B", "C"), ("u", "v", "w"), (2, 3, 2)

@@ -25,7 +25,7 @@ from hiddenpop import (
     datasets,
 )
 from hiddenpop.errors import CapabilityError, EmptyListWarning, SettingError, UnknownNameError
-from hiddenpop.estimators.dependence import as_odds_ratios
+from hiddenpop.estimators.prepare import as_odds_ratios
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.resampled import RefitBlock, refit
 from hiddenpop.kernels.best_models import best_of_each

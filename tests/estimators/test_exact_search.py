@@ -10,9 +10,8 @@ from tests.support.tables import table_of
 
 from hiddenpop import SelectedLogLinear, datasets
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.exact import exact
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.estimators.search import Rule, exhaustive, judge
+from hiddenpop.estimators.search import Rule, exact, exhaustive, judge
 from hiddenpop.estimators.selected import SELECTION_WINDOW
 
 SMALL = [

@@ -7,7 +7,7 @@ import pytest
 
 import hiddenpop as hp
 from hiddenpop import CaptureTable
-from hiddenpop.estimators.list_relations import ListRelations, list_relations, list_remarks
+from hiddenpop.estimators.prepare import ListRelations, list_relations, list_remarks
 from hiddenpop.estimators.registry import ESTIMATORS
 
 QUICK: dict[str, Any] = {

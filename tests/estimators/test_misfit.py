@@ -5,7 +5,7 @@ from scipy.stats import chi2
 
 import hiddenpop as hp
 from hiddenpop import CaptureTable
-from hiddenpop.estimators.misfit import pooled_pearson
+from hiddenpop.estimators.outcome import pooled_pearson
 from hiddenpop.result import MISFIT, Estimate
 
 YEARS = {"c": 1018, "b": 1194, "bc": 188, "a": 1680, "ac": 205, "ab": 233, "abc": 96}

@@ -7,10 +7,9 @@ from tests.support.tables import table_of
 
 from hiddenpop import datasets
 from hiddenpop.errors import CapabilityError, SettingError
-from hiddenpop.estimators.exact import exact
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.search import Rule, judge
-from hiddenpop.estimators.stochastic import stochastic
+from hiddenpop.estimators.search import Rule, exact, judge
+from hiddenpop.estimators.selected import stochastic
 
 
 def data_of(table):

@@ -13,7 +13,7 @@ from hiddenpop import datasets
 from hiddenpop.bayes.priors import check_graph_prior, check_log_prior, check_prior, check_range
 from hiddenpop.cli.inputs import make_method, read_settings, split_names
 from hiddenpop.estimators.covariate_formula import CovariateModel
-from hiddenpop.estimators.dependence import as_odds_ratios
+from hiddenpop.estimators.prepare import as_odds_ratios
 from hiddenpop.estimators.registry import ESTIMATORS, build, default_settings
 from hiddenpop.estimators.two_lists import Chapman
 from hiddenpop.model import HierarchicalModel

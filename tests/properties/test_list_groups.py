@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.plain import terms_of
 
-from hiddenpop.estimators.dependence import shifts_of
+from hiddenpop.estimators.prepare import shifts_of
 from hiddenpop.histories import project
 from hiddenpop.kernels.list_groups import ListGroup, fit_groups, free_group, profile_of_groups
 from hiddenpop.kernels.model_fit import fit_model, hidden_profile

@@ -30,11 +30,9 @@ from hiddenpop.description.tally import (
 from hiddenpop.description.text import text_of
 from hiddenpop.description.withhold import Key, figures_but_observed, withheld_figures
 from hiddenpop.disclosure import THRESHOLD
-from hiddenpop.estimators.list_relations import list_relations
 from hiddenpop.estimators.many_lists import goodness_of_filled
-from hiddenpop.estimators.misfit import misfit_p_value
-from hiddenpop.estimators.outcome import model_details, model_interval, terms_of
-from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, dense_counts, list_cells
+from hiddenpop.estimators.outcome import misfit_p_value, model_details, model_interval, terms_of
+from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, dense_counts, list_cells, list_relations
 from hiddenpop.histories import captures, decode
 from hiddenpop.kernels.list_groups import fit_groups, free_group
 from hiddenpop.kernels.model_fit import fit_model

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from hiddenpop.estimators.misfit import REJECTED
+from hiddenpop.estimators.outcome import REJECTED
 
 __all__ = [
     "REACHES",

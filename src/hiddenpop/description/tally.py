@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._typing import Floats
-from hiddenpop.estimators.criteria import criteria_of
-from hiddenpop.estimators.outcome import terms_of
+from hiddenpop.estimators.outcome import criteria_of, terms_of
 from hiddenpop.estimators.prepare import ListCells, ListCounts
 from hiddenpop.histories import decode
 from hiddenpop.kernels.faces import face_of_model, faces_of_batch

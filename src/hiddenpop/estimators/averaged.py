@@ -15,12 +15,9 @@ from hiddenpop._details import Deferred
 from hiddenpop._front_door import front_doors
 from hiddenpop._typing import Bools, Floats
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario, held_to_no_level
-from hiddenpop.estimators.criteria import CRITERIA, Criterion
-from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, check_positive
-from hiddenpop.estimators.exact import refuse_proof, refuse_uncounted, weighty
 from hiddenpop.estimators.loglinear import PROTECTED, counts_under
-from hiddenpop.estimators.outcome import terms_of
-from hiddenpop.estimators.prepare import ListCounts
+from hiddenpop.estimators.outcome import CRITERIA, Criterion, terms_of
+from hiddenpop.estimators.prepare import ListCounts, OddsRatios, as_odds_ratios, check_positive
 from hiddenpop.estimators.protocol import (
     check_choice,
     check_exact,
@@ -40,8 +37,11 @@ from hiddenpop.estimators.search import (
     exhaustive,
     judge,
     list_models,
+    refuse_proof,
     refuse_space,
+    refuse_uncounted,
     space_in_words,
+    weighty,
 )
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
 from hiddenpop.kernels.model_fit import fit_model, hidden_profile

@@ -11,18 +11,18 @@ from hiddenpop._front_door import front_doors
 from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
-from hiddenpop.estimators.criteria import criteria_of
 from hiddenpop.estimators.loglinear import PROTECTED as OF_THE_FIT
 from hiddenpop.estimators.many_lists import GroupedLists, filled_cells, goodness_of_filled, grouped_lists
-from hiddenpop.estimators.misfit import misfit_remarks
 from hiddenpop.estimators.outcome import (
     INTERVALS,
     REASONS,
     IntervalMethod,
     cell_frame,
+    criteria_of,
     for_few_persons,
     goodness_of_fit,
     limits_from_variance,
+    misfit_remarks,
 )
 from hiddenpop.estimators.prepare import (
     ListCells,

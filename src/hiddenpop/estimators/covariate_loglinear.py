@@ -8,12 +8,16 @@ from hiddenpop._front_door import front_doors
 from hiddenpop.errors import CapabilityError, HiddenpopError, ModelError, SettingError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
 from hiddenpop.estimators.cell_space import check_structural_zeros
-from hiddenpop.estimators.covariate_coding import check_coding, check_level_order
-from hiddenpop.estimators.covariate_design import CovariateDesign, covariate_design
-from hiddenpop.estimators.covariate_formula import CovariateModel, joint_coding, model_of_table
-from hiddenpop.estimators.covariate_gaps import ModelCells, model_cells
+from hiddenpop.estimators.covariate_design import CovariateDesign, ModelCells, covariate_design, model_cells
+from hiddenpop.estimators.covariate_formula import (
+    CovariateModel,
+    check_coding,
+    check_level_order,
+    joint_coding,
+    model_of_table,
+)
 from hiddenpop.estimators.covariate_outcome import CovariateInterval, LimitsOf, estimate_of_covariate_model
-from hiddenpop.estimators.dependence import (
+from hiddenpop.estimators.prepare import (
     OddsRatios,
     as_odds_ratios,
     check_positive,

@@ -11,26 +11,29 @@ import pandas as pd
 from hiddenpop._front_door import front_doors
 from hiddenpop.errors import ModelError
 from hiddenpop.estimators.base import NO_MODEL, BaseEstimator, Facts, Scenario
-from hiddenpop.estimators.criteria import criteria_of
-from hiddenpop.estimators.dependence import (
-    OddsRatios,
-    as_odds_ratios,
-    check_positive,
-    regroup_ratios,
-    without_terms,
-)
 from hiddenpop.estimators.many_lists import GroupedLists, grouped_lists
-from hiddenpop.estimators.misfit import misfit_remarks
 from hiddenpop.estimators.outcome import (
     INTERVALS,
     IntervalMethod,
+    criteria_of,
     fit_diagnostics,
+    misfit_remarks,
     model_details,
     model_interval,
     status_of_fit,
     terms_of,
 )
-from hiddenpop.estimators.prepare import ListCounts, has_many_lists, list_counts, refuse_many_lists
+from hiddenpop.estimators.prepare import (
+    ListCounts,
+    OddsRatios,
+    as_odds_ratios,
+    check_positive,
+    has_many_lists,
+    list_counts,
+    refuse_many_lists,
+    regroup_ratios,
+    without_terms,
+)
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.estimators.resampled import RefitBlock, Resamples
 from hiddenpop.histories import bit_positions, merged_term

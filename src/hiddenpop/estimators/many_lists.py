@@ -12,17 +12,27 @@ import pandas as pd
 
 from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError
-from hiddenpop.estimators.criteria import criteria_of
-from hiddenpop.estimators.dependence import OddsRatios, pair_of, refuse_unknown_lists, remarks, shifts_of
-from hiddenpop.estimators.misfit import misfit_remarks, pooled_pearson
 from hiddenpop.estimators.outcome import (
     REASONS,
     IntervalMethod,
+    criteria_of,
     limits_from_variance,
+    misfit_remarks,
     noted_coefficients,
+    pooled_pearson,
     residuals_of,
 )
-from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, list_cells, merger_to_type
+from hiddenpop.estimators.prepare import (
+    MAX_DENSE_LISTS,
+    ListCells,
+    OddsRatios,
+    list_cells,
+    merger_to_type,
+    pair_of,
+    refuse_unknown_lists,
+    remarks,
+    shifts_of,
+)
 from hiddenpop.histories import added_by, bit_positions, captures, decode, project, subset_order
 from hiddenpop.kernels.list_groups import GroupFit, ListGroup, fit_groups, free_group, profile_of_groups
 from hiddenpop.kernels.model_fit import saturated_constant

@@ -1,12 +1,13 @@
-"""From a fitted model to an `Estimate`: interval, diagnostics and details shared by the log-linear family."""
+"""From a fitted model to an `Estimate`: criteria, goodness of fit, limits and diagnostics."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import chdtrc, ndtri
 
@@ -17,26 +18,32 @@ from hiddenpop.kernels.model_fit import ModelFit, hidden_profile
 from hiddenpop.kernels.plain_batch import refit_deviances
 from hiddenpop.kernels.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, term_label
-from hiddenpop.result import Diagnostic, Interval, Status
+from hiddenpop.result import MISFIT, Diagnostic, Interval, Status
 from hiddenpop.table import RNGLike
 
 __all__ = [
+    "CRITERIA",
     "INTERVALS",
     "REASONS",
+    "REJECTED",
+    "Criterion",
     "IntervalMethod",
     "cell_frame",
+    "criteria_of",
     "fit_diagnostics",
     "for_few_persons",
     "goodness_of_fit",
     "limits_from_variance",
+    "misfit_p_value",
+    "misfit_remarks",
     "model_details",
     "model_interval",
     "noted_coefficients",
+    "pooled_pearson",
     "residuals_of",
     "status_of_fit",
     "terms_of",
 ]
-
 
 IntervalMethod = Literal["profile", "lognormal", "wald"]
 INTERVALS: tuple[str, ...] = ("profile", "lognormal", "wald")
@@ -59,6 +66,12 @@ IMPLAUSIBLE_RATIO = 1e6
 GOODNESS_TABLES, GOODNESS_TABLES_MANY_LISTS = 999, 199
 DEVIANCE_ROUNDING = 1e-7
 """Two tables that fit equally well differ by the stopping rule of the fit; count them as equal."""
+
+REJECTED = 0.01
+"""p-value below which a model is rejected; the choice of a model by the same data makes p-values too large."""
+
+Criterion = Literal["bic", "aic", "aicc"]
+CRITERIA: tuple[str, ...] = ("bic", "aic", "aicc")
 
 
 def status_of_fit(fit: ModelFit) -> tuple[Status, str]:
@@ -302,3 +315,151 @@ def fit_diagnostics(fit: ModelFit) -> list[Diagnostic]:
         return found
     message = f"the maximum lies on a face: the fitted count is 0 in {off} empty cells, some interactions are infinite"
     return [*found, Diagnostic("face", "info", message, off)]
+
+
+# === whether a fitted model is rejected by its goodness of fit, also where many cells hold few persons ================
+
+
+@dataclass(frozen=True, slots=True)
+class PooledTest:
+    """Pearson's test over pooled cells.
+
+    Attributes
+    ----------
+    pearson : float
+    df : int
+        At most so many degrees of freedom.
+    p_value : float
+        Of the most degrees of freedom, so no smaller than it should be; 1 where there is nothing to test.
+    """
+
+    pearson: float
+    df: int
+    p_value: float
+
+
+def pooled_pearson(counts: Floats, fitted: Floats) -> PooledTest:
+    """Test a fit by Pearson's X2 over cells that are pooled until each is expected to hold five persons.
+
+    Parameters
+    ----------
+    counts, fitted : ndarray, shape (m,)
+        Of the cells whose fitted count is above 0; both add up to the same.
+
+    Returns
+    -------
+    PooledTest
+
+    Notes
+    -----
+    The smallest cells are pooled first. With parameters fitted to all cells, X2 of g pools has a law between the
+    chi-square laws on g - 1 - parameters and on g - 1 degrees of freedom (Chernoff and Lehmann 1954). The second is
+    taken, so that a model is not rejected for its small cells alone.
+
+    References
+    ----------
+    Chernoff, H. and Lehmann, E. L. (1954). The use of maximum likelihood estimates in chi-square tests for goodness of
+    fit. Annals of Mathematical Statistics 25(3), 579-586. doi:10.1214/aoms/1177728726
+
+    Examples
+    --------
+    >>> test = pooled_pearson(np.array([30.0, 4.0, 0.0, 16.0]), np.array([20.0, 3.0, 2.0, 25.0]))
+    >>> round(test.pearson, 2), test.df
+    (8.44, 2)
+    """
+    order = np.argsort(fitted, kind="stable")
+    pool, expected, numbers = 0, 0.0, np.zeros(len(fitted), dtype=np.int64)
+    for row in order:
+        numbers[row] = pool
+        expected += float(fitted[row])
+        if expected >= LARGE_ENOUGH:
+            pool, expected = pool + 1, 0.0
+    numbers = np.minimum(numbers, max(pool - 1, 0))  # what is left over joins the last pool
+    seen, fit = np.bincount(numbers, weights=counts), np.bincount(numbers, weights=fitted)
+    pearson, df = float(((seen - fit) ** 2 / fit).sum()), len(fit) - 1
+    return PooledTest(pearson, df, float(chdtrc(df, pearson)) if df > 0 else 1.0)
+
+
+def misfit_remarks(details: Mapping[str, Any]) -> list[Diagnostic]:
+    """Say that a model is rejected, with the test.
+
+    Parameters
+    ----------
+    details : mapping
+        ``goodness_of_fit`` and ``cells`` of a fitted model.
+
+    Returns
+    -------
+    list of Diagnostic
+        None where the model is not rejected, or has as many parameters as cells.
+    """
+    p_value, evidence = _evidence(details["goodness_of_fit"], details["cells"])
+    if p_value >= REJECTED:
+        return []
+    return [
+        Diagnostic(MISFIT, "warning", f"the model is rejected by its goodness of fit: {evidence}", p_value)
+    ]
+
+
+def misfit_p_value(details: Mapping[str, Any]) -> float:
+    """Give the p-value by which `misfit_remarks` judges; 1 where there is nothing to test."""
+    return _evidence(details["goodness_of_fit"], details["cells"])[0]
+
+
+def _evidence(fit: Mapping[str, Any], cells: pd.DataFrame) -> tuple[float, str]:
+    """Give the p-value by the route that the fitted counts carry, and the statistics with the test in words."""
+    if fit["df"] <= 0:
+        return 1.0, "as many parameters as cells"
+    deviance, pearson, df = f"deviance {fit['deviance']:,.1f}", f"Pearson X2 {fit['pearson']:,.1f}", fit["df"]
+    if "p_captures" in fit:  # of more lists than a table of all cells can have
+        p_value = 1.0 if fit["p_captures"] is None else float(fit["p_captures"])
+        return p_value, f"{fit['p_method']}, p = {p_value:.1g}"
+    if fit["p_deviance"] is not None and fit["p_pearson"] is not None:
+        both = f"{deviance}, p = {fit['p_deviance']:.1g}, and {pearson}, p = {fit['p_pearson']:.1g}"
+        # A few small cells can make one of the two large; a model that fails is failed by both.
+        return max(float(fit["p_deviance"]), float(fit["p_pearson"])), f"{both}, on {df} df (chi-square)"
+    if fit["p_deviance"] is not None:
+        words = f"{deviance}, p = {fit['p_deviance']:.1g} ({fit['p_method']}), {pearson}, on {df} df"
+        return float(fit["p_deviance"]), words
+    on = cells["on_face"].to_numpy()
+    pooled = pooled_pearson(*(cells[name].to_numpy(dtype=np.float64)[on] for name in ("count", "fitted")))
+    words = (
+        f"{deviance} and {pearson} on {df} df; many cells are small, and over cells pooled to five persons or more X2 "
+        f"{pooled.pearson:,.1f} on at most {pooled.df} df, p = {pooled.p_value:.1g}"
+    )
+    return pooled.p_value, words
+
+
+# === information criteria, with the number of observed persons as the sample size =====================================
+
+
+def criteria_of(
+    minus_twice_log_likelihood: Floats, n_parameters: npt.ArrayLike, n_observed: int
+) -> dict[str, Floats]:
+    """BIC, AIC and AICc of fitted models.
+
+    Parameters
+    ----------
+    minus_twice_log_likelihood : ndarray
+        Poisson, constants included, so that values compare with other programs.
+    n_parameters : array_like
+        Parameters counted, of the same shape.
+    n_observed : int
+        Persons observed, not cells.
+
+    Returns
+    -------
+    dict of str to ndarray
+        AICc is inf where there are no more persons than parameters plus one.
+
+    Examples
+    --------
+    >>> {name: float(value[0]) for name, value in criteria_of(np.array([10.0]), [2], 100).items()}["aic"]
+    14.0
+    """
+    p = np.asarray(n_parameters, dtype=np.float64)
+    aic = minus_twice_log_likelihood + 2.0 * p
+    spare = n_observed - p - 1.0
+    with np.errstate(divide="ignore"):
+        correction = np.where(spare > 0, 2.0 * (p * p + p) / np.where(spare > 0, spare, 1.0), np.inf)
+    return {"bic": minus_twice_log_likelihood + np.log(n_observed) * p, "aic": aic, "aicc": aic + correction}

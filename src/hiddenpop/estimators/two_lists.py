@@ -11,7 +11,6 @@ from scipy.special import ndtri
 from hiddenpop._front_door import front_doors
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.base import BaseEstimator, Facts, Scenario
-from hiddenpop.estimators.dependence import OddsRatios, as_odds_ratios, remarks
 from hiddenpop.estimators.loglinear import estimate_of_model, profile_under
 from hiddenpop.estimators.outcome import (
     INTERVALS,
@@ -21,7 +20,14 @@ from hiddenpop.estimators.outcome import (
     model_interval,
     terms_of,
 )
-from hiddenpop.estimators.prepare import ListCells, ListCounts, list_cells
+from hiddenpop.estimators.prepare import (
+    ListCells,
+    ListCounts,
+    OddsRatios,
+    as_odds_ratios,
+    list_cells,
+    remarks,
+)
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.estimators.registry import build
 from hiddenpop.histories import project

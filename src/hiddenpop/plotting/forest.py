@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.comparison import HOLDS
-from hiddenpop.estimators.facts import interval_kind
+from hiddenpop.estimators.base import interval_kind
+from hiddenpop.estimators.compare import HOLDS
 from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.style import (
     BLUE,

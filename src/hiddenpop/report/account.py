@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hiddenpop.estimators.facts import as_spec, inner_spec
+from hiddenpop.estimators.base import as_spec, inner_spec
 from hiddenpop.report.checking import check_label
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import (

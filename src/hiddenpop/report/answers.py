@@ -2,7 +2,7 @@
 
 import math
 
-from hiddenpop.estimators.facts import estimates_below, interval_kind, is_bound
+from hiddenpop.estimators.base import estimates_below, interval_kind, is_bound
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import (
     Block,

@@ -1,6 +1,6 @@
 """What a report says of an estimator from its facts: what it takes for granted, what its interval holds."""
 
-from hiddenpop.estimators.facts import model_in_interval, read_facts
+from hiddenpop.estimators.base import model_in_interval, read_facts
 from hiddenpop.result import Estimate, EstimatorSpec
 
 __all__ = ["FOR_ALL", "assumes", "draws_kind", "keeps_number_observed", "model_uncertainty"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hiddenpop._cells import distinct_texts, refuse_unknown
 from hiddenpop.errors import SettingError
-from hiddenpop.estimators.dependence import OddsRatios, check_positive
+from hiddenpop.estimators.prepare import OddsRatios, check_positive
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval

@@ -13,7 +13,7 @@ import pandas as pd
 from hiddenpop._cells import distinct_texts
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import contract, settings_of
-from hiddenpop.estimators.criteria import CRITERIA
+from hiddenpop.estimators.outcome import CRITERIA
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.estimators.registry import build
 from hiddenpop.model import MAX_ENUMERATED_LISTS

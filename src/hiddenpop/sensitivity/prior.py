@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop.errors import CapabilityError, SettingError
-from hiddenpop.estimators.base import Change, contract
-from hiddenpop.estimators.facts import read_facts
+from hiddenpop.estimators.base import Change, contract, read_facts
 from hiddenpop.estimators.protocol import Estimator, as_number, spec_of
 from hiddenpop.result import Estimate, EstimatorSpec, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval

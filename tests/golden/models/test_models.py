@@ -18,7 +18,7 @@ from tests.support.exact import AscentCone, exact_existence
 from tests.support.plain import dense_counts, perturbed_dark_figure, statsmodels_dark_figure, terms_of
 
 import hiddenpop as hp
-from hiddenpop.estimators.criteria import criteria_of
+from hiddenpop.estimators.outcome import criteria_of
 from hiddenpop.kernels.faces import faces_of_batch
 from hiddenpop.kernels.lattice import fit_batch
 from hiddenpop.kernels.model_fit import fit_model, saturated_constant
