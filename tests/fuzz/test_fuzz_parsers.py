@@ -19,8 +19,8 @@ from hiddenpop.estimators.two_lists import Chapman
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.claims import Claim, as_claim
-from hiddenpop.sensitivity.multiverse_options import as_choices
-from hiddenpop.sensitivity.pairs import as_pairs
+from hiddenpop.sensitivity.multiverse import as_choices
+from hiddenpop.sensitivity.protocol import as_pairs
 from hiddenpop.sensitivity.registry import CHECKS, build_check
 from hiddenpop.synthetic.cards import toml_text
 from hiddenpop.synthetic.library import LIBRARY, scenario

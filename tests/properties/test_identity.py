@@ -18,7 +18,7 @@ from hiddenpop._cells import distinct_texts
 from hiddenpop.bayes.pooled import PooledLogLinear, _stratum_names, design_of
 from hiddenpop.monitor import ranks, rates, subgroups, trend
 from hiddenpop.plotting.subgroups import _largest_groups
-from hiddenpop.sensitivity.cell_moves import MovedCells
+from hiddenpop.sensitivity.cell_influence import MovedCells
 from hiddenpop.sensitivity.dependence_sweep import DependenceSweep
 from hiddenpop.sensitivity.multiverse import _mergers, _periods
 from hiddenpop.sensitivity.partial_identification import PartialIdentification

@@ -10,8 +10,7 @@ import pytest
 
 import hiddenpop as hp
 from hiddenpop.errors import SettingError
-from hiddenpop.sensitivity.cell_influence import CellInfluence
-from hiddenpop.sensitivity.cell_moves import MovedCells, every_cell, fewest_removed
+from hiddenpop.sensitivity.cell_influence import CellInfluence, MovedCells, every_cell, fewest_removed
 from hiddenpop.sensitivity.claims import Claim
 
 

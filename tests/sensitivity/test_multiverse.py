@@ -13,8 +13,7 @@ from hiddenpop.errors import SettingError, UnknownNameError
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.two_lists import Chapman
 from hiddenpop.result import Estimate, Interval
-from hiddenpop.sensitivity.multiverse import Multiverse, standard_choices
-from hiddenpop.sensitivity.multiverse_options import cross
+from hiddenpop.sensitivity.multiverse import Multiverse, cross, standard_choices
 from hiddenpop.sensitivity.protocol import Check
 
 KOSOVO = hp.datasets.load("kosovo")

@@ -17,8 +17,7 @@ from hiddenpop.kernels.identified_set import (
     pair_counts,
     set_limits,
 )
-from hiddenpop.sensitivity.bounds import Assumption
-from hiddenpop.sensitivity.partial_identification import PartialIdentification
+from hiddenpop.sensitivity.partial_identification import Assumption, PartialIdentification
 from hiddenpop.table import CaptureTable, Coverage
 
 KOSOVO = hp.LogLinear(model="[123,14,34]")

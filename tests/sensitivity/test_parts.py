@@ -11,13 +11,10 @@ from tests.contract.cases import table_of
 
 from hiddenpop import Bootstrapped, ChaoLowerBound, LogLinear, SelectedLogLinear, datasets, parallel
 from hiddenpop.errors import SettingError
-from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
+from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_points
 from hiddenpop.sensitivity.dependence_sweep import DependenceSweep
-from hiddenpop.sensitivity.needs import has_setting, setting_of, with_settings
 from hiddenpop.sensitivity.points import REFUSED, Point, evaluate
-from hiddenpop.sensitivity.protocol import Check, CheckResult
-from hiddenpop.sensitivity.tipping import tipping_points
-from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.sensitivity.protocol import Check, CheckResult, has_setting, judge, setting_of, with_settings
 
 KOSOVO = datasets.load("kosovo")
 

@@ -26,9 +26,8 @@ from hiddenpop.plotting.style import (
     spread,
 )
 from hiddenpop.result import format_persons
-from hiddenpop.sensitivity.claims import Claim
+from hiddenpop.sensitivity.claims import Claim, tipping_points
 from hiddenpop.sensitivity.protocol import SIZES, CheckResult, size_to_leave
-from hiddenpop.sensitivity.tipping import tipping_points
 
 __all__ = [
     "FAILS",

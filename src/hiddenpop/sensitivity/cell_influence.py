@@ -1,26 +1,28 @@
 """Which handful of persons turns the answer: one fewer, one more, or nobody in each capture history."""
 
+import itertools
 import math
+import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from hiddenpop._typing import Ints
-from hiddenpop.errors import SettingError
+from hiddenpop._cells import distinct_texts
+from hiddenpop._typing import Floats, Ints
+from hiddenpop.errors import EmptyListWarning, SettingError
+from hiddenpop.estimators.protocol import Estimator
+from hiddenpop.estimators.resampled import Resamples
 from hiddenpop.result import Estimate, format_persons
-from hiddenpop.sensitivity.cell_moves import MovedCells, Removal, every_cell, fewest_removed
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.refits import cells_that_count
-from hiddenpop.sensitivity.verdict import Verdict, judge
+from hiddenpop.sensitivity.points import Point, cells_that_count, evaluate, number_maker, refit_all
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, Verdict, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["CellInfluence"]
-
 
 LARGEST_EMPTIED = 0.1
 """A cell with a larger share of the persons is not emptied: without it the table is another one."""
@@ -29,6 +31,12 @@ EMPTIED = 0
 """The move that takes everybody out of a cell."""
 
 MOST_NAMED = 4
+
+MOST_LISTS = 6
+"""Up to so many lists the histories that nobody has are tried as well."""
+
+EXACT_UP_TO = 2
+"""Every choice of so many persons is tried; more are found one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +110,7 @@ class CellInfluence(StandardCheck):
         removal = fewest_removed(cells, counts, base, claim, self.most_removed)
         return self._result(asked.table, (base, claim, self._moves(cells, counts, base), removal))
 
-    def _moves(self, cells: MovedCells, counts: Ints, base: Estimate) -> pd.DataFrame:
+    def _moves(self, cells: "MovedCells", counts: Ints, base: Estimate) -> pd.DataFrame:
         """Estimate after every move, the table as it is in front."""
         steps = [
             (cell, step) for cell in range(len(counts)) for step in self.perturb if counts[cell] + step >= 0
@@ -134,7 +142,7 @@ class CellInfluence(StandardCheck):
         return _largest_first(frame) if cells.table.public else frame
 
     def _result(
-        self, table: CaptureTable, found: tuple[Estimate, Claim, pd.DataFrame, Removal | None]
+        self, table: CaptureTable, found: "tuple[Estimate, Claim, pd.DataFrame, Removal | None]"
     ) -> Found:
         base, claim, frame, removal = found
         persons = frame[frame["move"] != _move_text(EMPTIED)]
@@ -206,7 +214,7 @@ def _emptied_in_words(emptied: pd.DataFrame, claim: Claim) -> str:
     return f"With a whole cell emptied N runs from {span}, and the claim fails at {broken} of {len(known)}{unknown}."
 
 
-def _removal_in_words(removal: Removal | None, most: int, claim: Claim) -> str:
+def _removal_in_words(removal: "Removal | None", most: int, claim: Claim) -> str:
     if not most:
         return ""
     if removal is None:
@@ -216,13 +224,13 @@ def _removal_in_words(removal: Removal | None, most: int, claim: Claim) -> str:
     return f"{_fewest(removal)} ({counted}): N is {n} without."
 
 
-def _fewest(removal: Removal) -> str:
+def _fewest(removal: "Removal") -> str:
     size = len(removal.persons)
     words = "1 person is" if size == 1 else f"{size} persons are"
     return f"{words} enough to break the claim{'' if removal.exact else ', and fewer may be'}"
 
 
-def _text_to_leave(verdict: Verdict, persons: pd.DataFrame, removal: Removal | None, claim: Claim) -> str:
+def _text_to_leave(verdict: Verdict, persons: pd.DataFrame, removal: "Removal | None", claim: Claim) -> str:
     """Give the verdict without sizes: those of tables with one person fewer tell the small counts."""
     known = verdict.n_points - verdict.n_failed
     holds = round(verdict.share * known) if known else 0
@@ -236,3 +244,171 @@ def _text_to_leave(verdict: Verdict, persons: pd.DataFrame, removal: Removal | N
 
 def _title(table: CaptureTable) -> str:
     return f"{table.name}: one person fewer, one more, or nobody in each capture history"
+
+
+# === counts of cells with persons more or fewer =======================================================================
+# The estimate from each, and how few persons carry a claim.
+
+
+@dataclass(frozen=True, slots=True)
+class MovedCells:
+    """The cells to which persons are added, and the estimator that is run on them."""
+
+    estimator: Estimator
+    table: CaptureTable
+    seed: int
+
+    @property
+    def names(self) -> list[str]:
+        """Name each cell by its lists and, where there are some, by its strata."""
+        rows = [
+            tuple(name for i, name in enumerate(self.table.lists) if history >> i & 1)
+            for history in self.table.histories.tolist()
+        ]
+        lists = distinct_texts(rows, " & ")
+        levels = distinct_texts(self.table.strata.itertuples(index=False, name=None), ", ")
+        return [f"{name} ({level})" if level else name for name, level in zip(lists, levels, strict=True)]
+
+    def counts_of(self, table: CaptureTable) -> Ints:
+        """Give the persons of the real table in each cell."""
+        if len(self.table) == len(table):
+            return np.array(table.counts)
+        at = np.zeros(1 << table.n_lists, dtype=np.int64)
+        at[table.histories] = table.counts
+        return at[self.table.histories]
+
+    def estimate(self, counts: Ints, label: str) -> Resamples:
+        """Estimate from every row of counts; all share the seed."""
+        return refit_all(self.estimator, self.table, counts, seed=self.seed, label=label)
+
+    def answer(self, counts: Ints, found: Resamples, row: int) -> tuple[float, str, str]:
+        """Give number, status and reason; an unknown number is asked of the estimator itself."""
+        n = float(found.n_hat[row])
+        if not math.isnan(n):
+            persons = int(counts.sum())
+            status = "unbounded" if math.isinf(n) else "boundary" if n <= persons else "ok"
+            return n, status, "the dark figure is unbounded" if math.isinf(n) else ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EmptyListWarning)
+            point = Point({}, number_maker(self.estimator), replace(self.table, counts=counts))
+        told = evaluate([point], seed=self.seed, label="").iloc[0]
+        return float(told["n_hat"]), str(told["status"]), str(told["reason"])
+
+
+def every_cell(table: CaptureTable) -> CaptureTable:
+    """Make a table with a person in every history, so that persons can be added to those that nobody has."""
+    if table.n_lists > MOST_LISTS or len(table.strata.columns) or table.coverage:
+        return table
+    histories = np.arange(1, 1 << table.n_lists, dtype=np.int64)
+    bits = {name: histories >> i & 1 for i, name in enumerate(table.lists)}
+    frame = pd.DataFrame({**bits, "count": 1})
+    labels = {"name": table.name, "population": table.population, "public": table.public}
+    return CaptureTable.from_counts(frame, lists=table.lists, **labels)  # type: ignore[arg-type]
+
+
+# --- how many persons must go -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Persons whose removal breaks a claim.
+
+    Attributes
+    ----------
+    persons : tuple of str
+        The capture history of each.
+    n_hat : float
+        The estimate without them.
+    exact : bool
+        Whether it is known that fewer do not break it.
+    """
+
+    persons: tuple[str, ...]
+    n_hat: float
+    exact: bool
+
+
+def fewest_removed(
+    cells: MovedCells, counts: Ints, base: Estimate, claim: Claim, most: int
+) -> Removal | None:
+    """Look for the fewest persons without whom the claim fails; None where none are found or it fails already.
+
+    Parameters
+    ----------
+    cells : MovedCells
+    counts : ndarray of int, shape (m,)
+    base : Estimate
+    claim : Claim
+    most : int
+
+    Returns
+    -------
+    Removal or None
+
+    Notes
+    -----
+    One and two persons: every choice. More: starting from the pair that brings the estimate closest to an end of the
+    claim, the person who brings it closest is taken away next, for each end apart.
+    """
+    if not most or not claim.holds(base.n_hat):
+        return None
+    gone: list[tuple[int, ...]] = []
+    n_hat = np.zeros(0)
+    for size in range(1, min(EXACT_UP_TO, most) + 1):
+        gone = _choices(counts, size)
+        n_hat = _without(cells, counts, gone)
+        broken = _breaks(n_hat, claim)
+        if broken.any():
+            at = int(np.flatnonzero(broken)[0])
+            return _removal(cells, gone[at], n_hat[at], exact=True)
+    if most <= EXACT_UP_TO:
+        return None
+    found = [_greedy(cells, counts, gone, n_hat, claim, (end, most)) for end in claim.ends]
+    known = [removal for removal in found if removal is not None]
+    return min(known, key=lambda removal: len(removal.persons), default=None)
+
+
+def _choices(counts: Ints, size: int) -> list[tuple[int, ...]]:
+    """Give every choice of so many persons, told apart by their cells only."""
+    cells = np.flatnonzero(counts).tolist()
+    chosen = itertools.combinations_with_replacement(cells, size)
+    return [gone for gone in chosen if all(counts[cell] >= times for cell, times in Counter(gone).items())]
+
+
+def _without(cells: MovedCells, counts: Ints, gone: list[tuple[int, ...]]) -> Floats:
+    rows = np.tile(counts, (len(gone), 1))
+    for row, persons in zip(rows, gone, strict=True):
+        np.subtract.at(row, list(persons), 1)
+    return cells.estimate(rows, f"persons taken out of {cells.table.name}").n_hat
+
+
+def _breaks(n_hat: Floats, claim: Claim) -> npt.NDArray[np.bool_]:
+    return np.array([math.isfinite(n) and not claim.holds(n) for n in n_hat], dtype=np.bool_)
+
+
+def _greedy(
+    cells: MovedCells,
+    counts: Ints,
+    gone: list[tuple[int, ...]],
+    n_hat: Floats,
+    claim: Claim,
+    goal: tuple[float, int],
+) -> Removal | None:
+    """Take one more person at a time, each time the one that brings the estimate closest to an end of the claim."""
+    end, most = goal
+    while gone and len(gone[0]) < most:
+        distance = np.where(np.isfinite(n_hat), np.abs(n_hat - end), math.inf)
+        best = gone[int(np.argmin(distance))]
+        spare = counts - np.bincount(best, minlength=len(counts))
+        gone = [(*best, cell) for cell in np.flatnonzero(spare > 0).tolist()]
+        n_hat = _without(cells, counts, gone)
+        broken = np.flatnonzero(_breaks(n_hat, claim))
+        if len(broken):
+            at = int(broken[0])
+            return _removal(cells, gone[at], n_hat[at], exact=len(gone[at]) == EXACT_UP_TO + 1)
+    return None
+
+
+def _removal(cells: MovedCells, gone: tuple[int, ...], n_hat: float, *, exact: bool) -> Removal:
+    names = cells.names
+    return Removal(tuple(names[cell] for cell in sorted(gone)), float(n_hat), exact)

@@ -2,13 +2,14 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
 from hiddenpop.result import Estimate, format_persons
 
-__all__ = ["Claim", "as_claim", "claim_or_interval"]
+__all__ = ["Claim", "as_claim", "claim_or_interval", "tipping_in_words", "tipping_points"]
 
 NUMBER = r"([0-9][0-9,_ ]*(?:\.[0-9]+)?)"
 FORMS = {
@@ -110,3 +111,110 @@ def claim_or_interval(claim: str | Claim | None, baseline: Estimate) -> Claim:
         format_persons(x, interval.width, baseline.n_observed) for x in (interval.low, interval.high)
     )
     return Claim(interval.low, interval.high, f"within the interval of the estimate, {low} to {high}")
+
+
+# === where along a sweep a claim begins to fail: between which two points, and about where ============================
+
+
+@dataclass(frozen=True, slots=True)
+class Tipping:
+    """A place between two points of a sweep where a claim turns from true to false, or back.
+
+    Attributes
+    ----------
+    holds, fails : float
+        The neighbouring points at which the claim holds and fails.
+    about : float
+        Where the line between the two crosses the end of the claim: N against the setting, or both in logarithms.
+        Between the points N may also jump.
+    n_holds, n_fails : float
+        N at the two.
+    """
+
+    holds: float
+    fails: float
+    about: float
+    n_holds: float
+    n_fails: float
+
+
+def tipping_points(x: Sequence[float], n: Sequence[float], claim: Claim, *, log: bool) -> list[Tipping]:
+    """Find every pair of neighbouring points between which a claim turns.
+
+    Parameters
+    ----------
+    x : sequence of float
+        The setting, in increasing order.
+    n : sequence of float
+        N at each; a point without a finite number separates its neighbours.
+    claim : Claim
+    log : bool
+        Whether to interpolate on logarithms; the setting must then be above 0.
+
+    Returns
+    -------
+    list of Tipping
+
+    Examples
+    --------
+    >>> found = tipping_points([1.0, 2.0, 4.0], [100.0, 200.0, 400.0], Claim.parse("fewer than 300"), log=True)
+    >>> found[0].holds, found[0].fails, round(found[0].about, 6)
+    (2.0, 4.0, 3.0)
+    """
+    found = []
+    for at in range(len(x) - 1):
+        ends = ((float(x[at]), float(n[at])), (float(x[at + 1]), float(n[at + 1])))
+        if not all(math.isfinite(size) for _, size in ends):
+            continue
+        inside = [claim.holds(size) for _, size in ends]
+        if inside[0] != inside[1]:
+            holds, fails = ends if inside[0] else ends[::-1]
+            found.append(Tipping(holds[0], fails[0], _about(holds, fails, claim, log), holds[1], fails[1]))
+    return found
+
+
+def _about(holds: tuple[float, float], fails: tuple[float, float], claim: Claim, log: bool) -> float:
+    end = claim.low if fails[1] < claim.low else claim.high
+    if not log:
+        return holds[0] + (fails[0] - holds[0]) * (end - holds[1]) / (fails[1] - holds[1])
+    if min(holds[1], fails[1], end) <= 0.0:
+        return fails[0]
+    share = math.log(end / holds[1]) / math.log(fails[1] / holds[1])
+    return float(holds[0] * (fails[0] / holds[0]) ** share)
+
+
+def tipping_in_words(x: Sequence[float], n: Sequence[float], claim: Claim, what: str) -> str:
+    """Say at which share a claim begins to fail, between which points it was interpolated, or that it does not.
+
+    Parameters
+    ----------
+    x, n : sequence of float
+        Shares in rising order from that of the data as they are, and the size at each; points without a number are
+        skipped.
+    claim : Claim
+    what : str
+        What `x` is, such as ``"a share of missed links"``.
+
+    Returns
+    -------
+    str
+        A sentence that begins with a blank; empty without a number.
+
+    Examples
+    --------
+    >>> tipping_in_words([0.0, 0.1], [120.0, 100.0], Claim.parse("more than 110"), "a share of missed links")
+    ' It begins to fail at a share of missed links of about 5.0 % (interpolated between 0 % and 10 %).'
+    """
+    known = [(a, b) for a, b in zip(x, n, strict=True) if math.isfinite(b)]
+    if not known:
+        return ""
+    if not claim.holds(known[0][1]):
+        return f" It fails already at {what} of {100 * known[0][0]:.3g} %."
+    turns = tipping_points([a for a, _ in known], [b for _, b in known], claim, log=False)
+    if not turns:
+        return f" It does not fail up to {what} of {100 * known[-1][0]:.3g} %."
+    first = turns[0]
+    between = f"{100 * first.holds:.3g} % and {100 * first.fails:.3g} %"
+    return (
+        f" It begins to fail at {what} of about {100 * first.about:.1f} % (interpolated between {between})."
+    )

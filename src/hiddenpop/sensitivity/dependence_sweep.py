@@ -14,14 +14,20 @@ from hiddenpop.errors import SettingError
 from hiddenpop.estimators.prepare import OddsRatios, check_positive
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.result import Estimate, format_persons
-from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.needs import has_setting, lacks, setting_of, with_settings
-from hiddenpop.sensitivity.pairs import as_pairs
+from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_points
 from hiddenpop.sensitivity.points import Point, evaluate
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.tipping import tipping_points
-from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.sensitivity.protocol import (
+    Asked,
+    Found,
+    StandardCheck,
+    as_pairs,
+    figure_of,
+    has_setting,
+    judge,
+    lacks,
+    setting_of,
+    with_settings,
+)
 from hiddenpop.table import CaptureTable
 
 __all__ = ["DependenceSweep"]

@@ -14,13 +14,19 @@ from hiddenpop.estimators.protocol import Estimator, as_number
 from hiddenpop.estimators.registry import build
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, format_persons
-from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.needs import has_setting, lacks, setting_of, with_settings
+from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_points
 from hiddenpop.sensitivity.points import ANSWER, Point, evaluate, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.tipping import tipping_points
-from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.sensitivity.protocol import (
+    Asked,
+    Found,
+    StandardCheck,
+    figure_of,
+    has_setting,
+    judge,
+    lacks,
+    setting_of,
+    with_settings,
+)
 from hiddenpop.table import CaptureTable
 
 __all__ = ["HighestOrderSweep"]

@@ -13,11 +13,9 @@ from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator, check_choice
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
 from hiddenpop.sensitivity.points import evaluate_made, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
 from hiddenpop.sensitivity.regrouping import Blocks, block_names, regrouped, regrouped_estimator
-from hiddenpop.sensitivity.verdict import judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["ListInfluence", "set_partitions"]

@@ -12,12 +12,9 @@ from hiddenpop._cells import refuse_unknown
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.estimators.protocol import as_number, check_choice
 from hiddenpop.result import Estimate
-from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
+from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_in_words
 from hiddenpop.sensitivity.corrected import CorrectedPoint, evaluate_corrected
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.tipping import tipping_in_words
-from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["OverCoverageSweep", "trimmed_dual_system"]

@@ -4,12 +4,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
-from hiddenpop._cells import refuse_unknown
+from hiddenpop._cells import distinct_texts, refuse_unknown
+from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import (
     Estimator,
     as_number,
@@ -17,14 +21,28 @@ from hiddenpop.estimators.protocol import (
     check_level,
     check_whole,
 )
+from hiddenpop.estimators.resampled import RefitBlock, refit
+from hiddenpop.kernels.identified_set import (
+    LogFigure,
+    PairCounts,
+    log_saturated_figure,
+    pair_counts,
+    set_limits,
+)
+from hiddenpop.parallel import block_slices, run_blocks
 from hiddenpop.result import Estimate, format_level, format_persons
-from hiddenpop.sensitivity.bound_sources import pair_sources, whole_source
-from hiddenpop.sensitivity.bounds import Assumption, SetOfN, Source, intersection, set_of
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.pairs import as_pairs
-from hiddenpop.sensitivity.points import has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.points import has_number, number_maker
+from hiddenpop.sensitivity.protocol import (
+    Asked,
+    Found,
+    StandardCheck,
+    as_pairs,
+    figure_of,
+    has_setting,
+    setting_of,
+    with_settings,
+)
 from hiddenpop.table import CaptureTable
 
 __all__ = ["PartialIdentification"]
@@ -41,6 +59,23 @@ SAME_WIDTH = 1e-6
 
 ALL_PAIRS = "all pairs"
 PROTECTED = ("set_low", "set_high")
+
+FROM_MODEL = "its own fitted cells"
+FROM_CELLS = "the observed cells, with no model"
+
+BLOCK = 100
+"""Tables a block of refits."""
+
+ONE_SIGMA = (0.1586552539, 0.8413447461)
+"""Shares of a normal law below one standard deviation under and above its mean."""
+
+FIGURE_REASONS = {
+    math.inf: ("unbounded", "no person has some history of an even number of lists, so nothing limits N"),
+    -math.inf: ("boundary", "no person has some history of an odd number of lists, so the dark figure is 0"),
+}
+
+REFUTED = "refuted"
+"""Status of an assumption with which no size agrees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,17 +205,17 @@ class _Sweep:
         Where the dark figure comes from, in words.
     """
 
-    assumption: Assumption
-    sources: tuple[Source, ...]
+    assumption: "Assumption"
+    sources: "tuple[Source, ...]"
     base: Estimate
     level: float
     origin: str = ""
 
-    def sets(self, gamma: float) -> list[SetOfN]:
+    def sets(self, gamma: float) -> "list[SetOfN]":
         """Give the set of each source."""
         return [set_of(source, self.assumption.factors(gamma), self.level) for source in self.sources]
 
-    def at(self, gamma: float) -> SetOfN:
+    def at(self, gamma: float) -> "SetOfN":
         """Give the set that agrees with all sources."""
         sets = self.sets(gamma)
         if len(sets) == 1:
@@ -225,7 +260,7 @@ class _Sweep:
         """Give the least width at which some size agrees with all pairs."""
         return self._first(lambda one: one.status != "refuted")
 
-    def _first(self, found: Callable[[SetOfN], bool]) -> float:
+    def _first(self, found: "Callable[[SetOfN], bool]") -> float:
         """Halve on the logarithm of the width; sets only grow with it."""
         if found(self.at(1.0)):
             return 1.0
@@ -265,7 +300,7 @@ def _why_not(table: CaptureTable) -> str:
     return ""
 
 
-def _passed(stated: SetOfN, claim: Claim) -> bool | None:
+def _passed(stated: "SetOfN", claim: Claim) -> bool | None:
     """Tell whether the claim holds for every size in the set; no verdict without a set, or with one without limit."""
     if not math.isfinite(stated.set_low) or math.isinf(stated.set_high):
         return None
@@ -378,3 +413,405 @@ def _checked_gammas(gammas: Sequence[float]) -> tuple[float, ...]:
     if not given or not all(1.0 <= as_number(gamma) <= WIDEST for gamma in given):
         raise SettingError(f"gammas={gammas!r} must be numbers from 1 to {WIDEST:g}, e.g. (1, 2, 5)")
     return tuple(sorted({float(gamma) for gamma in given}))
+
+
+# === where bounds on N come from: the dark figure of a model or of the observed cells, and pairs of lists =============
+
+
+def whole_source(
+    estimator: Estimator, table: CaptureTable, base: Estimate, *, n_boot: int, seed: int
+) -> "tuple[Source, str]":
+    """Give the dark figure without an interaction of all lists, and where it comes from.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    table : CaptureTable
+        Without strata.
+    base : Estimate
+    n_boot : int
+        Tables for the standard error, 0 for formulas.
+    seed : int
+
+    Returns
+    -------
+    source : Source
+    origin : str
+        In words.
+    """
+    n = base.n_observed
+    if not contract(estimator).without_highest_order(table):
+        figure = log_saturated_figure(_dense(table))
+        if math.isnan(figure.log_n):
+            why = "empty cells leave the dark figure open without a model"
+            return Source(
+                name="", n_observed=n, seen=n, figure=figure, status="not_identified", reason=why
+            ), ""
+        if n_boot and math.isfinite(figure.log_n):
+            figure = _bootstrapped(figure, table, None, n_boot, seed)
+        status, reason = FIGURE_REASONS.get(figure.log_n, ("ok", ""))
+        return Source(name="", n_observed=n, seen=n, figure=figure, status=status, reason=reason), FROM_CELLS
+    xi = float(setting_of(estimator, "xi")) if has_setting(estimator, "xi") else 1.0
+    limits = (xi * (base.interval.low - n), xi * (base.interval.high - n))
+    if base.status != "ok":
+        nothing = LogFigure(math.nan, math.inf)
+        source = Source(
+            name="", n_observed=n, seen=n, figure=nothing, fallback=limits, status=base.status, reason=base.reason
+        )  # fmt: skip
+        return source, FROM_MODEL
+    figure = _model_figure(base, xi, limits)
+    if n_boot:
+        figure = _bootstrapped(figure, table, _without_xi(estimator), n_boot, seed)
+    return Source(name="", n_observed=n, seen=n, figure=figure), FROM_MODEL
+
+
+def _without_xi(estimator: Any) -> Estimator:
+    """Give the estimator that is refitted to resamples."""
+    maker = number_maker(estimator)
+    changed: Estimator = with_settings(maker, xi=1.0) if has_setting(maker, "xi") else maker
+    return changed
+
+
+def _model_figure(base: Estimate, xi: float, limits: tuple[float, float]) -> LogFigure:
+    """Give the dark figure of a model; its variance as the model states it, else from the interval."""
+    n0 = max(xi * base.n_hidden, 1e-12)
+    error = base.details.get("n0_standard_error")
+    if isinstance(error, float) and math.isfinite(error) and base.draws is None:
+        relative = error * xi / n0
+    else:
+        z = float(ndtri(0.5 + base.interval.level / 2.0))
+        relative = math.log(limits[1] / limits[0]) / (2.0 * z) if limits[0] > 0.0 else math.inf
+    return LogFigure(math.log(n0), max(relative**2 - 1.0 / n0, 0.0))
+
+
+def _dense(table: CaptureTable) -> Floats:
+    counts: Floats = table.to_dense().astype(np.float64)
+    return counts
+
+
+def pair_sources(
+    table: CaptureTable, pairs: Sequence[tuple[str, str]], *, n_boot: int, seed: int, level: float
+) -> "list[Source]":
+    """Give the persons on neither list of each pair under independence."""
+    dense = _dense(table)
+    rngs = np.random.default_rng(seed).spawn(len(pairs))
+    names = distinct_texts(pairs, " & ")
+    return [
+        _pair_source(table, dense, pair, name, n_boot, rng, level)
+        for pair, name, rng in zip(pairs, names, rngs, strict=True)
+    ]
+
+
+def _pair_source(
+    table: CaptureTable,
+    dense: Floats,
+    pair: tuple[str, str],
+    name: str,
+    n_boot: int,
+    rng: np.random.Generator,
+    level: float,
+) -> "Source":
+    counts = pair_counts(dense, *(table.lists.index(name) for name in pair))
+    figure = counts.figure
+    status, reason = _pair_status(counts, name)
+    if n_boot and math.isfinite(figure.log_n):
+        figure = _bootstrapped_pair(counts, n_boot, rng)
+    return Source(
+        name=name,
+        n_observed=table.n_observed,
+        seen=counts.first + counts.second + counts.both,
+        figure=figure,
+        fallback=_pair_fallback(counts, level),
+        status=status,
+        reason=reason,
+    )
+
+
+def _pair_status(counts: PairCounts, name: str) -> tuple[str, str]:
+    log_n = counts.figure.log_n
+    if math.isnan(log_n) or (counts.both == 0.0 and counts.first + counts.second == 0.0):
+        return "not_identified", f"nobody is on both lists of {name}, or on one of them"
+    if log_n == math.inf:
+        return "unbounded", f"nobody is on both lists of {name}, so the pair sets no upper limit"
+    if log_n == -math.inf:
+        return "boundary", f"everybody on one of {name} is on the other too"
+    return "ok", ""
+
+
+def _pair_fallback(counts: PairCounts, level: float) -> tuple[float, float]:
+    """Limits where a cell is empty: with nobody found, so many are still likely to have been expected."""
+    unlucky = -math.log1p(-level)
+    if counts.both == 0.0:
+        return counts.first * counts.second / unlucky, math.inf
+    return 0.0, max(counts.first, unlucky) * max(counts.second, unlucky) / counts.both
+
+
+# --- a second route to the variance ----------------------------------------------------------------------------------
+
+
+def _bootstrapped(
+    figure: LogFigure, table: CaptureTable, estimator: Estimator | None, n_boot: int, seed: int
+) -> LogFigure:
+    """Draw tables from the observed cells and the dark figure, and estimate the dark figure of each."""
+    rng = np.random.default_rng(seed)
+    n0, counts = math.exp(figure.log_n), table.counts.astype(np.float64)
+    total = n0 + counts.sum()
+    drawn = rng.multinomial(round(total), np.append(n0, counts) / total, size=n_boot)
+    found = (
+        _saturated_logs(table, drawn[:, 1:])
+        if estimator is None
+        else _refitted_logs(table, estimator, drawn[:, 1:])
+    )
+    return LogFigure(figure.log_n, _variance(found, drawn[:, 0], n0))
+
+
+def _saturated_logs(table: CaptureTable, drawn: Ints) -> Floats:
+    logs = np.empty(len(drawn))
+    for row, counts in enumerate(drawn):
+        dense = np.zeros(1 << table.n_lists)
+        dense[table.histories] = counts
+        logs[row] = log_saturated_figure(dense).log_n
+    return logs
+
+
+def _refitted_logs(table: CaptureTable, estimator: Estimator, drawn: Ints) -> Floats:
+    blocks = [RefitBlock(estimator, table, drawn[cut]) for cut in block_slices(len(drawn), BLOCK)]
+    n_hat = np.concatenate([found.n_hat for found in run_blocks(refit, blocks, label="standard errors")])
+    with np.errstate(divide="ignore"):
+        logs: Floats = np.log(np.maximum(n_hat - drawn.sum(axis=1), 0.0))
+    return logs
+
+
+def _bootstrapped_pair(counts: PairCounts, n_boot: int, rng: np.random.Generator) -> LogFigure:
+    figure = counts.figure
+    neither = math.exp(figure.log_n)
+    cells = np.array([neither, counts.first, counts.second, counts.both])
+    drawn = rng.multinomial(round(cells.sum()), cells / cells.sum(), size=n_boot)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(drawn[:, 1]) + np.log(drawn[:, 2]) - np.log(drawn[:, 3])
+    return LogFigure(figure.log_n, _variance(logs, drawn[:, 0], neither))
+
+
+def _variance(logs: Floats, realised: Ints, n0: float) -> float:
+    """Variance of the estimation, from the middle of the distribution of its error; a draw without a number is out."""
+    errors = logs - np.log(np.maximum(realised, 0.5))
+    lower = np.sort(np.where(np.isnan(errors), -math.inf, errors))
+    upper = np.sort(np.where(np.isnan(errors), math.inf, errors))
+    ends = lower[int(ONE_SIGMA[0] * len(lower))], upper[math.ceil(ONE_SIGMA[1] * len(upper)) - 1]
+    if not all(math.isfinite(end) for end in ends):
+        return math.inf
+    return max((0.5 * float(ends[1] - ends[0])) ** 2 - 1.0 / max(n0, 1.0), 0.0)
+
+
+# === sets of population sizes that agree with an assumption ===========================================================
+# Their limits, and what several of them have in common.
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A range for an odds ratio or for xi, which can be made wider and narrower around its middle.
+
+    Attributes
+    ----------
+    low, high : float
+        The range stated.
+    inverted : bool
+        Whether a larger value makes fewer hidden.
+    """
+
+    low: float
+    high: float
+    inverted: bool = False
+
+    @property
+    def middle(self) -> float:
+        """No dependence where the range holds it, else the middle on the logarithmic scale."""
+        return 1.0 if self.low <= 1.0 <= self.high else math.sqrt(self.low * self.high)
+
+    @property
+    def width(self) -> float:
+        """The largest factor between the middle and an end."""
+        return max(self.middle / self.low, self.high / self.middle)
+
+    def at(self, gamma: float) -> tuple[float, float]:
+        """Give the range of another width, each end moved by the same power."""
+        power = math.log(gamma) / math.log(self.width)
+        return (
+            self.middle * (self.low / self.middle) ** power,
+            self.middle * (self.high / self.middle) ** power,
+        )
+
+    def factors(self, gamma: float) -> tuple[float, float, float]:
+        """Give the least, the middle and the largest factor on the number of persons not seen."""
+        low, high = self.at(gamma)
+        return (1.0 / high, 1.0 / self.middle, 1.0 / low) if self.inverted else (low, self.middle, high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What bounds on N are made of: ``N = seen + factor * figure``, never below the number observed.
+
+    Attributes
+    ----------
+    name : str
+        The pair of lists, empty for all lists together.
+    n_observed : int
+    seen : float
+        Persons on the lists concerned.
+    figure : LogFigure
+        Persons on none of these lists without dependence.
+    fallback : (float, float)
+        Limits of that number where the estimate is 0 or infinite.
+    status, reason : str
+    """
+
+    name: str
+    n_observed: int
+    seen: float
+    figure: LogFigure
+    fallback: tuple[float, float] = (0.0, math.inf)
+    status: str = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOfN:
+    """Sizes that agree with an assumption.
+
+    Attributes
+    ----------
+    set_low, set_high : float
+        Ends of the estimated set; nan where it is empty or unknown.
+    low, high : float
+        Limits for N.
+    n_hat : float
+        N in the middle of the assumption.
+    status, reason : str
+    """
+
+    set_low: float
+    set_high: float
+    low: float
+    high: float
+    n_hat: float
+    status: str = "ok"
+    reason: str = ""
+
+    def lies_in(self, low: float, high: float, *, limits: bool = False) -> bool:
+        """Tell whether the set, or its interval, lies between two sizes; an empty one does."""
+        ends = (self.low, self.high) if limits else (self.set_low, self.set_high)
+        return math.isnan(ends[0]) or (low <= ends[0] and ends[1] <= high)
+
+
+def set_of(source: Source, factors: tuple[float, float, float], level: float) -> SetOfN:
+    """Give the sizes that agree with least, middle and largest factors on the number not seen."""
+    n, (least, _, most) = source.n_observed, factors
+    if source.status not in ("ok", "boundary", "unbounded"):
+        return SetOfN(
+            set_low=math.nan,
+            set_high=math.nan,
+            low=math.nan,
+            high=math.nan,
+            n_hat=math.nan,
+            status=source.status,
+            reason=source.reason,
+        )
+    if source.status == "ok":
+        low, high = set_limits(source.figure, least, most, level)
+        unseen = math.exp(source.figure.log_n)
+    else:
+        low, high = least * source.fallback[0], most * source.fallback[1]
+        unseen = 0.0 if source.status == "boundary" else math.inf
+    ends = [source.seen + factor * unseen for factor in factors]
+    limits = max(source.seen + low, n), source.seen + high
+    if ends[2] < n:
+        return _refuted(source, limits)
+    return SetOfN(
+        # Without an upper limit the estimate says nothing of the lower end either.
+        set_low=float(n) if source.status == "unbounded" else max(ends[0], n),
+        set_high=max(ends[2], n),
+        low=limits[0],
+        high=max(limits[1], n),
+        n_hat=max(ends[1], n),
+        status=source.status,
+        reason=source.reason,
+    )
+
+
+def _refuted(source: Source, limits: tuple[float, float]) -> SetOfN:
+    beyond = limits[1] < source.n_observed
+    how = "and chance does not explain it" if beyond else "though chance may explain it"
+    low, high = (math.nan, math.nan) if beyond else (float(source.n_observed), float(source.n_observed))
+    return SetOfN(
+        set_low=math.nan,
+        set_high=math.nan,
+        low=low,
+        high=max(high, limits[1]) if not beyond else high,
+        n_hat=math.nan,
+        status=REFUTED,
+        reason=f"more persons are on neither of {source.name} than the assumption allows, {how}",
+    )
+
+
+def intersection(
+    names: Sequence[str], sets: Sequence[SetOfN], limits: Sequence[SetOfN], n_hat: float
+) -> SetOfN:
+    """Give what several sets have in common.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the pairs.
+    sets : sequence of SetOfN
+        Their sets.
+    limits : sequence of SetOfN
+        The same with limits at a level that holds for all of them together.
+    n_hat : float
+        An estimate, moved into the set.
+
+    Returns
+    -------
+    SetOfN
+        With status ``"refuted"`` where they have nothing in common, and limits only if chance may explain that.
+    """
+    known = [at for at, one in enumerate(sets) if one.status not in ("not_identified", "not_converged")]
+    if not known:
+        why = "no pair says anything of N"
+        return SetOfN(
+            set_low=math.nan, set_high=math.nan, low=math.nan, high=math.nan, n_hat=math.nan,
+            status="not_identified", reason=why,
+        )  # fmt: skip
+    low, high = max(limits[at].low for at in known), min(limits[at].high for at in known)
+    within = not any(math.isnan(limits[at].low) for at in known) and low <= high
+    shown = (low, high) if within else (math.nan, math.nan)
+    contradiction = _contradiction([(names[at], sets[at]) for at in known])
+    if contradiction:
+        how = "though chance may explain it" if within else "and chance does not explain it"
+        return SetOfN(
+            set_low=math.nan, set_high=math.nan, low=shown[0], high=shown[1], n_hat=math.nan,
+            status=REFUTED, reason=f"{contradiction}, {how}",
+        )  # fmt: skip
+    ends = max(sets[at].set_low for at in known), min(sets[at].set_high for at in known)
+    moved = min(max(n_hat, ends[0]), ends[1]) if math.isfinite(n_hat) else math.nan
+    unbounded = math.isinf(ends[1])
+    return SetOfN(
+        set_low=ends[0],
+        set_high=ends[1],
+        low=min(low, ends[0]),
+        high=max(high, ends[1]),
+        n_hat=moved,
+        status="unbounded" if unbounded else "ok",
+        reason="no pair sets an upper limit" if unbounded else "",
+    )
+
+
+def _contradiction(sets: Sequence[tuple[str, SetOfN]]) -> str:
+    """Name two pairs that have no size in common, or one that has none; empty when all share one."""
+    for _, one in sets:
+        if one.status == REFUTED:
+            return one.reason.rsplit(",", 1)[0]
+    most = max(sets, key=lambda named: named[1].set_low)
+    least = min(sets, key=lambda named: named[1].set_high)
+    if most[1].set_low <= least[1].set_high:
+        return ""
+    return f"{most[0]} needs a larger N than {least[0]} allows"

@@ -13,11 +13,8 @@ from hiddenpop.estimators.base import Change, contract, read_facts
 from hiddenpop.estimators.protocol import Estimator, as_number, spec_of
 from hiddenpop.result import Estimate, EstimatorSpec, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.needs import with_settings
 from hiddenpop.sensitivity.points import ANSWER, Point, answer_of, evaluate, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge, with_settings
 from hiddenpop.table import CaptureTable
 
 __all__ = ["PriorSensitivity", "standard_priors"]

@@ -3,34 +3,56 @@
 import html
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
 from hiddenpop.disclosure import THRESHOLD, is_small
+from hiddenpop.errors import SettingError
+from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.parallel import parallel
 from hiddenpop.provenance import make_provenance
-from hiddenpop.result import Estimate, EstimatorSpec
-from hiddenpop.sensitivity.points import baseline_of, seed_of
-from hiddenpop.sensitivity.verdict import Verdict
+from hiddenpop.result import Estimate, EstimatorSpec, format_persons
+from hiddenpop.sensitivity.claims import Claim
+from hiddenpop.sensitivity.points import baseline_of, has_number, seed_of
 from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable, RNGLike, TableSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["SIZES", "Asked", "Check", "CheckResult", "Found", "StandardCheck", "size_to_leave"]
+__all__ = [
+    "SIZES",
+    "Asked",
+    "Check",
+    "CheckResult",
+    "Found",
+    "StandardCheck",
+    "Verdict",
+    "as_pairs",
+    "figure_of",
+    "has_setting",
+    "judge",
+    "lacks",
+    "setting_of",
+    "size_to_leave",
+    "with_settings",
+]
 
 SIZES = ("n_hat", "low", "high")
 REASON_WITHHELD = "reason withheld"
 TOO_FEW = f"Withheld: fewer than {THRESHOLD} persons were observed."
 DIGITS_TO_LEAVE = 3
 """Significant digits of a size that leaves: many exact sizes of one table can be solved for its small cells."""
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 @runtime_checkable
@@ -239,7 +261,7 @@ class Found:
     settings: Mapping[str, Any] | None = None
 
     @classmethod
-    def judged(cls, verdict: Verdict, **rest: Any) -> "Found":
+    def judged(cls, verdict: "Verdict", **rest: Any) -> "Found":
         """Take the outcome and the numbers of points from a verdict."""
         return cls(passed=verdict.passed, n_points=verdict.n_points, n_failed=verdict.n_failed, **rest)
 
@@ -331,3 +353,170 @@ def _nothing(why: str) -> Found:
         n_points=0,
         n_failed=0,
     )
+
+
+# === from the points of a sweep to a verdict, made from all the points it states or not at all ========================
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the points say of a claim.
+
+    Attributes
+    ----------
+    passed : bool or None
+        None where points without a number leave it open.
+    text : str
+    n_points, n_failed : int
+        Points tried, and those among them without a finite number.
+    share : float
+        Share of the points with a number at which the claim holds; nan where no point has one.
+    """
+
+    passed: bool | None
+    text: str
+    n_points: int
+    n_failed: int
+    share: float
+
+
+def judge(frame: pd.DataFrame, claim: Claim, *, points: str = "points") -> Verdict:
+    """Hold every point of a sweep to a claim.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `points.evaluate` gives it.
+    claim : Claim
+    points : str
+        What a point is called, in the plural.
+
+    Returns
+    -------
+    Verdict
+        ``passed`` is False when a point with a number breaks the claim, True when all points have a number and none
+        breaks it, and None otherwise.
+    """
+    known = has_number(frame).to_numpy()
+    numbers = frame["n_hat"].to_numpy(dtype=float)[known]
+    holds = np.array([claim.holds(n) for n in numbers], dtype=bool)
+    n_points, n_failed = len(frame), int((~known).sum())
+    passed = False if not holds.all() else (True if n_points and not n_failed else None)
+    text = _in_words(frame, claim, numbers, holds, points)
+    share = float(holds.mean()) if len(holds) else float("nan")
+    return Verdict(passed, text, n_points, n_failed, share)
+
+
+def _in_words(
+    frame: pd.DataFrame, claim: Claim, numbers: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    holds: "np.ndarray[tuple[int], np.dtype[np.bool_]]", points: str,
+) -> str:  # fmt: skip
+    if not len(numbers):
+        return f"No verdict: none of the {len(frame)} {points} has a number.{failures_in_words(frame)}"
+    observed = frame["n_observed"].unique()
+    beside = f" ({int(observed[0]):,} observed)" if len(observed) == 1 else ""
+    low, high = (format_persons(n, float(np.ptp(numbers)), 0.0) for n in (numbers.min(), numbers.max()))
+    span = f"N runs from {low} to {high} over {len(numbers)} of {len(frame)} {points}{beside}."
+    found = f"The claim ({claim.text}) holds at {int(holds.sum())} of them."
+    return f"{span} {found}{failures_in_words(frame)}"
+
+
+def failures_in_words(frame: pd.DataFrame) -> str:
+    """Count the points without a number by status, with the first reason of each; empty where there are none."""
+    failed = frame[~has_number(frame)]
+    if failed.empty:
+        return ""
+    reasons = failed.drop_duplicates("status").set_index("status")["reason"]
+    counted = Counter(failed["status"])
+    listed = "; ".join(f"{times} {status} ({reasons[status]})" for status, times in counted.items())
+    return f" Without a number: {listed}."
+
+
+# === what the figure of every check has, as plain values ==============================================================
+
+
+def figure_of(kind: str, title: str, baseline: Estimate, claim: Claim, **columns: Any) -> dict[str, Any]:
+    """Say how a check is drawn: its kind and title, the baseline and the claim, and which columns stand where.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> base = hp.LogLinear().fit(hp.datasets.load("kosovo"))
+    >>> figure_of("curve", "N", base, Claim.parse("more than 10,000"), x="multiplier")["claim"]
+    {'low': 10000.0, 'high': None, 'text': 'more than 10,000'}
+    """
+    interval = baseline.interval
+    return {
+        "kind": kind,
+        "title": title,
+        "baseline": {
+            "n_hat": _plain(baseline.n_hat),
+            "low": _plain(interval.low),
+            "high": _plain(interval.high),
+        },
+        "claim": {"low": _plain(claim.low), "high": _plain(claim.high), "text": claim.text},
+        **columns,
+    }
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+# === what a check needs of an estimator: a setting that it has itself, or that the estimator it wraps has =============
+
+
+def has_setting(estimator: Estimator, name: str) -> bool:
+    """Tell whether an estimator, or the one it wraps, has a setting.
+
+    Examples
+    --------
+    >>> from hiddenpop import Bootstrapped, LogLinear
+    >>> has_setting(Bootstrapped(base=LogLinear()), "model"), has_setting(LogLinear(), "n_boot")
+    (True, False)
+    """
+    return contract(estimator).holder(name) is not None
+
+
+def setting_of(estimator: Estimator, name: str) -> Any:
+    """Give the value of a setting of an estimator or of the one it wraps."""
+    return getattr(contract(estimator).holder(name), name)
+
+
+def with_settings(estimator: Estimator, **changes: Any) -> Any:
+    """Make a variant of an estimator, each change made where the setting stands: in it or in what it wraps."""
+    return contract(estimator).with_settings(**changes)
+
+
+def lacks(estimator: Estimator, name: str, what: str) -> str:
+    """Say that a check cannot apply, as the estimator has no such setting."""
+    return f"does not apply: {spec_of(estimator).name} has no setting {name!r}, {what}"
+
+
+# === pairs of lists, as the settings of checks name them ==============================================================
+
+
+def as_pairs(given: Any) -> Pairs | None:
+    """Read pairs of lists; None stands for every pair.
+
+    Raises
+    ------
+    SettingError
+        For anything that is no pair of different lists, a pair that stands twice, and no pairs at all.
+
+    Examples
+    --------
+    >>> as_pairs([["police", "shelter"]])
+    (('police', 'shelter'),)
+    """
+    if given is None:
+        return None
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise SettingError(f'pairs={given!r} must be pairs of lists, such as [("police", "shelter")]')
+    pairs = [tuple(pair) if isinstance(pair, tuple | list | set | frozenset) else (pair,) for pair in given]
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
+            raise SettingError(f'pairs: {pair!r} is no pair of different lists; write ("police", "shelter")')
+    if not pairs or len({frozenset(pair) for pair in pairs}) < len(pairs):
+        raise SettingError(f"pairs={given!r} must name pairs of lists, each once")
+    return tuple((pair[0], pair[1]) for pair in pairs)

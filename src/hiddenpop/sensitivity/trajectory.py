@@ -16,10 +16,8 @@ from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.kernels.bootstrap_limits import type8_quantile
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
-from hiddenpop.sensitivity.figures import figure_of
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
-from hiddenpop.sensitivity.refits import cells_that_count, refit_all
-from hiddenpop.sensitivity.verdict import judge
+from hiddenpop.sensitivity.points import cells_that_count, refit_all
+from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["Trajectory"]
