@@ -416,7 +416,7 @@ ALLOWED = {
     ("extras.py", "importlib.import_module"): "packages that an extra brings, named where they are used",
     ("_screen.py", "multiprocessing"): "asks whether this process is a worker, and starts none",
     ("parallel.py", "numpy.load"): "of a block, with allow_pickle=False",
-    ("runs/steps.py", "pickle.loads"): "of one's own unfinished run, signed with one's own key",
+    ("runs/execute.py", "pickle.loads"): "of one's own unfinished run, signed with one's own key",
 }
 """Where such a thing stands, and why it may."""
 

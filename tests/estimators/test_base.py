@@ -30,7 +30,7 @@ from hiddenpop.estimators.registry import ESTIMATORS
 from hiddenpop.report.known import model_uncertainty
 from hiddenpop.result import EstimatorSpec
 from hiddenpop.runs import read_plan, run
-from hiddenpop.runs.refusals import refusal
+from hiddenpop.runs.sections import refusal
 from hiddenpop.sensitivity import CHECKS, build_check
 from hiddenpop.serial import to_jsonable
 from hiddenpop.synthetic import LIBRARY

@@ -10,8 +10,8 @@ from hiddenpop import datasets
 from hiddenpop.disclosure import secret_key
 from hiddenpop.estimators.registry import ESTIMATORS, build
 from hiddenpop.parallel import parallel
-from hiddenpop.runs.refusals import refusal
-from hiddenpop.runs.steps import Steps
+from hiddenpop.runs.execute import Steps
+from hiddenpop.runs.sections import refusal
 
 SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
     "lincoln_petersen": ("kosovo", {"lists": ["EXH", "OSCE"]}),

@@ -13,7 +13,7 @@ from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.runs import reproduce, run
-from hiddenpop.runs.manifest import core_versions
+from hiddenpop.runs.execute import core_versions
 
 LONGEST = 240.0
 SMALL_STEPS = PLAN.replace("n_boot = 200", "n_boot = 3000").replace("[12,3]", "[12,23]")

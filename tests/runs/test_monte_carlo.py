@@ -6,7 +6,7 @@ import pytest
 import hiddenpop as hp
 from hiddenpop.kernels.quantile_errors import quantile_error
 from hiddenpop.runs.execute import Found
-from hiddenpop.runs.monte_carlo import ERRORS_ALLOWED, allowances, effective_draws
+from hiddenpop.runs.reproduce import ERRORS_ALLOWED, allowances, effective_draws
 
 
 def autoregressive(n: int, rho: float, seed: int) -> np.ndarray:

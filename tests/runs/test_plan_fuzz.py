@@ -11,9 +11,8 @@ from tests.runs.conftest import COUNTS
 
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.registry import ESTIMATORS
-from hiddenpop.runs.data import KEYS, VERBS
-from hiddenpop.runs.parts import KINDS
 from hiddenpop.runs.plan import ANALYSIS, REPORT, plan_of_text
+from hiddenpop.runs.sections import KEYS, KINDS, VERBS
 from hiddenpop.sensitivity.registry import CHECKS
 
 WORDS = [

@@ -10,7 +10,8 @@ import pytest
 
 from hiddenpop.errors import SettingError
 from hiddenpop.runs import Reproduction, reproduce
-from hiddenpop.runs.agreement import (
+from hiddenpop.runs.execute import read_manifest, write_manifest
+from hiddenpop.runs.reproduce import (
     AGREES,
     CHANCE,
     DIFFERS,
@@ -20,7 +21,6 @@ from hiddenpop.runs.agreement import (
     Comparing,
     compared,
 )
-from hiddenpop.runs.manifest import read_manifest, write_manifest
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 

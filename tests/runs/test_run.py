@@ -16,9 +16,8 @@ from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 from hiddenpop import datasets, monitor
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.runs import read_plan, run
-from hiddenpop.runs.manifest import read_manifest, write_manifest
+from hiddenpop.runs.execute import read_manifest, seed_of_step, write_manifest
 from hiddenpop.runs.run import default_folder
-from hiddenpop.runs.steps import seed_of_step
 
 SAME_BYTES = ("results.json", "estimates.parquet", "draws.parquet", "checks/list_influence.parquet")
 
@@ -351,7 +350,7 @@ def test_what_has_to_stay_is_readable_by_its_owner_alone(
 
 
 def test_a_step_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hiddenpop.runs.steps import Steps
+    from hiddenpop.runs.execute import Steps
 
     steps = Steps(tmp_path / "steps", "run")
     assert steps.done("estimate", "x", lambda: 1) == 1

@@ -9,8 +9,7 @@ from typing import Any
 from hiddenpop.errors import TableError
 from hiddenpop.estimators.registry import build
 from hiddenpop.reading import Options
-from hiddenpop.runs.methods import STANDARD
-from hiddenpop.runs.refusals import refusal
+from hiddenpop.runs.sections import STANDARD, refusal
 from hiddenpop.sensitivity.registry import CHECKS
 from hiddenpop.table import CaptureTable
 

@@ -13,10 +13,26 @@ from hiddenpop._front_door import front_door
 from hiddenpop.errors import HiddenpopError, SettingError
 from hiddenpop.extras import need
 from hiddenpop.report import LANGUAGES
-from hiddenpop.runs.data import Input, listed_faults, read_data
-from hiddenpop.runs.methods import read_checks, read_choice, read_estimators
-from hiddenpop.runs.parts import PartPlan, Setting, read_parts
-from hiddenpop.runs.schema import Key, a_choice_of, date, flag, near, read_section, seed, text, texts
+from hiddenpop.runs.sections import (
+    Input,
+    Key,
+    PartPlan,
+    Setting,
+    a_choice_of,
+    date,
+    flag,
+    listed_faults,
+    near,
+    read_checks,
+    read_choice,
+    read_data,
+    read_estimators,
+    read_parts,
+    read_section,
+    seed,
+    text,
+    texts,
+)
 from hiddenpop.table import CaptureTable
 
 __all__ = ["FORMATS", "Plan", "plan_of_text", "read_plan"]

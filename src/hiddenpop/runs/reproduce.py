@@ -1,47 +1,63 @@
 """`reproduce`: a run done again, and compared number by number with what it left."""
 
 import json
+import math
 import os
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_door
+from hiddenpop._typing import Floats
 from hiddenpop.errors import HiddenpopError, SettingError
-from hiddenpop.runs.agreement import (
-    DIFFERS,
-    UNEXPLAINED,
-    VERDICTS,
-    Comparing,
-    Finding,
-    compared,
-    flattened,
-)
-from hiddenpop.runs.content import results_of
-from hiddenpop.runs.data import digest_of_file, key_mark
-from hiddenpop.runs.execute import Found, execute
-from hiddenpop.runs.folder import LEFT_UNTIL_DONE
-from hiddenpop.runs.manifest import (
+from hiddenpop.kernels.quantile_errors import limit_errors, quantile_error
+from hiddenpop.result import Estimate
+from hiddenpop.runs.execute import (
     COMPLETE,
+    LEFT_UNTIL_DONE,
     MANIFEST,
     PLAN_COPY,
+    Found,
     core_versions,
     digest_of_output,
+    execute,
     machine,
     read_manifest,
     resolved,
 )
-from hiddenpop.runs.monte_carlo import allowances
 from hiddenpop.runs.plan import Plan, plan_of_text
-from hiddenpop.runs.write import RESULTS
+from hiddenpop.runs.sections import digest_of_file, key_mark
+from hiddenpop.runs.write import RESULTS, results_of
 from hiddenpop.serial import to_jsonable
 
 __all__ = ["Reproduction", "reproduce"]
+
+Keys = tuple[str, ...]
+
+ROUNDING, NOTHING = 1e-6, 1e-9
+"""Relative and absolute change that rounding can make.
+
+Another processor adds in another order. A maximum found by comparing values is then good to the root of their rounding,
+1e-8, and a limit that rests on it to some times that.
+"""
+
+EQUAL, AGREES, CHANCE = "equal", "equal but for rounding", "within Monte Carlo error"
+UNEXPLAINED = "moved within Monte Carlo error, on the same versions and machine"
+NOT_COMPARED, DIFFERS = "not compared", "different"
+VERDICTS = (EQUAL, AGREES, CHANCE, NOT_COMPARED, UNEXPLAINED, DIFFERS)
+
+ABSENT = "(not there)"
+JUDGED = ("status", "passed", "label", "seed", "n_points")
+"""What has to be the same however often the random numbers are drawn."""
+
+DIGITS = re.compile(r"[0-9][0-9,.]*")
 
 SAME, CHANGED, EDITED, MISSING, ADDED = "same", "changed", "edited", "missing", "added"
 OTHER_KEY = "cannot be checked: its hash is keyed, and the key of this user is another"
@@ -51,6 +67,16 @@ MOST_LINES = 20
 ON_THE_MACHINE = ("system", "processor")
 ALSO = ("llvmlite",)
 """What numbers rest on beside the versions that results name."""
+
+Allowances = dict[Keys, float]
+
+ERRORS_ALLOWED = 4.0
+"""Standard errors that two runs may lie apart: of a thousand numbers hardly one does by chance."""
+
+CORRECTED = ("bc", "bca")
+"""Bootstrap limits at shares that are estimated too."""
+
+FEWEST_DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +96,7 @@ class Reproduction:
 
     folder: Path
     files: pd.DataFrame
-    findings: tuple[Finding, ...]
+    findings: "tuple[Finding, ...]"
     makings: tuple[str, ...]
 
     @property
@@ -325,8 +351,8 @@ def _drawn(plan: Plan, found: Found) -> frozenset[tuple[str, ...]]:
 
 
 def _compared_settings(
-    plan: Plan, manifest: Mapping[str, Any], content: str, known: Comparing
-) -> tuple[Finding, ...]:
+    plan: Plan, manifest: Mapping[str, Any], content: str, known: "Comparing"
+) -> "tuple[Finding, ...]":
     """Compare what the manifest says of plan and settings with the plan as it is carried out."""
     told = {key: manifest.get(key) for key in resolved(plan)}
     before = {
@@ -336,3 +362,321 @@ def _compared_settings(
     after = {"seed": plan.seed, "plan": {"hash": plan.digest, "text": content}}
     strict = Comparing(allowed={}, drawn=frozenset(), same_makings=True, same_key=known.same_key)
     return compared({**before, **told}, {**after, **resolved(plan)}, strict, f"{MANIFEST} ")
+
+
+# === two sets of results compared number by number ====================================================================
+# Equal, equal but for rounding or for chance, or different.
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One value before and after.
+
+    Parameters
+    ----------
+    where : str
+        Such as ``"estimates[BIC].interval.low"``.
+    before, after : object
+    verdict : str
+        One of `VERDICTS`.
+    change, allowed : float
+        Of a number; nan of anything else.
+    """
+
+    where: str
+    before: Any
+    after: Any
+    verdict: str
+    change: float = math.nan
+    allowed: float = math.nan
+
+    @property
+    def in_words(self) -> str:
+        """The finding in a line."""
+        told = f"{self.where}: {_shown(self.before)} then, {_shown(self.after)} now"
+        if math.isnan(self.change):
+            return told
+        return f"{told} (changed by {self.change:.3g}, allowed {self.allowed:.3g})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparing:
+    """What is known of two runs when their numbers are compared.
+
+    Parameters
+    ----------
+    allowed : dict
+        How far numbers that come from draws may move.
+    drawn : frozenset of tuple of str
+        Beginnings of the paths of estimates, checks and parts that come from draws.
+    same_makings : bool
+        Whether versions and machine are the same, so that nothing may move.
+    same_key : bool
+        Whether keyed hashes of data that are not public can be compared.
+    """
+
+    allowed: Allowances
+    drawn: frozenset[Keys]
+    same_makings: bool
+    same_key: bool
+
+
+def _shown(value: Any) -> str:
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def flattened(value: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Give every value with its path; items of a list go by their label, or their place.
+
+    Examples
+    --------
+    >>> dict(flattened({"estimates": [{"label": "BIC", "n": 3}], "none": []}))
+    {('estimates', 'BIC', 'label'): 'BIC', ('estimates', 'BIC', 'n'): 3, ('none',): []}
+    """
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, Mapping):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        items = list(zip(_names_of(value), value, strict=True))
+    if not items:
+        yield path, value
+    for name, item in items:
+        yield from flattened(item, (*path, name))
+
+
+def _names_of(items: list[Any]) -> list[str]:
+    labels = [item.get("label") if isinstance(item, Mapping) else None for item in items]
+    unique = all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels)
+    return [str(label) for label in labels] if unique else [str(place) for place in range(len(items))]
+
+
+def compared(before: Any, after: Any, known: Comparing, root: str = "") -> tuple[Finding, ...]:
+    """Compare two trees of plain values.
+
+    Parameters
+    ----------
+    before, after : dict
+    known : Comparing
+    root : str
+        What stands in front of every path in words.
+
+    Returns
+    -------
+    tuple of Finding
+        One a value, equal ones included.
+
+    Examples
+    --------
+    >>> known = Comparing(allowed={("n",): 2.0}, drawn=frozenset(), same_makings=False, same_key=True)
+    >>> [finding.verdict for finding in compared({"n": 10.0, "m": 1.0}, {"n": 11.0, "m": 2.0}, known)]
+    ['within Monte Carlo error', 'different']
+    """
+    old, new = dict(flattened(before)), dict(flattened(after))
+    return tuple(
+        _finding(path, old.get(path, ABSENT), new.get(path, ABSENT), known, root) for path in {**old, **new}
+    )
+
+
+def _finding(path: Keys, before: Any, after: Any, known: Comparing, root: str) -> Finding:
+    where = root + _in_words(path)
+    if _is_number(before) and _is_number(after):
+        old, new = _as_float(before), _as_float(after)
+        change, allowed = abs(new - old), _rounding(old, new)
+        chance = known.allowed.get(path, 0.0)
+        verdict = _verdict_of_number(before == after, change <= allowed, change <= chance, path, known)
+        return Finding(where, before, after, verdict, change, max(allowed, chance))
+    same = before == after and isinstance(before, bool) == isinstance(after, bool)
+    return Finding(where, before, after, EQUAL if same else _verdict_of_text(path, before, after, known))
+
+
+def _in_words(path: Keys) -> str:
+    """Write a path: names of items in brackets."""
+    text = ""
+    for place, name in enumerate(path):
+        item = name.isdigit() or (place == 1 and path[0] in ("estimates", "estimators", "checks", "parts"))
+        text += f"[{name}]" if item else (f".{name}" if text else name)
+    return text
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_float(value: float) -> float:
+    """Give a number as one that can be subtracted; of one that is too large nothing is near."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _rounding(before: float, after: float) -> float:
+    """Give what rounding can change; nothing of what is not finite, which only a file edited by hand holds."""
+    largest = max(abs(before), abs(after))
+    return max(NOTHING, ROUNDING * largest) if math.isfinite(largest) else 0.0
+
+
+def _verdict_of_number(equal: bool, rounded: bool, chance: bool, path: Keys, known: Comparing) -> str:
+    if equal:
+        return EQUAL
+    if rounded and path[-1] not in JUDGED:
+        return AGREES
+    if chance:
+        return UNEXPLAINED if known.same_makings else CHANCE
+    return NOT_COMPARED if _may_move(path, known) and path not in known.allowed else DIFFERS
+
+
+def _verdict_of_text(path: Keys, before: Any, after: Any, known: Comparing) -> str:
+    if "versions" in path and "provenance" in path and not known.same_makings:
+        return NOT_COMPARED
+    if path[-1] == "fingerprint" and not known.same_key:
+        return NOT_COMPARED
+    if ABSENT in (before, after) and not _may_move(path, known):
+        return DIFFERS
+    alike = (
+        isinstance(before, str) and isinstance(after, str) and DIGITS.sub("", before) == DIGITS.sub("", after)
+    )
+    supporting = alike or {"details", "diagnostics"} & set(path)
+    return NOT_COMPARED if supporting and _may_move(path, known) else DIFFERS
+
+
+def _may_move(path: Keys, known: Comparing) -> bool:
+    """Whether a value rests on draws that other versions or another machine make otherwise."""
+    return not known.same_makings and path[:2] in known.drawn and path[-1] not in JUDGED
+
+
+# === how far a number may move when other random numbers are drawn: standard errors of quantiles of draws =============
+
+
+def effective_draws(draws: Floats, recorded: float = math.inf) -> float:
+    """Give the number of independent draws that these are worth, from means of batches of the share below the median.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (n,)
+        In the order in which they were drawn.
+    recorded : float
+        What the sampler itself says; the smaller of the two counts.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Flegal, J. M., Haran, M. and Jones, G. L. (2008). Markov chain Monte Carlo: can we trust the third significant
+    figure? Statistical Science 23(2), 250-260. doi:10.1214/08-STS257
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> bool(effective_draws(np.repeat(rng.random(100), 50)) < 500 < effective_draws(rng.random(5000)))
+    True
+    """
+    n = len(draws)
+    below = (draws <= np.median(draws)).astype(np.float64)
+    size = math.isqrt(n)
+    batches = below[: n // size * size].reshape(-1, size).mean(axis=1)
+    spread, between = below.var(), size * batches.var(ddof=1)
+    counted = n if between <= spread or spread == 0.0 else n * spread / between
+    return max(1.0, min(counted, n, recorded))
+
+
+def allowances(found: Found, results: Mapping[str, Any], chosen: str, parts_of: str) -> Allowances:
+    """Say how far each number that comes from draws may lie from that of another run.
+
+    Parameters
+    ----------
+    found : Found
+    results : mapping
+        What `results_of` made of it.
+    chosen, parts_of : str
+        Labels of the estimates that the checks and the parts are about.
+
+    Returns
+    -------
+    dict
+        By the path of a number in the results. Points of checks and rows of parts, of which no draws are kept, may move
+        by the same share of their interval as the estimate they are about.
+    """
+    found_allowances: Allowances = {}
+    for label, estimate in found.estimates.items():
+        found_allowances.update(_of_estimate(("estimates", label), estimate))
+    for section, about in (("checks", chosen), ("parts", parts_of)):
+        share = _share_of_interval(found.estimates.get(about))
+        if share > 0.0:
+            found_allowances.update(_of_rows(section, results[section], share))
+    return found_allowances
+
+
+def _of_estimate(path: Keys, estimate: Estimate) -> Iterator[tuple[Keys, float]]:
+    if estimate.draws is None or len(estimate.draws) < FEWEST_DRAWS:
+        return
+    point, low, high = _errors(estimate, estimate.draws, _limits(estimate))
+    yield (*path, "n_hat"), point
+    yield (*path, "n_hidden"), point
+    yield (*path, "interval", "low"), low
+    yield (*path, "interval", "high"), high
+    tail = (1.0 - estimate.interval.level) / 2.0
+    columns = () if estimate.stratum_draws is None else estimate.stratum_draws.T
+    for row, draws in enumerate(columns):
+        limits = np.quantile(draws, [tail, 1.0 - tail], method="closest_observation")
+        errors = _errors(estimate, draws, (float(limits[0]), float(limits[1])))
+        for name, allowed in zip(("n_hat", "low", "high"), errors, strict=True):
+            yield (*path, "by_stratum", str(row), name), allowed
+
+
+def _limits(estimate: Estimate) -> tuple[float, float]:
+    return estimate.interval.low, estimate.interval.high
+
+
+def _errors(estimate: Estimate, draws: Floats, interval: tuple[float, float]) -> tuple[float, float, float]:
+    """Give what estimate and limits may move; a bootstrap leaves the estimate where it is."""
+    measured = estimate.details.get("convergence")
+    recorded = measured if isinstance(measured, Mapping) else {}
+    centre = effective_draws(draws, float(recorded.get("ess_bulk", math.inf)))
+    limits = effective_draws(draws, float(recorded.get("ess_tail", math.inf)))
+    corrected = estimate.estimator.settings.get("interval") in CORRECTED
+    errors = (
+        0.0 if estimate.draws_are == "bootstrap" else quantile_error(draws, 0.5, centre),
+        *limit_errors(draws, *interval, floor=-math.inf, corrected=corrected, effective=limits),
+    )
+    first, second, third = (_between_runs(error) for error in errors)
+    return first, second, third
+
+
+def _between_runs(error: float) -> float:
+    """Turn the error of one run into what two may lie apart."""
+    return 0.0 if math.isnan(error) else ERRORS_ALLOWED * math.sqrt(2.0) * error
+
+
+def _share_of_interval(estimate: Estimate | None) -> float:
+    if estimate is None or estimate.draws is None or len(estimate.draws) < FEWEST_DRAWS:
+        return 0.0
+    width = estimate.interval.width
+    return (
+        max(_errors(estimate, estimate.draws, _limits(estimate))) / width if 0.0 < width < math.inf else 0.0
+    )
+
+
+def _of_rows(section: str, items: list[dict[str, Any]], share: float) -> Iterator[tuple[Keys, float]]:
+    for item in items:
+        for name, rows in item.items():
+            if not isinstance(rows, list):
+                continue
+            for place, row in enumerate(rows):
+                for column in row if isinstance(row, Mapping) else ():
+                    width = _width(row, str(column))
+                    if width > 0.0:
+                        yield (section, item["label"], name, str(place), str(column)), share * width
+
+
+def _width(row: Mapping[str, Any], column: str) -> float:
+    """Give the width of the interval that a number of a row belongs to."""
+    stem = column.removesuffix("_low").removesuffix("_high")
+    ends = [row.get(f"{stem}_low"), row.get(f"{stem}_high")]
+    if stem in ("n_hat", "rate", "low", "high"):
+        ends = [row.get("low"), row.get("high")]
+    numbers = [float(end) for end in ends if isinstance(end, int | float)]
+    return numbers[1] - numbers[0] if len(numbers) == 2 else 0.0

@@ -7,9 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hiddenpop._front_door import front_door
-from hiddenpop.runs.execute import Found, execute
-from hiddenpop.runs.folder import open_folder
-from hiddenpop.runs.manifest import finished, imported_versions, write_manifest
+from hiddenpop.runs.execute import Found, execute, finished, imported_versions, open_folder, write_manifest
 from hiddenpop.runs.plan import Plan, read_plan
 from hiddenpop.runs.write import write_all
 
