@@ -27,7 +27,7 @@ from hiddenpop.errors import HiddenpopError, UnknownNameError
 from hiddenpop.estimators.base import BaseEstimator, Facts, contract, interval_kind, read_facts
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.registry import ESTIMATORS
-from hiddenpop.report.known import model_uncertainty
+from hiddenpop.report.answers import model_uncertainty
 from hiddenpop.result import EstimatorSpec
 from hiddenpop.runs import read_plan, run
 from hiddenpop.runs.sections import refusal

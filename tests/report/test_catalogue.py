@@ -11,11 +11,10 @@ from tests.report.cases import public
 
 from hiddenpop.errors import HiddenpopError
 from hiddenpop.estimators.registry import ESTIMATORS, build, estimator_class
-from hiddenpop.report.account import setting_sentence
+from hiddenpop.report.answers import FOR_ALL, setting_sentence
 from hiddenpop.report.catalogue import LANGUAGES, words_in
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import plain
-from hiddenpop.report.known import FOR_ALL
 from hiddenpop.sensitivity.registry import CHECKS, build_check
 
 ROOM = Path(__import__("hiddenpop.report", fromlist=["report"]).__file__).parent

@@ -12,9 +12,8 @@ from tests.report.pages import Page
 import hiddenpop as hp
 from hiddenpop.errors import MissingExtraError, SettingError, TableError, UnknownNameError
 from hiddenpop.report import LANGUAGES, Report
-from hiddenpop.report.answers import chosen_section, estimates_section
+from hiddenpop.report.answers import checks_section, chosen_section, estimates_section
 from hiddenpop.report.catalogue import words_in
-from hiddenpop.report.checking import checks_section
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import Aside, Para, Section, plain
 

@@ -1,23 +1,36 @@
 """`Report`: everything that one analysis has to show, and how it is written out."""
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
+
 from hiddenpop._cells import unknown_name
+from hiddenpop._files import write_bytes
 from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor import Ranks, Rates, Subgroups, Trend, TrendByList, UNIndicator
-from hiddenpop.result import Estimate
+from hiddenpop.report.catalogue import words_in
+from hiddenpop.report.withholding import leaving_directions, registers_to_leave
+from hiddenpop.result import SCHEMA_VERSION, Estimate
 from hiddenpop.sensitivity.protocol import CheckResult
+from hiddenpop.serial import to_jsonable
 from hiddenpop.table import CaptureTable
 
 __all__ = ["Part", "Redo", "Report"]
 
 Part = Subgroups | Rates | Trend | Ranks | UNIndicator | TrendByList
 """What a monitor makes of an estimate by strata."""
+
+LONGEST_DETAIL = 4000
+"""Signs that a detail of an estimate may take."""
+
+FORMATS = (".html", ".pdf", ".json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +221,6 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the report as plain values for JSON, protected as its estimates and checks are."""
-        from hiddenpop.report.values import values_of
-
         return values_of(self)
 
     def write(self, path: str | Path, *, language: str = "en") -> Path:
@@ -237,8 +248,6 @@ class Report:
         MissingExtraError
             If what writes the format is not installed.
         """
-        from hiddenpop.report.files import write_report
-
         return write_report(self, Path(path), language)
 
 
@@ -251,3 +260,97 @@ def _as_tuple(name: str, given: Any) -> tuple[Any, ...]:
     if isinstance(given, str):
         raise SettingError(f"{name}={given!r} is one text; give a list of them")
     return tuple(given)
+
+
+# === A report as plain values for JSON ================================================================================
+
+
+def values_of(report: Report) -> dict[str, Any]:
+    """Write everything a report has to show, small counts withheld where it protects."""
+    show = report.show_small_counts
+    registers = registers_to_leave(report.table, protect=report.protects)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "title": report.title,
+        "question": report.question,
+        "population": report.population,
+        "authors": list(report.authors),
+        "date": report.date,
+        "notes": list(report.notes),
+        "table": to_jsonable(report.table.summary),
+        "registers": {
+            "n_observed": registers.n_observed,
+            "lists": to_jsonable(registers.lists),
+            "seen": list(registers.seen),
+        },
+        "coverage": to_jsonable(report.table.coverage),
+        "estimates": {label: _estimate(report, e) for label, e in report.estimates.items()},
+        "chosen": report.chosen,
+        "why": report.why,
+        "claim": report.claim,
+        "checks": [result.to_dict(show_small_counts=show) for result in report.checks],
+        "parts": [_part(part, protect=report.protects) for part in report.parts],
+        "redo": to_jsonable(report.redo),
+        "small_counts_shown": not report.protects,
+    }
+
+
+def _estimate(report: Report, estimate: Estimate) -> dict[str, Any]:
+    """Write an estimate; of its details those that are short, the others stand in the files of the run."""
+    told = estimate.to_dict(show_small_counts=report.show_small_counts)
+    details = told["details"]
+    short = {name: value for name, value in details.items() if len(json.dumps(value)) <= LONGEST_DETAIL}
+    told["details"], told["details_left_out"] = short, [name for name in details if name not in short]
+    return told
+
+
+def _part(part: Part, *, protect: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {"kind": type(part).__name__}
+    told |= {
+        name: to_jsonable(getattr(part, name)) for name in ("by", "year", "level") if hasattr(part, name)
+    }
+    if isinstance(part, TrendByList):
+        frames = {"directions": leaving_directions(part) if protect else part.directions}
+        frames |= {} if protect else {"frame": part.frame}
+    elif isinstance(part, Trend):
+        frames = {"frame": part.protected_frame() if protect else part.frame}
+        frames["changes"] = part.protected_changes() if protect else part.changes
+    else:
+        frames = {"frame": part.protected_frame() if protect else part.frame}
+    notes = list(getattr(part, "notes", ()))
+    return told | {name: _rows(frame) for name, frame in frames.items()} | {"notes": notes}
+
+
+def _rows(frame: pd.DataFrame) -> Any:
+    return [
+        {str(name): None if _is_missing(value) else to_jsonable(value) for name, value in row.items()}
+        for row in frame.to_dict(orient="records")
+    ]
+
+
+def _is_missing(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+# === A report in a file: written whole or not at all ==================================================================
+
+
+def write_report(report: Report, path: Path, language: str) -> Path:
+    """Write a report in the format that the suffix names."""
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise SettingError(
+            f"cannot write a report to {path}: its suffix is {path.suffix!r}; choose {', '.join(FORMATS)}"
+        )
+    words_in(language)
+    write_bytes(_content(report, suffix, language), path)
+    return path
+
+
+def _content(report: Report, suffix: str, language: str) -> bytes:
+    if suffix == ".html":
+        return report.html(language=language).encode("utf-8")
+    if suffix == ".pdf":
+        return report.pdf(language=language)
+    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+    return f"{text}\n".encode("utf-8", errors="replace")
