@@ -12,7 +12,7 @@ from hiddenpop.estimators.covariate_design import covariate_design
 from hiddenpop.estimators.covariate_formula import model_of_table
 from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.estimators.selected_covariates import SelectedCovariateLogLinear
-from hiddenpop.kernels.threads import one_thread
+from hiddenpop.kernels.poisson.dense import one_thread
 
 MSE_CPU_SECONDS = 36.992
 """R's mse 1.0 on the same search, the example of its help page; recorded, not run here."""

@@ -9,8 +9,8 @@ import pytest
 import statsmodels.api as sm
 
 import hiddenpop as hp
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.threads import one_thread
+from hiddenpop.kernels.poisson.dense import one_thread
+from hiddenpop.kernels.poisson.lattice import fit_batch
 
 SAMPLED_MODELS = 40
 REPEATS = 20

@@ -12,11 +12,11 @@ import pytest
 import hiddenpop as hp
 from hiddenpop import SelectedLogLinear, datasets
 from hiddenpop.estimators.bootstrapped import Bootstrapped
-from hiddenpop.kernels.best_models import best_models, best_of_each, penalties
-from hiddenpop.kernels.faces import faces_of_batch
-from hiddenpop.kernels.lattice import fit_batch, refit_deviances
-from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.resampling import draw_multinomial
+from hiddenpop.kernels.poisson.faces import faces_of_batch
+from hiddenpop.kernels.poisson.lattice import fit_batch, refit_deviances
+from hiddenpop.kernels.poisson.model_fit import saturated_constant
+from hiddenpop.kernels.resampling.counts import draw_multinomial
+from hiddenpop.kernels.search.best_models import best_models, best_of_each, penalties
 from hiddenpop.model import HierarchicalModel, enumerate_models
 from hiddenpop.parallel import run_blocks
 

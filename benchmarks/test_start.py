@@ -87,7 +87,7 @@ def test_memory_of_the_model_spaces(report):
     code = (
         "import resource, numpy as np, hiddenpop as hp\n"
         "from hiddenpop.model import enumerate_models\n"
-        "from hiddenpop.kernels.lattice import fit_batch\n"
+        "from hiddenpop.kernels.poisson.lattice import fit_batch\n"
         "for name, t, order in [('uk_5', 5, None), ('netherlands_5', 5, None), ('uk', 6, 2), ('netherlands', 6, 2)]:\n"
         "    y = hp.datasets.load(name).to_dense().astype(float)\n"
         "    fit_batch(y, np.concatenate(list(enumerate_models(t, max_order=order))), t)\n"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hiddenpop.kernels.bootstrap_limits import Limits, bootstrap_limits
+from hiddenpop.kernels.resampling.bootstrap_limits import Limits, bootstrap_limits
 
 Floats = npt.NDArray[np.float64]
 

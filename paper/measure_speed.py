@@ -27,11 +27,11 @@ from paper.results import write_json
 import hiddenpop as hp
 from hiddenpop.estimators.covariate_design import covariate_design
 from hiddenpop.estimators.covariate_formula import model_of_table
-from hiddenpop.kernels.best_models import best_of_each
-from hiddenpop.kernels.graphs import decomposable_graphs
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.resampling import draw_multinomial
-from hiddenpop.kernels.threads import one_thread
+from hiddenpop.kernels.bayes.graphs import decomposable_graphs
+from hiddenpop.kernels.poisson.dense import one_thread
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.resampling.counts import draw_multinomial
+from hiddenpop.kernels.search.best_models import best_of_each
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 MEASURED = FOLDER / "measured" / "speed.json"

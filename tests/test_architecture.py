@@ -188,7 +188,7 @@ def test_rooms_import_each_other_in_no_circle() -> None:
         ("table", "import hiddenpop"),
         ("table", "def fit():\n    from hiddenpop.estimators import LogLinear"),
         ("datasets.tables", "import hiddenpop.estimators.loglinear"),
-        ("kernels.lattice", "if True:\n    from hiddenpop.table import CaptureTable"),
+        ("kernels.poisson.lattice", "if True:\n    from hiddenpop.table import CaptureTable"),
         ("estimators.registry", "from hiddenpop.cli import main"),
         ("result", "class Estimate:\n    def summary(self):\n        from hiddenpop.plotting import forest"),
     ],
@@ -243,8 +243,10 @@ def test_what_is_run_by_hand_takes_only_names_that_are_there() -> None:
 
 
 def test_a_name_that_is_gone_is_seen(tmp_path: Path) -> None:
-    (tmp_path / "old.py").write_text("def f():\n    from hiddenpop.kernels.lattice import gone, fit_batch\n")
-    assert missing_names(tmp_path / "old.py") == ["hiddenpop.kernels.lattice.gone"]
+    (tmp_path / "old.py").write_text(
+        "def f():\n    from hiddenpop.kernels.poisson.lattice import gone, fit_batch\n"
+    )
+    assert missing_names(tmp_path / "old.py") == ["hiddenpop.kernels.poisson.lattice.gone"]
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

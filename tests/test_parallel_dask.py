@@ -18,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 
 import hiddenpop as hp
 from hiddenpop.errors import ModelError
-from hiddenpop.kernels.best_models import ResampledBest, best_of_each
+from hiddenpop.kernels.search.best_models import ResampledBest, best_of_each
 from hiddenpop.parallel import block_slices, parallel, run_blocks, spawn_seeds
 
 KOSOVO = hp.datasets.load("kosovo").to_dense().astype(float)

@@ -316,7 +316,7 @@ def test_compiled_code_in_the_working_folder_is_left_alone(trap: Trap) -> None:
     )
     outside = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     code = """
-from hiddenpop.kernels.lattice import _solve
+from hiddenpop.kernels.poisson.lattice import _solve
 import numba, pathlib
 print(repr(numba.config.CACHE_DIR), pathlib.Path(_solve.stats.cache_path).is_relative_to(pathlib.Path.cwd()))
 """

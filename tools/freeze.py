@@ -28,7 +28,7 @@ from tests.contract.cases import PRIVATE, VARIANTS, label, make, split_into_stra
 import hiddenpop as hp
 from hiddenpop.errors import HiddenpopError
 from hiddenpop.estimators.registry import ESTIMATORS
-from hiddenpop.kernels import dense, lattice, repeated, steady
+from hiddenpop.kernels.poisson import dense, lattice
 from hiddenpop.model import enumerate_models
 from hiddenpop.sensitivity import CHECKS, build_check
 
@@ -157,9 +157,9 @@ def kernels() -> Iterator[tuple[str, Any]]:
         counts, design = _problem(rng, extreme=number >= RANDOM)
         fits = {
             "dense": lambda counts=counts, design=design: dense.fit_design(design, counts),
-            "steady": lambda counts=counts, design=design: steady.steady_fit(design, counts),
-            "robust": lambda counts=counts, design=design: steady.robust_fit(design, counts),
-            "repeated": lambda counts=counts, design=design: repeated.repeated_fit(design, counts),
+            "steady": lambda counts=counts, design=design: dense.steady_fit(design, counts),
+            "robust": lambda counts=counts, design=design: dense.robust_fit(design, counts),
+            "repeated": lambda counts=counts, design=design: dense.repeated_fit(design, counts),
         }
         for name, fit in fits.items():
             yield f"kernel | {name} | {number}", answer(lambda fit=fit: _coefficients(fit()))

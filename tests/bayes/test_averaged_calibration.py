@@ -9,7 +9,7 @@ from hiddenpop.bayes.averaged import (
     theta_prior,
 )
 from hiddenpop.errors import SettingError
-from hiddenpop.kernels.posterior_draws import model_posterior
+from hiddenpop.kernels.bayes.marginal_likelihood import model_posterior
 from hiddenpop.validation import Calibration
 
 # Of 300, an interaction sd wrong by a factor of 4 is missed with one seed of four.

@@ -14,9 +14,8 @@ from tests.support.tables import table_of
 import hiddenpop as hp
 from hiddenpop.bayes.decomposable import DecomposableAveraging, sweep_delta
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
-from hiddenpop.kernels.decomposable import posterior_of
-from hiddenpop.kernels.graph_density import SizePrior, graph_density
-from hiddenpop.kernels.graphs import decomposable_graphs
+from hiddenpop.kernels.bayes.decomposable import posterior_of
+from hiddenpop.kernels.bayes.graphs import SizePrior, decomposable_graphs, graph_density
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
 from hiddenpop.validation import Calibration

@@ -18,8 +18,8 @@ from hiddenpop.errors import (
     SettingError,
     UnknownNameError,
 )
-from hiddenpop.kernels import odds
-from hiddenpop.kernels.odds import CellShapes, cell_shapes, log_gamma_draws, missing, ratio_draws
+from hiddenpop.kernels.bayes import odds
+from hiddenpop.kernels.bayes.odds import CellShapes, cell_shapes, log_gamma_draws, missing, ratio_draws
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable, Coverage
 from hiddenpop.validation import Calibration

@@ -16,7 +16,7 @@ from hiddenpop.bayes.latent_class import LatentClass, build, data_of
 from hiddenpop.bayes.priors import size_gamma
 from hiddenpop.bayes.sampling import Chains
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
-from hiddenpop.kernels.latent_class import evaluate, latent_class_data, starts
+from hiddenpop.kernels.bayes.latent_class import evaluate, latent_class_data, starts
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
 

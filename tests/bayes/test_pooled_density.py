@@ -6,8 +6,7 @@ from scipy.special import gammaln, logsumexp
 
 from hiddenpop.bayes.pooled import PooledLogLinear, design_of, prior_of
 from hiddenpop.bayes.pooled_model import data_of
-from hiddenpop.kernels.pooled_data import n_parameters, packed, unpacked
-from hiddenpop.kernels.pooled_density import density, packed_density
+from hiddenpop.kernels.bayes.pooled_density import density, n_parameters, packed, packed_density, unpacked
 from hiddenpop.synthetic.local import draw_local
 from hiddenpop.table import CaptureTable, Coverage
 

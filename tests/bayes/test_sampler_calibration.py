@@ -17,7 +17,7 @@ from hiddenpop.bayes.loglinear import prior_tables
 from hiddenpop.bayes.priors import size_gamma
 from hiddenpop.bayes.thresholded import draw_from_prior
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
-from hiddenpop.kernels.latent_class import draw_prior
+from hiddenpop.kernels.bayes.latent_class import draw_prior
 from hiddenpop.validation import calibrate
 
 N_REP = 100

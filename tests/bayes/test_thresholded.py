@@ -17,7 +17,7 @@ from hiddenpop.bayes.thresholded import (
     statistic,
 )
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
-from hiddenpop.kernels.loglinear_density import posterior_mode
+from hiddenpop.kernels.bayes.loglinear_density import posterior_mode
 from hiddenpop.table import CaptureTable
 
 THREE = (0, 62_000, 45_000, 21_000, 38_000, 14_000, 11_000, 9_000)

@@ -1,8 +1,8 @@
 """What needs no compiler gives the same answers where compiled functions do its work: numbers, ranks and statuses.
 
-One fit always takes the route in numpy (`hiddenpop.kernels.plain`, `plain_batch`, `plain_rank`), and nothing that a
-user sets changes that. So the other route is taken here by force: every name that stands for a function of the numpy
-route is bound to the compiled one.
+One fit always takes the route in numpy (`hiddenpop.kernels.poisson.plain`), and nothing
+that a user sets changes that. So the other route is taken here by force: every name that stands for a function of the
+numpy route is bound to the compiled one.
 """
 
 import math
@@ -24,15 +24,15 @@ import hiddenpop as hp
 from hiddenpop.description import describe
 from hiddenpop.estimators.lower_bound import ChaoLowerBound
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.kernels import lattice, plain, plain_batch, plain_rank, rank
-from hiddenpop.kernels.heterogeneity import (
+from hiddenpop.kernels.poisson import lattice, plain
+from hiddenpop.kernels.poisson.heterogeneity import (
     bias_corrected_counts,
     closed_design,
     face_of_design,
     fit_closed,
     independent_columns,
 )
-from hiddenpop.kernels.poisson_batch import fit_tables
+from hiddenpop.kernels.poisson.hidden_cells import fit_tables
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 SAME = 1e-9
@@ -42,13 +42,13 @@ MINIMUM = 1e-6
 COMPILED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "fit_one": (plain.fit_one, lattice.fit_one),
     "superset_sums": (plain.superset_sums, lattice.superset_sums),
-    "fit_batch": (plain_batch.fit_batch, lattice.fit_batch),
-    "refit_deviances": (plain_batch.refit_deviances, lattice.refit_deviances),
-    "independent_terms": (plain_rank.independent_terms, rank.independent_terms),
-    "ranks_of_people": (plain_rank.ranks_of_people, rank.ranks_of_people),
+    "fit_batch": (plain.fit_batch, lattice.fit_batch),
+    "refit_deviances": (plain.refit_deviances, lattice.refit_deviances),
+    "independent_terms": (plain.independent_terms, lattice.independent_terms),
+    "ranks_of_people": (plain.ranks_of_people, lattice.ranks_of_people),
 }
 SPACES = {t: np.concatenate(list(enumerate_models(t))) for t in (2, 3, 4)}
-NUMPY_ROUTE = {"hiddenpop.kernels.plain", "hiddenpop.kernels.plain_batch", "hiddenpop.kernels.plain_rank"}
+NUMPY_ROUTE = {"hiddenpop.kernels.poisson.plain"}
 
 NEEDS_NO_COMPILER = (
     "loglinear",
@@ -147,7 +147,7 @@ def test_a_description_is_the_same_on_both_routes(table_name: str) -> None:
     same(by_numpy.to_dict(show_small_counts=True), compiled.to_dict(show_small_counts=True))
     assert by_numpy.text() == compiled.text()
     assert calls["fit_one"] > 0
-    assert calls["fit_batch"] == (table.n_lists <= plain_batch.MOST_LISTS)
+    assert calls["fit_batch"] == (table.n_lists <= plain.MOST_LISTS)
 
 
 # --- estimators that take their own formulas or designs, against compiled fits of the same model ---

@@ -14,8 +14,8 @@ from hiddenpop.description import TableDescription, describe, tally
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning
 from hiddenpop.estimators.outcome import terms_of
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.kernels.faces import faces_of_batch
-from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.poisson.faces import faces_of_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 

@@ -24,8 +24,8 @@ from hiddenpop import (
 )
 from hiddenpop.errors import CapabilityError, CollapsedStrataWarning, EmptyListWarning, SettingError
 from hiddenpop.estimators.protocol import spec_of
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_semiparametric
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
+from hiddenpop.kernels.resampling.counts import bagged, draw_multinomial, draw_semiparametric
 from hiddenpop.result import Estimate
 
 EXISTS = {"admissible": "exists", "search": "exhaustive"}

@@ -19,9 +19,9 @@ from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.estimators.covariate_outcome import passive_covariates
 from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.selected_covariates import GapSearch, SelectedCovariateLogLinear
-from hiddenpop.kernels.hidden_cells import fit_hidden
-from hiddenpop.kernels.stepwise import SearchSpace, stepwise_path
-from hiddenpop.kernels.summed_cells import fit_summed
+from hiddenpop.kernels.poisson.hidden_cells import fit_hidden
+from hiddenpop.kernels.poisson.summed_cells import fit_summed
+from hiddenpop.kernels.search.stepwise import SearchSpace, stepwise_path
 from hiddenpop.synthetic import scenario
 
 SEPARATE = "(police + shelter + coordinator + prosecution)*year"

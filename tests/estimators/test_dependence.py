@@ -28,8 +28,8 @@ from hiddenpop.errors import CapabilityError, EmptyListWarning, SettingError, Un
 from hiddenpop.estimators.prepare import as_odds_ratios
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.estimators.resampled import RefitBlock, refit
-from hiddenpop.kernels.best_models import best_of_each
-from hiddenpop.kernels.lattice import fit_one
+from hiddenpop.kernels.poisson.lattice import fit_one
+from hiddenpop.kernels.search.best_models import best_of_each
 
 TWO = (0, 30, 20, 10)
 SEARCHES = ("exhaustive", "exact", "mc3", "stepwise_p", "stepwise_aic", "downhill")

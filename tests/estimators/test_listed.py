@@ -10,9 +10,8 @@ from tests.support.tables import table_of
 from hiddenpop import datasets
 from hiddenpop.estimators.prepare import list_counts
 from hiddenpop.estimators.search import Rule, exhaustive, judge, list_models
-from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.lattice import superset_sums
-from hiddenpop.kernels.rank import independent_terms, ranks_of_people
+from hiddenpop.kernels.poisson.faces import face_of_model
+from hiddenpop.kernels.poisson.lattice import independent_terms, ranks_of_people, superset_sums
 from hiddenpop.model import enumerate_models
 
 DISTANCE = 2.0

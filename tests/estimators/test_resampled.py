@@ -14,7 +14,7 @@ import hiddenpop as hp
 from hiddenpop import AveragedLogLinear, LogLinear, SelectedLogLinear
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
 from hiddenpop.estimators.resampled import RefitBlock, join_resamples, refit
-from hiddenpop.kernels.resampling import draw_multinomial, draw_semiparametric
+from hiddenpop.kernels.resampling.counts import draw_multinomial, draw_semiparametric
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

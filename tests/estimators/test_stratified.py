@@ -10,9 +10,16 @@ import hiddenpop as hp
 from hiddenpop import CaptureTable, Coverage, datasets
 from hiddenpop.errors import CapabilityError, SettingError, UnknownNameError
 from hiddenpop.estimators.stratified import Stratified, sum_limits
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile, chi_square_drop, fall_limits, mid_p_drop
-from hiddenpop.kernels.profile_sum import profile_curves, sum_of_profiles
+from hiddenpop.kernels.poisson.profile import (
+    FEW_PERSONS,
+    HiddenProfile,
+    chi_square_drop,
+    fall_limits,
+    mid_p_drop,
+    profile_curves,
+    sum_of_profiles,
+)
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
 
 INDEPENDENT = hp.LogLinear()
 LISTS = ("police", "shelter", "health")

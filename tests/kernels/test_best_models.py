@@ -14,8 +14,8 @@ from tests.support.plain import dense_counts
 
 import hiddenpop as hp
 from hiddenpop.errors import TableSizeError
-from hiddenpop.kernels.best_models import TIE, best_models, best_of_each, penalties
-from hiddenpop.kernels.term_sets import from_words
+from hiddenpop.kernels.search.best_models import TIE, best_models, best_of_each, penalties
+from hiddenpop.kernels.search.bound import from_words
 from hiddenpop.model import HierarchicalModel, model_space_size
 
 THREE = ["artificial_3", "korea", "spina_bifida", "spina_bifida_626", "hepatitis_a_taiwan"]
@@ -151,7 +151,7 @@ def test_best_and_tenth_of_all_six_list_models(name, model, n_hat, best, tenth):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["uk", "netherlands"])
 def test_all_orders_of_six_lists_by_full_enumeration(name):
-    from hiddenpop.kernels.lattice import fit_batch
+    from hiddenpop.kernels.poisson.lattice import fit_batch
     from hiddenpop.model import enumerate_models
 
     counts, n_lists = counts_of(name)

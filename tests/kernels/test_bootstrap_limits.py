@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hiddenpop.errors import SettingError
-from hiddenpop.kernels.bootstrap_limits import (
+from hiddenpop.kernels.resampling.bootstrap_limits import (
     acceleration,
     bias_correction,
     bootstrap_limits,

@@ -8,9 +8,11 @@ from tests.support.full_search import FullSearch, space, terms_array
 from tests.support.plain import dense_counts
 
 import hiddenpop as hp
-from hiddenpop.kernels import bound
-from hiddenpop.kernels.best_models import NO_LIMIT, TIE, best_models, penalties
-from hiddenpop.kernels.bound import (
+from hiddenpop.kernels.poisson.faces import face_of_model
+from hiddenpop.kernels.poisson.lattice import fit_one, superset_sums
+from hiddenpop.kernels.search import bound
+from hiddenpop.kernels.search.best_models import NO_LIMIT, TIE, best_models, penalties
+from hiddenpop.kernels.search.bound import (
     ADMISSIBLE,
     BEST,
     DOUBTFUL,
@@ -21,13 +23,13 @@ from hiddenpop.kernels.bound import (
     PROVEN,
     Problem,
     compact,
+    from_words,
     judge,
+    n_words,
     new_catch,
     run_search,
+    to_words,
 )
-from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.lattice import fit_one, superset_sums
-from hiddenpop.kernels.term_sets import from_words, n_words, to_words
 from hiddenpop.parallel import parallel
 
 

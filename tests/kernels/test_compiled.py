@@ -172,7 +172,7 @@ def imports_by_syntax(path: Path) -> Iterator[str]:
 
 def test_imports_by_lines_are_those_by_syntax() -> None:
     """Of the kernels and of the modules below them."""
-    paths = [*SOURCE.glob("*.py"), *SOURCE.glob("kernels/*.py")]
+    paths = [*SOURCE.glob("*.py"), *SOURCE.glob("kernels/**/*.py")]
     found = {path: set(imported_files(path.read_bytes())) for path in paths}
     assert found == {
         path: {file for name in imports_by_syntax(path) for file in file_of(name)} for path in paths
@@ -187,13 +187,15 @@ def file_of(module: str) -> list[Path]:
 
 def test_a_digest_is_of_everything_behind_and_of_nothing_else() -> None:
     behind = {
-        "hiddenpop.kernels.rank",
-        "hiddenpop.kernels.bound",
-        "hiddenpop.kernels.best_models",
-        "hiddenpop.kernels.latent_class",
+        "hiddenpop.kernels.poisson.lattice",
+        "hiddenpop.kernels.search.bound",
+        "hiddenpop.kernels.search.best_models",
+        "hiddenpop.kernels.bayes.latent_class",
     }
     assert len({source_digest(module) for module in behind}) == len(behind)
-    assert source_digest("hiddenpop.kernels.rank") == source_digest("hiddenpop.kernels.rank")
+    assert source_digest("hiddenpop.kernels.poisson.lattice") == source_digest(
+        "hiddenpop.kernels.poisson.lattice"
+    )
 
 
 def test_what_has_no_source_is_compiled_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,13 +323,13 @@ def test_two_processes_do_not_write_at_the_same_time(place: Place) -> None:
 def test_old_states_of_a_module_do_not_pile_up(tmp_path: Path) -> None:
     digests = [f"{number:064}" for number in range(1_000_000_000, 1_000_000_000 + KEPT + 2)]
     for turn, digest in enumerate(digests):
-        folder = compiled._folder(tmp_path, "hiddenpop.kernels.rank", digest[::-1])
+        folder = compiled._folder(tmp_path, "hiddenpop.kernels.poisson.lattice", digest[::-1])
         assert folder is not None
         os.utime(folder, (turn, turn))
     other = compiled._folder(tmp_path, "hiddenpop.kernels.rank_other", digests[0])
     assert other is not None
     left = {path.name for path in tmp_path.iterdir()} - {other.name}
-    assert left == {f"hiddenpop.kernels.rank-{digest[::-1][:16]}" for digest in digests[-KEPT:]}
+    assert left == {f"hiddenpop.kernels.poisson.lattice-{digest[::-1][:16]}" for digest in digests[-KEPT:]}
 
 
 def test_a_state_that_is_used_is_not_an_old_one(tmp_path: Path) -> None:
@@ -420,7 +422,7 @@ def test_a_program_whose_notes_nobody_reads_says_nothing(
 
 
 @pytest.mark.parametrize(
-    ("module", "says"), [("hiddenpop.kernels.rank", True), ("hiddenpopular", False), (None, False)]
+    ("module", "says"), [("hiddenpop.kernels.poisson.lattice", True), ("hiddenpopular", False), (None, False)]
 )
 def test_only_what_the_package_compiles_is_told(
     monkeypatch: pytest.MonkeyPatch, module: str | None, says: bool

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 from scipy.special import betaln, gammaln
 
-from hiddenpop.kernels import decomposable
-from hiddenpop.kernels.count_posterior import modes
-from hiddenpop.kernels.decomposable import find_peaks, posterior_of
-from hiddenpop.kernels.gamma_ratios import digamma_step, log_gamma_ratio
-from hiddenpop.kernels.graded_grid import graded_grid
-from hiddenpop.kernels.graph_density import SizePrior, graph_density
-from hiddenpop.kernels.graphs import decomposable_graphs
+from hiddenpop.kernels.bayes import decomposable
+from hiddenpop.kernels.bayes.count_posterior import graded_grid, modes
+from hiddenpop.kernels.bayes.decomposable import find_peaks, posterior_of
+from hiddenpop.kernels.bayes.graphs import (
+    SizePrior,
+    decomposable_graphs,
+    digamma_step,
+    graph_density,
+    log_gamma_ratio,
+)
 
 THREE = np.array([0.0, 41.0, 30.0, 6.0, 20.0, 4.0, 3.0, 5.0])
 FOUR = np.array([0.0, 90.0, 70.0, 9.0, 120.0, 11.0, 14.0, 3.0, 40.0, 6.0, 2.0, 1.0, 8.0, 2.0, 3.0, 1.0])

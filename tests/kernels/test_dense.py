@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tests.support.plain import design, model_of, statsmodels_fit, terms_of
 
-from hiddenpop.kernels.dense import fit_design, poisson_deviance
+from hiddenpop.kernels.poisson.dense import fit_design, poisson_deviance
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from tests.support.plain import terms_of
 
-from hiddenpop.kernels.faces import faces_of_batch
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.faces import faces_of_batch
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 

@@ -6,7 +6,7 @@ from tests.support.exact import AscentCone, exact_existence, exact_pivots
 from tests.support.plain import dense_counts, model_of, terms_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.faces import (
+from hiddenpop.kernels.poisson.faces import (
     direction_of_dark_figure,
     face_of_model,
     faces_of_batch,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hiddenpop.kernels.gamma_ratios import digamma_step, log_gamma_cross, log_gamma_ratio
+from hiddenpop.kernels.bayes.graphs import digamma_step, log_gamma_cross, log_gamma_ratio
 
 quick = settings(max_examples=120, deadline=None, derandomize=True)
 DIGITS, TERMS, SERIES_FROM = 70, 30, 80

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import zeta
 
-from hiddenpop.kernels.graded_grid import (
+from hiddenpop.kernels.bayes.count_posterior import (
     NODES,
     SHORTEST_PANEL,
     chebyshev_basis,

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from hiddenpop.kernels.graphs import NUMBER_OF_GRAPHS, decomposable_graphs
+from hiddenpop.kernels.bayes.graphs import NUMBER_OF_GRAPHS, decomposable_graphs
 
 
 def neighbours(links, pairs, n_lists):

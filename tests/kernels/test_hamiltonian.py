@@ -9,9 +9,16 @@ import numpy.typing as npt
 import pytest
 
 import hiddenpop as hp
-from hiddenpop.kernels import hamiltonian
+from hiddenpop.kernels.bayes import hamiltonian
+from hiddenpop.kernels.bayes.hamiltonian import (
+    Tempered,
+    has_density,
+    ladder,
+    respaced,
+    tempered,
+    tuned_ladder,
+)
 from hiddenpop.kernels.compiled import DIGITS, source_digest
-from hiddenpop.kernels.hamiltonian import Tempered, has_density, ladder, respaced, tempered, tuned_ladder
 
 Floats = npt.NDArray[np.float64]
 
@@ -195,7 +202,7 @@ def test_equal_seeds_give_equal_bytes_on_any_number_of_workers() -> None:
 
 
 def test_two_workers_give_the_bytes_of_one() -> None:
-    from hiddenpop.kernels.latent_class import latent_class_data, starts
+    from hiddenpop.kernels.bayes.latent_class import latent_class_data, starts
 
     data = latent_class_data(np.array([0.0, 20, 30, 8, 25, 7, 9, 4]), n_classes=2)
 
@@ -251,7 +258,7 @@ def test_a_tuned_ladder_keeps_its_ends_and_evens_the_exchanges() -> None:
 def test_a_chain_is_kept_under_the_source_of_its_density() -> None:
     place = hamiltonian._compiled(Normals).stats.cache_path
     assert Path(place).name == f"{hamiltonian.__name__}+{__name__}-{digest_of(__name__)}"
-    assert digest_of(__name__) != digest_of("hiddenpop.kernels.latent_class")
+    assert digest_of(__name__) != digest_of("hiddenpop.kernels.bayes.latent_class")
 
 
 def digest_of(density: str) -> str:

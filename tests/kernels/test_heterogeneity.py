@@ -6,9 +6,9 @@ import pytest
 from scipy.optimize import minimize
 
 from hiddenpop.histories import captures, decode
-from hiddenpop.kernels.dense import fit_design
-from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.heterogeneity import (
+from hiddenpop.kernels.poisson.dense import fit_design, robust_fit, steady_fit
+from hiddenpop.kernels.poisson.faces import face_of_model
+from hiddenpop.kernels.poisson.heterogeneity import (
     ClosedDesign,
     bias_corrected_counts,
     closed_design,
@@ -18,7 +18,6 @@ from hiddenpop.kernels.heterogeneity import (
     independent_columns,
     profile_deviance,
 )
-from hiddenpop.kernels.steady import robust_fit, steady_fit
 
 LISTS = ("a", "b", "c", "d")
 
@@ -269,7 +268,7 @@ def test_the_maximum_is_the_same_wherever_the_search_begins(
         for c in tables
     ]
     chosen = {"all": lambda design, _: list(design.etas), "none": lambda *_: []}[start]
-    monkeypatch.setattr("hiddenpop.kernels.heterogeneity.reached_steps", chosen)
+    monkeypatch.setattr("hiddenpop.kernels.poisson.heterogeneity.reached_steps", chosen)
     for counts, (deviance, at) in zip(tables, expected, strict=True):
         design = with_steps(counts)
         assert fit_lower_bound(design, counts)[1].deviance == pytest.approx(deviance, rel=1e-8, abs=1e-8)

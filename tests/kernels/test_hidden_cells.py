@@ -9,13 +9,19 @@ from tests.support.exact import AscentCone, exact_pivots
 from tests.support.plain import dense_counts, statsmodels_maximum, terms_of
 
 import hiddenpop as hp
-from hiddenpop.kernels import hidden_cells
-from hiddenpop.kernels.dense import fit_design
-from hiddenpop.kernels.faces import lattice_design
-from hiddenpop.kernels.hidden_cells import fit_hidden, refit_hidden
-from hiddenpop.kernels.hidden_faces import face_of_cells, independent_columns, null_space, total_status
-from hiddenpop.kernels.model_fit import fit_model
-from hiddenpop.kernels.poisson_batch import fit_tables
+from hiddenpop.kernels.poisson import hidden_cells
+from hiddenpop.kernels.poisson.dense import fit_design
+from hiddenpop.kernels.poisson.faces import lattice_design
+from hiddenpop.kernels.poisson.hidden_cells import (
+    face_of_cells,
+    fit_hidden,
+    fit_tables,
+    independent_columns,
+    null_space,
+    refit_hidden,
+    total_status,
+)
+from hiddenpop.kernels.poisson.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 

@@ -9,9 +9,9 @@ from scipy.special import betaln, expit, gammaln, logsumexp
 from scipy.stats import chisquare, kstest
 
 import hiddenpop as hp
-from hiddenpop.kernels import latent_class
-from hiddenpop.kernels.hamiltonian import ladder, tempered
-from hiddenpop.kernels.latent_class import (
+from hiddenpop.kernels.bayes import latent_class
+from hiddenpop.kernels.bayes.hamiltonian import ladder, tempered
+from hiddenpop.kernels.bayes.latent_class import (
     LatentClassData,
     class_weights,
     draw_prior,

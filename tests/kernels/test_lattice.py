@@ -12,8 +12,8 @@ from tests.support.plain import dense_counts, design, model_of, statsmodels_fit,
 
 import hiddenpop as hp
 from hiddenpop.histories import project
-from hiddenpop.kernels.dense import fit_design
-from hiddenpop.kernels.lattice import fit_batch, fit_one, refit_deviances, superset_sums
+from hiddenpop.kernels.poisson.dense import fit_design
+from hiddenpop.kernels.poisson.lattice import fit_batch, fit_one, refit_deviances, superset_sums
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)

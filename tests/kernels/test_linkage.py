@@ -10,13 +10,13 @@ from scipy.optimize import minimize
 
 from hiddenpop.kernels.linkage import (
     corrected_counts,
+    corrected_pair,
     false_links,
     missed_links,
     transition_matrix,
     without_false_links,
     without_missed_links,
 )
-from hiddenpop.kernels.linked_pair import corrected_pair
 from hiddenpop.synthetic import FalseLinks, MissedLinks
 from hiddenpop.synthetic.drawn import Drawn
 

@@ -6,14 +6,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hiddenpop.histories import captures, decode
-from hiddenpop.kernels.heterogeneity import closed_design, fit_lower_bound, profile_of_design
-from hiddenpop.kernels.list_effects import (
+from hiddenpop.kernels.poisson.heterogeneity import closed_design, fit_lower_bound, profile_of_design
+from hiddenpop.kernels.poisson.list_effects import (
     fit_list_effects,
     list_effects,
     profile_of_list_effects,
     sums_over_histories,
 )
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.profile import profile_limits
 
 COLUMNS = (("chao", np.nan), ("darroch", np.nan), ("poisson", 2.0), ("gamma", 3.5))
 

@@ -8,15 +8,15 @@ from tests.contract.cases import quietly
 
 from hiddenpop import HierarchicalModel, datasets
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.heterogeneity import (
+from hiddenpop.kernels.poisson.heterogeneity import (
     closed_design,
     fit_lower_bound,
     frequency_design,
     profile_of_design,
 )
-from hiddenpop.kernels.list_groups import fit_groups, free_group, profile_of_groups
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.list_groups import fit_groups, free_group, profile_of_groups
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import profile_limits
 
 TABLES = ("kosovo", "uk_5", "korea", "netherlands", "rome_hiv")
 MODELS = ("independence", "[12,...]", "[123,...]")

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import gammaln, logsumexp
 from scipy.stats import nbinom
 
-from hiddenpop.kernels import loglinear_density
-from hiddenpop.kernels.loglinear_density import (
+from hiddenpop.kernels.bayes import loglinear_density
+from hiddenpop.kernels.bayes.loglinear_density import (
     LogLinearTask,
     log_density,
     posterior_mode,

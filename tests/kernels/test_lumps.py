@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.signal import find_peaks
 
 import hiddenpop as hp
-from hiddenpop.kernels.best_models import best_of_each
-from hiddenpop.kernels.lumps import Lump, lumps, prominent_peaks
-from hiddenpop.kernels.resampling import draw_multinomial
+from hiddenpop.kernels.resampling.counts import draw_multinomial
+from hiddenpop.kernels.resampling.lumps import Lump, lumps, prominent_peaks
+from hiddenpop.kernels.search.best_models import best_of_each
 
 N_OBSERVED = 2744
 

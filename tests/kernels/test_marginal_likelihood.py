@@ -6,18 +6,20 @@ from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 from scipy.stats import nbinom, norm
 
-from hiddenpop.kernels import posterior_draws
-from hiddenpop.kernels.importance import draw_parameters
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.marginal_likelihood import ThetaPrior, evidence_constant, laplace_evidence
-from hiddenpop.kernels.posterior_draws import (
+from hiddenpop.kernels.bayes import marginal_likelihood
+from hiddenpop.kernels.bayes.marginal_likelihood import (
+    ThetaPrior,
     draw_missing,
+    draw_parameters,
     effective_draws,
+    evidence_constant,
+    laplace_evidence,
     model_posterior,
     reweighted,
     systematic_rows,
     weighted_quantiles,
 )
+from hiddenpop.kernels.poisson.lattice import fit_batch
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 TWO = np.array([0.0, 9.0, 6.0, 3.0])
@@ -270,8 +272,8 @@ def test_light_models_are_represented_by_some_of_them(monkeypatch):
         return found, weighted_quantiles(found.n_missing, found.weight, [0.1, 0.5, 0.9])
 
     whole, expected = explore(1)
-    monkeypatch.setattr(posterior_draws, "OUTSIDE", 0.4)
-    monkeypatch.setattr(posterior_draws, "SHARED_DRAWS", 20_000)
+    monkeypatch.setattr(marginal_likelihood, "OUTSIDE", 0.4)
+    monkeypatch.setattr(marginal_likelihood, "SHARED_DRAWS", 20_000)
     parted, quantiles = explore(2)
     assert (~np.isnan(parted.error)).sum() < 0.7 * (~np.isnan(whole.error)).sum()
     light = np.isnan(parted.error)

@@ -8,12 +8,11 @@ from scipy.stats import chisquare
 
 import hiddenpop as hp
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.best_models import best_models, penalties
-from hiddenpop.kernels.bound import ADMISSIBLE, INADMISSIBLE
-from hiddenpop.kernels.faces import faces_of_batch
-from hiddenpop.kernels.lattice import fit_batch, fit_one
-from hiddenpop.kernels.mc3 import Book, Space, _new_problem, run_chain, starts, walk
-from hiddenpop.kernels.walks import agreement, merge
+from hiddenpop.kernels.poisson.faces import faces_of_batch
+from hiddenpop.kernels.poisson.lattice import fit_batch, fit_one
+from hiddenpop.kernels.search.best_models import best_models, penalties
+from hiddenpop.kernels.search.bound import ADMISSIBLE, INADMISSIBLE
+from hiddenpop.kernels.search.mc3 import Book, Space, _new_problem, agreement, merge, run_chain, starts, walk
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 UNJUDGED = -1

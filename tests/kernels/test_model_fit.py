@@ -4,8 +4,8 @@ from scipy.stats import poisson
 from tests.support.plain import dense_counts, design, model_of, statsmodels_fit, terms_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, saturated_constant
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model, saturated_constant
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 

@@ -10,8 +10,8 @@ from scipy.stats import chi2, hypergeom, poisson
 from tests.support.plain import dense_counts, design, model_of, terms_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.profile import (
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import (
     FEW_PERSONS,
     HiddenProfile,
     chi_square_drop,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from hiddenpop.kernels.quantile_errors import limit_errors, quantile_error
+from hiddenpop.kernels.resampling.bootstrap_limits import limit_errors, quantile_error
 
 
 def test_the_errors_of_percentile_limits_are_those_of_many_bootstraps():

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from tests.support.exact import exact_pivots
 from tests.support.plain import terms_of
 
-from hiddenpop.kernels import plain_rank, rank
-from hiddenpop.kernels.lattice import superset_sums
+from hiddenpop.kernels.poisson import lattice, plain
+from hiddenpop.kernels.poisson.lattice import superset_sums
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 quick = settings(max_examples=200, deadline=None, derandomize=True)
-both_routes = pytest.mark.parametrize("route", [plain_rank, rank], ids=["numpy", "compiled"])
+both_routes = pytest.mark.parametrize("route", [plain, lattice], ids=["numpy", "compiled"])
 
 
 @both_routes

@@ -11,10 +11,9 @@ from scipy.optimize import linprog, nnls
 from tests.support.drawn import counts_by_history
 from tests.support.plain import terms_of
 
-from hiddenpop.kernels import faces
-from hiddenpop.kernels.plain import live_part, superset_sums
-from hiddenpop.kernels.plain_rank import independent_terms
-from hiddenpop.kernels.rays import MOST_DIMENSIONS, Cone, cone_below, null_space
+from hiddenpop.kernels.poisson import faces
+from hiddenpop.kernels.poisson.faces import MOST_DIMENSIONS, Cone, cone_below, null_space
+from hiddenpop.kernels.poisson.plain import independent_terms, live_part, superset_sums
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 quick = settings(max_examples=200, deadline=None, derandomize=True)

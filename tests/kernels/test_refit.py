@@ -6,11 +6,10 @@ from tests.support.full_search import terms_array
 from tests.support.plain import dense_counts
 
 import hiddenpop as hp
-from hiddenpop.kernels.best_models import TIE, best_of_each, penalties
-from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.model_fit import fit_model
-from hiddenpop.kernels.refit import best_among, same_model
-from hiddenpop.kernels.term_sets import from_words
+from hiddenpop.kernels.poisson.faces import face_of_model
+from hiddenpop.kernels.poisson.model_fit import fit_model
+from hiddenpop.kernels.search.best_models import TIE, best_among, best_of_each, penalties, same_model
+from hiddenpop.kernels.search.bound import from_words
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 SIZES = {"ok": None, "boundary": 0.0, "unbounded": np.inf, "not_identified": np.nan}

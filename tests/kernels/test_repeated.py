@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from hiddenpop.kernels.dense import fit_design
-from hiddenpop.kernels.heterogeneity import closed_design
-from hiddenpop.kernels.repeated import repeated_fit
+from hiddenpop.kernels.poisson.dense import fit_design, repeated_fit
+from hiddenpop.kernels.poisson.heterogeneity import closed_design
 
 
 def random_counts(design, rng, mean=40.0):

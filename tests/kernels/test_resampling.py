@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hiddenpop.errors import CapabilityError
-from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_parametric, draw_semiparametric
+from hiddenpop.kernels.resampling.counts import bagged, draw_multinomial, draw_parametric, draw_semiparametric
 
 COUNTS = np.array([0, 40, 25, 0, 15])
 FITTED = np.array([60.0, 30.0, 20.0, 10.0])

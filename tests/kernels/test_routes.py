@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.support.drawn import counts_by_history
 from tests.support.plain import statsmodels_dark_figure, terms_of
 
-from hiddenpop.kernels import lattice, plain, plain_batch, plain_rank, rank
-from hiddenpop.kernels.faces import faces_of_batch
+from hiddenpop.kernels.poisson import lattice, plain
+from hiddenpop.kernels.poisson.faces import faces_of_batch
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 SPACES = {t: np.concatenate(list(enumerate_models(t))) for t in (2, 3, 4)}
@@ -66,11 +66,11 @@ def agree(
 def test_many_models_on_one_table(table: tuple[int, np.ndarray], seeded: tuple[int, float] | None) -> None:
     n_lists, counts = table
     sets, offset = SPACES[n_lists], offset_of(seeded, len(counts))
-    one = plain_batch.fit_batch(counts, sets, n_lists, offset)
+    one = plain.fit_batch(counts, sets, n_lists, offset)
     other = lattice.fit_batch(counts, sets, n_lists, offset)
     margins = plain.superset_sums(counts, n_lists)
-    found, identified = rank.ranks_of_people(counts, margins, sets)
-    attained = found == np.bitwise_count(sets & plain_rank.terms_with_people(margins))
+    found, identified = lattice.ranks_of_people(counts, margins, sets)
+    attained = found == np.bitwise_count(sets & plain.terms_with_people(margins))
     if counts.sum() <= MANY_PERSONS:
         assert one.converged[attained].tolist() == other.converged[attained].tolist()
     assert one.n_parameters.tolist() == other.n_parameters.tolist()
@@ -98,7 +98,7 @@ def test_one_model_with_any_cells_in_the_likelihood(
     given_cells = counts, use, terms, n_lists, offset_of(seeded, len(counts))
     one, other = plain.fit_one(*given_cells), lattice.fit_one(*given_cells)
     active, live = plain.live_part(plain.superset_sums(np.where(use, counts, 0.0), n_lists), terms)
-    attained = bool(rank.independent_terms(np.flatnonzero(use & (counts > 0)), terms[active]).all())
+    attained = bool(lattice.independent_terms(np.flatnonzero(use & (counts > 0)), terms[active]).all())
     if attained and counts.sum() <= MANY_PERSONS:
         assert (one.converged, one.iterations) == (other.converged, other.iterations)
     assume(one.converged and other.converged)
@@ -123,7 +123,7 @@ def test_one_model_on_many_counts_by_history(
     resampled[:, 0] = 5.0  # not used
     given_tables = resampled, terms, n_lists, offset_of(seeded, len(counts))
     agree(
-        plain_batch.refit_deviances(*given_tables),
+        plain.refit_deviances(*given_tables),
         lattice.refit_deviances(*given_tables),
         counts,
         attained=False,  # resamples have empty cells that the table has not
@@ -138,8 +138,8 @@ def test_ranks_are_the_same_to_the_last_one(table: tuple[int, np.ndarray]) -> No
     margins = plain.superset_sums(counts, n_lists)
     assert margins.tolist() == lattice.superset_sums(counts, n_lists).tolist()
     sets = SPACES[n_lists]
-    rank_, identified = plain_rank.ranks_of_people(counts, margins, sets)
-    compiled = rank.ranks_of_people(counts, margins, sets)
+    rank_, identified = plain.ranks_of_people(counts, margins, sets)
+    compiled = lattice.ranks_of_people(counts, margins, sets)
     assert (rank_.tolist(), identified.tolist()) == (compiled[0].tolist(), compiled[1].tolist())
 
 
@@ -149,7 +149,7 @@ def test_pivots_are_the_same_to_the_last_one(data: Any, n_lists: int) -> None:
     histories = st.integers(0, (1 << n_lists) - 1)
     cells = np.array(data.draw(st.lists(histories, max_size=20)), dtype=np.int64)
     terms = np.array(data.draw(st.lists(histories, min_size=1, max_size=16)), dtype=np.int64)
-    one, other = plain_rank.independent_terms(cells, terms), rank.independent_terms(cells, terms)
+    one, other = plain.independent_terms(cells, terms), lattice.independent_terms(cells, terms)
     assert one.tolist() == other.tolist()
 
 
@@ -158,13 +158,13 @@ def test_a_model_is_judged_alike_alone_and_beside_others() -> None:
     counts = np.zeros(16)
     counts[[4, 6, 7, 10, 12, 13, 15]] = 1.0
     margins, sets = plain.superset_sums(counts, 4), SPACES[4]
-    rank_, identified = plain_rank.ranks_of_people(counts, margins, sets)
+    rank_, identified = plain.ranks_of_people(counts, margins, sets)
     for m in range(len(sets)):
-        alone = plain_rank.ranks_of_people(counts, margins, sets[m : m + 1])
+        alone = plain.ranks_of_people(counts, margins, sets[m : m + 1])
         assert (alone[0][0], alone[1][0]) == (rank_[m], identified[m])
 
 
-@pytest.mark.parametrize("route", [plain_batch, lattice], ids=["numpy", "compiled"])
+@pytest.mark.parametrize("route", [plain, lattice], ids=["numpy", "compiled"])
 @judged(60)
 @given(table=counts_by_history(("sparse", "mixed", "full")), data=st.data())
 def test_both_routes_give_the_answer_of_statsmodels(

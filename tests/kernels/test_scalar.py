@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import chi2, norm, poisson
 
-from hiddenpop.kernels.scalar import MAX_STEPS, bounded_minimum, bracketed_root
+from hiddenpop.kernels.poisson.profile import MAX_STEPS, bounded_minimum, bracketed_root
 
 quick = settings(max_examples=150, deadline=None, derandomize=True)
 

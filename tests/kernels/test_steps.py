@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from hiddenpop.kernels.steps import Examined, free_at_maximum
+from hiddenpop.kernels.poisson.dense import Examined, free_at_maximum
 
 
 def least_squares(matrix: np.ndarray, target: np.ndarray):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from hiddenpop.kernels.dense import fit_design
-from hiddenpop.kernels.hidden_cells import fit_hidden
-from hiddenpop.kernels.poisson_batch import likelihood_bound
-from hiddenpop.kernels.stepwise import SearchSpace, stepwise_path
+from hiddenpop.kernels.poisson.dense import fit_design
+from hiddenpop.kernels.poisson.hidden_cells import fit_hidden, likelihood_bound
+from hiddenpop.kernels.search.stepwise import SearchSpace, stepwise_path
 
 
 def space_of(seed, order=2, size=1.0, minimal=None):

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from hiddenpop.kernels.dense import fit_design, poisson_deviance
-from hiddenpop.kernels.hidden_cells import fit_hidden
-from hiddenpop.kernels.hidden_faces import independent_columns
-from hiddenpop.kernels.summed_cells import NOT_DETERMINED, SummedCells, fit_summed, refit_summed
-from hiddenpop.kernels.summed_climb import Part, climb
+from hiddenpop.kernels.poisson.dense import fit_design, poisson_deviance
+from hiddenpop.kernels.poisson.hidden_cells import fit_hidden, independent_columns
+from hiddenpop.kernels.poisson.summed_cells import (
+    NOT_DETERMINED,
+    Part,
+    SummedCells,
+    climb,
+    fit_summed,
+    refit_summed,
+)
 
 
 class World:

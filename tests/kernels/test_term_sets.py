@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.term_sets import (
+from hiddenpop.kernels.search.bound import (
     copy,
     count,
     drop,

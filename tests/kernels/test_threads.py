@@ -3,7 +3,7 @@
 import threadpoolctl
 
 import hiddenpop as hp
-from hiddenpop.kernels.threads import one_thread
+from hiddenpop.kernels.poisson.dense import one_thread
 from hiddenpop.synthetic import LIBRARY
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 import hiddenpop as hp
-from hiddenpop.kernels.bound import ADMISSIBLE
-from hiddenpop.kernels.mc3 import Walk, starts, walk
-from hiddenpop.kernels.walks import agreement, merge, split_rhat
+from hiddenpop.kernels.search.bound import ADMISSIBLE
+from hiddenpop.kernels.search.mc3 import Walk, agreement, merge, split_rhat, starts, walk
 from hiddenpop.model import HierarchicalModel
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hiddenpop.errors import SettingError
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
 from hiddenpop.monitor.limits import (
     check_draws,
     draw_limits,

@@ -8,10 +8,10 @@ from tests.support.exact import AscentCone, exact_existence
 from tests.support.plain import statsmodels_dark_figure, terms_of
 
 from hiddenpop.histories import project
-from hiddenpop.kernels.faces import face_of_model, faces_of_batch
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.faces import face_of_model, faces_of_batch
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, enumerate_models
 
 SPACES = {t: np.concatenate(list(enumerate_models(t))) for t in (2, 3, 4)}

@@ -10,9 +10,9 @@ from tests.support.plain import terms_of
 
 from hiddenpop.estimators.prepare import shifts_of
 from hiddenpop.histories import project
-from hiddenpop.kernels.list_groups import ListGroup, fit_groups, free_group, profile_of_groups
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.list_groups import ListGroup, fit_groups, free_group, profile_of_groups
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import profile_limits
 from hiddenpop.model import HierarchicalModel
 
 NAMES = tuple("abcdefghijkl")

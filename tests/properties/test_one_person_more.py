@@ -8,7 +8,7 @@ from tests.support.tables import table_of
 import hiddenpop as hp
 from hiddenpop.errors import CapabilityError
 from hiddenpop.histories import decode
-from hiddenpop.kernels.profile import FOR_FEW
+from hiddenpop.kernels.poisson.profile import FOR_FEW
 
 TABLES = 25
 AT_THE_CHANGE = 0.04

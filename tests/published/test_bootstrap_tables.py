@@ -21,8 +21,8 @@ import pytest
 
 from hiddenpop import Bootstrapped, HierarchicalModel, SelectedLogLinear, datasets
 from hiddenpop.estimators.resampled import RefitBlock, refit
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.resampling import draw_multinomial
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
+from hiddenpop.kernels.resampling.counts import draw_multinomial
 
 BOOTSTRAPS, SIZE = 20, 1000
 DEVIATIONS = 4.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import hiddenpop as hp
-from hiddenpop.kernels.quantile_errors import quantile_error
+from hiddenpop.kernels.resampling.bootstrap_limits import quantile_error
 from hiddenpop.runs.execute import Found
 from hiddenpop.runs.reproduce import ERRORS_ALLOWED, allowances, effective_draws
 

@@ -10,7 +10,7 @@ from tests.support.tables import table_of
 
 import hiddenpop as hp
 from hiddenpop.errors import SettingError, UnknownNameError
-from hiddenpop.kernels.linked_pair import corrected_pair
+from hiddenpop.kernels.linkage import corrected_pair
 from hiddenpop.sensitivity.claims import Claim, tipping_in_words
 from hiddenpop.sensitivity.corrected import rounded
 from hiddenpop.sensitivity.linkage import LinkageSweep

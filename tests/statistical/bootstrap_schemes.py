@@ -18,8 +18,8 @@ import hiddenpop as hp
 from hiddenpop.errors import HiddenpopWarning
 from hiddenpop.estimators.bootstrapped import Bootstrapped
 from hiddenpop.estimators.resampled import RefitBlock, refit
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits, type8_quantile
-from hiddenpop.kernels.resampling import draw_semiparametric
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits, type8_quantile
+from hiddenpop.kernels.resampling.counts import draw_semiparametric
 from hiddenpop.synthetic import LIBRARY
 
 SEED, LEVEL, N_BOOT = 20261127, 0.95, 200

@@ -5,7 +5,7 @@ import pytest
 from tests.support.tables import table_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.bootstrap_limits import type8_quantile
+from hiddenpop.kernels.resampling.bootstrap_limits import type8_quantile
 from hiddenpop.synthetic import LIBRARY
 
 pytestmark = pytest.mark.slow

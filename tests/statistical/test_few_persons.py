@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from hiddenpop.estimators.outcome import terms_of
-from hiddenpop.kernels.heterogeneity import closed_design, fit_closed, profile_of_design
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.heterogeneity import closed_design, fit_closed, profile_of_design
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import profile_limits
 from hiddenpop.model import HierarchicalModel
 
 pytestmark = pytest.mark.slow

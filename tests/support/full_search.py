@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.best_models import TIE, penalties
-from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.poisson.faces import face_of_model
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model
+from hiddenpop.kernels.search.best_models import TIE, penalties
 from hiddenpop.model import enumerate_models
 
 

@@ -29,12 +29,13 @@ from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import as_number, check_level, check_order, check_whole
 from hiddenpop.estimators.search import default_order
 from hiddenpop.histories import bit_positions, captures
-from hiddenpop.kernels.marginal_likelihood import ThetaPrior, evidence_constant
-from hiddenpop.kernels.posterior_draws import (
+from hiddenpop.kernels.bayes.marginal_likelihood import (
     MOST_PROBABLE,
     ModelPosterior,
+    ThetaPrior,
     draw_missing,
     effective_draws,
+    evidence_constant,
     model_posterior,
     reweighted,
     systematic_rows,

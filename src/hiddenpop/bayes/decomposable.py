@@ -29,14 +29,16 @@ from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, S
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import as_number, check_level, check_whole, spec_of
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.count_posterior import CountPosterior, Mode, modes
-from hiddenpop.kernels.decomposable import GraphPosterior, posterior_of
-from hiddenpop.kernels.graph_density import GraphDensity, SizePrior, graph_density
-from hiddenpop.kernels.graphs import (
+from hiddenpop.kernels.bayes.count_posterior import CountPosterior, Mode, modes
+from hiddenpop.kernels.bayes.decomposable import GraphPosterior, posterior_of
+from hiddenpop.kernels.bayes.graphs import (
     LARGEST_ENUMERATION,
     NUMBER_OF_GRAPHS,
     DecomposableGraphs,
+    GraphDensity,
+    SizePrior,
     decomposable_graphs,
+    graph_density,
 )
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status
@@ -93,7 +95,7 @@ class DecomposableAveraging(BaseEstimator):
         Prior weight of a graph for each of its links; below 1 favours few links.
     graph_prior : mapping of str to float, or sequence of float, optional
         Prior weights of graphs, by their cliques (``{"[12,3]": 2.0, "A*C + B": 1.0}``, all others 0), or one a graph
-        in the order of `hiddenpop.kernels.graphs.decomposable_graphs`. By default all alike.
+        in the order of `hiddenpop.kernels.bayes.graphs.decomposable_graphs`. By default all alike.
     n_missing : range or (int, int), optional
         Only these dark figures are possible: a range of step 1, or its first and last number.
     max_missing : int, optional

@@ -35,7 +35,14 @@ from hiddenpop.estimators.protocol import (
     spec_of,
 )
 from hiddenpop.histories import captures, decode, project
-from hiddenpop.kernels.odds import CellShapes, RatioDraws, cell_shapes, empty_share, missing, ratio_draws
+from hiddenpop.kernels.bayes.odds import (
+    CellShapes,
+    RatioDraws,
+    cell_shapes,
+    empty_share,
+    missing,
+    ratio_draws,
+)
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status
 from hiddenpop.sources import check_table

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
 from hiddenpop._typing import Floats
-from hiddenpop.kernels.poisson_draws import draw_poisson
+from hiddenpop.kernels.resampling.counts import draw_poisson
 
 __all__ = [
     "CELL_SHARES",

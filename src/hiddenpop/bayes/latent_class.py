@@ -27,8 +27,8 @@ from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.prepare import ListCells, list_cells
 from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
-from hiddenpop.kernels.hamiltonian import Tempered, tempered, tuned_ladder
-from hiddenpop.kernels.latent_class import (
+from hiddenpop.kernels.bayes.hamiltonian import Tempered, tempered, tuned_ladder
+from hiddenpop.kernels.bayes.latent_class import (
     LatentClassData,
     SizeDraws,
     cell_probabilities,
@@ -398,7 +398,7 @@ def draw_by_nuts(
     Returns
     -------
     Chains
-        With ``x``, the parameters in the order of `hiddenpop.kernels.latent_class`.
+        With ``x``, the parameters in the order of `hiddenpop.kernels.bayes.latent_class`.
     """
     arrays = data_of(data)
     key = ("latent_class", data.n_classes, tuple((name, values.shape) for name, values in arrays.items()))

@@ -14,7 +14,7 @@ from hiddenpop._typing import Arrays, Bools, Floats
 from hiddenpop.bayes.cells_design import CellsDesign
 from hiddenpop.bayes.inference_data import load_pymc
 from hiddenpop.bayes.sampling import Backend, Chains, sample
-from hiddenpop.kernels.poisson_draws import draw_poisson
+from hiddenpop.kernels.resampling.counts import draw_poisson
 
 __all__ = [
     "CoefficientPrior",

@@ -34,8 +34,8 @@ from hiddenpop.bayes.sampling import BACKENDS, SAMPLER_PACKAGES, Backend, Chains
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import POSTERIOR, BaseEstimator, Change, Facts, Scenario, held_to_no_level
 from hiddenpop.estimators.protocol import as_number, check_choice, check_level, check_whole
-from hiddenpop.kernels.poisson_draws import draw_poisson
-from hiddenpop.kernels.pooled_density import SMALLEST_CV2
+from hiddenpop.kernels.bayes.pooled_density import SMALLEST_CV2
+from hiddenpop.kernels.resampling.counts import draw_poisson
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Status
 from hiddenpop.sources import check_table

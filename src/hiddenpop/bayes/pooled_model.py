@@ -19,7 +19,7 @@ from hiddenpop.bayes.sampling import NO_START, Chains, quietly, sample
 from hiddenpop.disclosure import is_small
 from hiddenpop.errors import CapabilityError, SettingError, UnknownNameError
 from hiddenpop.estimators.prepare import refuse_censored, without_empty_lists
-from hiddenpop.kernels.pooled_data import PooledData, n_parameters, packed, unpacked
+from hiddenpop.kernels.bayes.pooled_density import PooledData, n_parameters, packed, unpacked
 from hiddenpop.parallel import threads
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
@@ -861,14 +861,14 @@ def _one_call(
 
 
 def _value_and_gradient(x: Floats, data: Floats) -> tuple[float, Floats]:
-    from hiddenpop.kernels.pooled_density import packed_density
+    from hiddenpop.kernels.bayes.pooled_density import packed_density
 
     found = packed_density(np.array(x), data)
     return float(found[0]), found[1 : 1 + len(x)]
 
 
 def _kept(x: Floats, data: Floats) -> dict[str, Floats]:
-    from hiddenpop.kernels.pooled_density import packed_density
+    from hiddenpop.kernels.bayes.pooled_density import packed_density
 
     return {KEPT: packed_density(np.array(x), data)[1 + len(x) :]}
 

@@ -9,8 +9,8 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
+from hiddenpop.kernels.bayes.pooled_density import packed_density
 from hiddenpop.kernels.compiled import source_digest
-from hiddenpop.kernels.pooled_density import packed_density
 
 __all__ = ["PooledDensity"]
 

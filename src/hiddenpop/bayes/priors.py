@@ -9,8 +9,7 @@ import numpy as np
 from hiddenpop._typing import Floats
 from hiddenpop.errors import ModelError, SettingError
 from hiddenpop.estimators.protocol import as_number
-from hiddenpop.kernels.graph_density import SizePrior
-from hiddenpop.kernels.graphs import DecomposableGraphs
+from hiddenpop.kernels.bayes.graphs import DecomposableGraphs, SizePrior
 from hiddenpop.model import HierarchicalModel
 
 __all__ = [

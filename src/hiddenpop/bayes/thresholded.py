@@ -33,10 +33,10 @@ from hiddenpop.estimators.base import BaseEstimator, Change, Facts, Scenario, he
 from hiddenpop.estimators.prepare import ListCounts, list_counts
 from hiddenpop.estimators.protocol import as_number, check_level, check_whole, spec_of
 from hiddenpop.histories import bit_positions, decode
-from hiddenpop.kernels.faces import face_of_model
-from hiddenpop.kernels.hamiltonian import tempered
-from hiddenpop.kernels.loglinear_density import LogLinearTask, predictors, whitened
-from hiddenpop.kernels.poisson_draws import draw_poisson
+from hiddenpop.kernels.bayes.hamiltonian import tempered
+from hiddenpop.kernels.bayes.loglinear_density import LogLinearTask, predictors, whitened
+from hiddenpop.kernels.poisson.faces import face_of_model
+from hiddenpop.kernels.resampling.counts import draw_poisson
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval

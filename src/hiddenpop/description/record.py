@@ -34,8 +34,8 @@ from hiddenpop.estimators.many_lists import goodness_of_filled
 from hiddenpop.estimators.outcome import misfit_p_value, model_details, model_interval, terms_of
 from hiddenpop.estimators.prepare import MAX_DENSE_LISTS, ListCells, dense_counts, list_cells, list_relations
 from hiddenpop.histories import captures, decode
-from hiddenpop.kernels.list_groups import fit_groups, free_group
-from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.poisson.list_groups import fit_groups, free_group
+from hiddenpop.kernels.poisson.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import SCHEMA_VERSION, Diagnostic, protect_remark

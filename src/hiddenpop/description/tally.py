@@ -14,15 +14,22 @@ from hiddenpop._typing import Floats
 from hiddenpop.estimators.outcome import criteria_of, terms_of
 from hiddenpop.estimators.prepare import ListCells, ListCounts
 from hiddenpop.histories import decode
-from hiddenpop.kernels.faces import face_of_model, faces_of_batch
-from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.plain import BatchFit, LatticeFit, fit_one, superset_sums
-from hiddenpop.kernels.plain_batch import MOST_LISTS, fit_batch
-from hiddenpop.kernels.plain_rank import independent_terms, ranks_of_people
+from hiddenpop.kernels.poisson.faces import face_of_model, faces_of_batch
+from hiddenpop.kernels.poisson.model_fit import saturated_constant
+from hiddenpop.kernels.poisson.plain import (
+    MOST_LISTS,
+    BatchFit,
+    LatticeFit,
+    fit_batch,
+    fit_one,
+    independent_terms,
+    ranks_of_people,
+    superset_sums,
+)
 from hiddenpop.model import MAX_ENUMERATED_LISTS, HierarchicalModel, enumerate_models, notations
 
 if TYPE_CHECKING:
-    from hiddenpop.kernels.best_models import BestModels
+    from hiddenpop.kernels.search.best_models import BestModels
 
 __all__ = [
     "STATUSES",
@@ -149,7 +156,7 @@ def fit_closed_forms(data: ListCells) -> FittedModels:
     FittedModels
         Not judged: nothing says that a model close to the best is among them.
     """
-    from hiddenpop.kernels.list_groups import dark_figure
+    from hiddenpop.kernels.poisson.list_groups import dark_figure
 
     on = decode(data.histories, data.n_lists).astype(np.float64)
     held = (on.T * data.counts) @ on
@@ -198,7 +205,7 @@ def _fit_all(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: int) ->
     """Fit the models in numpy where that takes less time than to get a compiler going."""
     if n_lists <= MOST_LISTS:
         return fit_batch(counts, term_sets, n_lists)
-    from hiddenpop.kernels import lattice
+    from hiddenpop.kernels.poisson import lattice
 
     return lattice.fit_batch(counts, term_sets, n_lists)
 
@@ -213,7 +220,7 @@ def _statuses(counts: Floats, term_sets: npt.NDArray[np.uint64], n_lists: int) -
 
 def _search(data: ListCounts) -> FittedModels:
     """Search the models of two-list terms by branch and bound, which fits some thousand of millions."""
-    from hiddenpop.kernels.best_models import best_models
+    from hiddenpop.kernels.search.best_models import best_models
 
     budget = min(max(FEWEST_FITS, CELLS_FITTED >> data.n_lists), MOST_FITS)
     searches = [

@@ -44,8 +44,8 @@ from hiddenpop.estimators.search import (
     weighty,
 )
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
-from hiddenpop.kernels.model_fit import fit_model, hidden_profile
-from hiddenpop.kernels.scalar import bracketed_root
+from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
+from hiddenpop.kernels.poisson.profile import bracketed_root
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval
@@ -93,7 +93,7 @@ class AtBoundary:
     -----
     The share of the component above a dark figure is ``exp(-rise / 2) / 2``, the mid-P tail of a count of 0 in which
     the deviance rises as much; half of it lies at 0. Its quantiles are the limits of
-    `hiddenpop.kernels.profile.profile_limits`.
+    `hiddenpop.kernels.poisson.profile.profile_limits`.
     """
 
     weight: float

@@ -31,9 +31,9 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.estimators.registry import build
 from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, join_resamples, refit
-from hiddenpop.kernels.bootstrap_limits import Limits, bootstrap_limits, check_boot_size
-from hiddenpop.kernels.lumps import lumps
-from hiddenpop.kernels.resampling import bagged, draw_multinomial, draw_parametric, draw_semiparametric
+from hiddenpop.kernels.resampling.bootstrap_limits import Limits, bootstrap_limits, check_boot_size
+from hiddenpop.kernels.resampling.counts import bagged, draw_multinomial, draw_parametric, draw_semiparametric
+from hiddenpop.kernels.resampling.lumps import lumps
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance

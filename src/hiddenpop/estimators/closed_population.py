@@ -33,8 +33,8 @@ from hiddenpop.estimators.prepare import (
 )
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.histories import added_by, captures
-from hiddenpop.kernels.dense import poisson_deviance
-from hiddenpop.kernels.heterogeneity import (
+from hiddenpop.kernels.poisson.dense import poisson_deviance
+from hiddenpop.kernels.poisson.heterogeneity import (
     ClosedDesign,
     ClosedFit,
     behaviour_design,
@@ -42,22 +42,24 @@ from hiddenpop.kernels.heterogeneity import (
     bias_corrected_counts,
     bias_corrected_variance,
     closed_design,
+    first_captures,
     fit_closed,
     fit_lower_bound,
+    fit_removal,
     frequency_design,
     lists_before_the_first,
     profile_of_design,
+    profile_of_removal,
 )
-from hiddenpop.kernels.list_effects import (
+from hiddenpop.kernels.poisson.list_effects import (
     ListEffects,
     fit_list_effects,
     list_effects,
     profile_of_list_effects,
 )
-from hiddenpop.kernels.list_groups import GroupFit, fit_groups
-from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile, ProfileLimits, profile_limits
-from hiddenpop.kernels.removal import first_captures, fit_removal, profile_of_removal
+from hiddenpop.kernels.poisson.list_groups import GroupFit, fit_groups
+from hiddenpop.kernels.poisson.model_fit import saturated_constant
+from hiddenpop.kernels.poisson.profile import FEW_PERSONS, HiddenProfile, ProfileLimits, profile_limits
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec, Interval

@@ -16,8 +16,7 @@ from hiddenpop.errors import CapabilityError, HiddenpopError, SettingError, Tabl
 from hiddenpop.estimators.base import estimates_below, interval_kind, is_bound
 from hiddenpop.estimators.protocol import Estimator, check_level, spec_of
 from hiddenpop.estimators.registry import STANDARD_PANEL, build, refuse_seed
-from hiddenpop.kernels.bootstrap_limits import fewest_resamples
-from hiddenpop.kernels.quantile_errors import limit_errors
+from hiddenpop.kernels.resampling.bootstrap_limits import fewest_resamples, limit_errors
 from hiddenpop.result import MISFIT, Diagnostic, Estimate, format_level, format_persons, spread_beside
 from hiddenpop.sources import TableLike, as_table, check_table
 from hiddenpop.table import CaptureTable, RNGLike

@@ -29,8 +29,8 @@ from hiddenpop.estimators.covariate_formula import (
 )
 from hiddenpop.estimators.prepare import refuse_censored, warned, without_empty_lists
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.hidden_cells import HiddenFit, HiddenRefits, fit_hidden, refit_hidden
-from hiddenpop.kernels.summed_cells import SummedCells, SummedFit, fit_summed, refit_summed
+from hiddenpop.kernels.poisson.hidden_cells import HiddenFit, HiddenRefits, fit_hidden, refit_hidden
+from hiddenpop.kernels.poisson.summed_cells import SummedCells, SummedFit, fit_summed, refit_summed
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 

@@ -29,7 +29,7 @@ from hiddenpop.estimators.prepare import (
 )
 from hiddenpop.estimators.protocol import check_choice, check_level, check_whole, spec_of
 from hiddenpop.histories import merged_term
-from hiddenpop.kernels.bootstrap_limits import check_boot_size
+from hiddenpop.kernels.resampling.bootstrap_limits import check_boot_size
 from hiddenpop.result import Estimate
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike

@@ -36,13 +36,12 @@ from hiddenpop.estimators.outcome import (
     misfit_remarks,
 )
 from hiddenpop.histories import bit_positions, decode
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.hidden_cells import NO_TAIL, HiddenFit, SilentTail, silent_tail
-from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.poisson_draws import draw_poisson
-from hiddenpop.kernels.profile import mid_p_drop
-from hiddenpop.kernels.resampling import draw_parametric
-from hiddenpop.kernels.summed_cells import SummedFit
+from hiddenpop.kernels.poisson.hidden_cells import NO_TAIL, HiddenFit, SilentTail, silent_tail
+from hiddenpop.kernels.poisson.model_fit import saturated_constant
+from hiddenpop.kernels.poisson.profile import mid_p_drop
+from hiddenpop.kernels.poisson.summed_cells import SummedFit
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
+from hiddenpop.kernels.resampling.counts import draw_parametric, draw_poisson
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import OF_EXPECTED_SIZES, Diagnostic, Estimate, EstimatorSpec, Interval, Status

@@ -37,8 +37,8 @@ from hiddenpop.estimators.prepare import (
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.estimators.resampled import RefitBlock, Resamples
 from hiddenpop.histories import bit_positions, merged_term
-from hiddenpop.kernels.model_fit import ModelFit, fit_model, hidden_profile, saturated_constant
-from hiddenpop.kernels.profile import HiddenProfile
+from hiddenpop.kernels.poisson.model_fit import ModelFit, fit_model, hidden_profile, saturated_constant
+from hiddenpop.kernels.poisson.profile import HiddenProfile
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, EstimatorSpec
@@ -271,7 +271,7 @@ class LogLinear(BaseEstimator):
         data, model = self._asked(block.table)
         if model.is_saturated:
             return None
-        from hiddenpop.kernels.refit import same_model
+        from hiddenpop.kernels.search.best_models import same_model
 
         tables = block.dense(data)
         n0 = same_model(tables, model.term_set, data.n_lists, data.offset)

@@ -21,9 +21,9 @@ from hiddenpop.estimators.prepare import ListCells, ListCounts, has_many_lists, 
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.estimators.two_lists import symmetric_limits
 from hiddenpop.histories import captures, decode
-from hiddenpop.kernels.heterogeneity import ClosedDesign, ClosedFit, closed_design
-from hiddenpop.kernels.list_effects import ListEffects
-from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile, profile_limits
+from hiddenpop.kernels.poisson.heterogeneity import ClosedDesign, ClosedFit, closed_design
+from hiddenpop.kernels.poisson.list_effects import ListEffects
+from hiddenpop.kernels.poisson.profile import FEW_PERSONS, HiddenProfile, profile_limits
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval
 from hiddenpop.sources import check_table

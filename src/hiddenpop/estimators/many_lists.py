@@ -34,9 +34,15 @@ from hiddenpop.estimators.prepare import (
     shifts_of,
 )
 from hiddenpop.histories import added_by, bit_positions, captures, decode, project, subset_order
-from hiddenpop.kernels.list_groups import GroupFit, ListGroup, fit_groups, free_group, profile_of_groups
-from hiddenpop.kernels.model_fit import saturated_constant
-from hiddenpop.kernels.profile import HiddenProfile, profile_limits
+from hiddenpop.kernels.poisson.list_groups import (
+    GroupFit,
+    ListGroup,
+    fit_groups,
+    free_group,
+    profile_of_groups,
+)
+from hiddenpop.kernels.poisson.model_fit import saturated_constant
+from hiddenpop.kernels.poisson.profile import HiddenProfile, profile_limits
 from hiddenpop.model import HierarchicalModel, term_label
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Estimate, EstimatorSpec, Interval, Status

@@ -14,9 +14,9 @@ from scipy.special import chdtrc, ndtri
 from hiddenpop._typing import Bools, Floats
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import decode
-from hiddenpop.kernels.model_fit import ModelFit, hidden_profile
-from hiddenpop.kernels.plain_batch import refit_deviances
-from hiddenpop.kernels.profile import profile_limits
+from hiddenpop.kernels.poisson.model_fit import ModelFit, hidden_profile
+from hiddenpop.kernels.poisson.plain import refit_deviances
+from hiddenpop.kernels.poisson.profile import profile_limits
 from hiddenpop.model import HierarchicalModel, term_label
 from hiddenpop.result import MISFIT, Diagnostic, Interval, Status
 from hiddenpop.table import RNGLike

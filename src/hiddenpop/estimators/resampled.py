@@ -14,8 +14,7 @@ from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.prepare import ListCounts, has_many_lists
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.histories import project
-from hiddenpop.kernels.dense import LARGEST_QUICK_COUNT
-from hiddenpop.kernels.threads import one_thread
+from hiddenpop.kernels.poisson.dense import LARGEST_QUICK_COUNT, one_thread
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.table import CaptureTable
 

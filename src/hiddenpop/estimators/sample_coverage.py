@@ -18,8 +18,8 @@ from hiddenpop.estimators.outcome import limits_from_variance
 from hiddenpop.estimators.prepare import ListCells, list_cells
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.histories import decode
-from hiddenpop.kernels.bootstrap_limits import DRAWS_BEYOND, bootstrap_limits, check_boot_size
-from hiddenpop.kernels.resampling import LARGEST_POPULATION, draw_parametric, draw_semiparametric
+from hiddenpop.kernels.resampling.bootstrap_limits import DRAWS_BEYOND, bootstrap_limits, check_boot_size
+from hiddenpop.kernels.resampling.counts import LARGEST_POPULATION, draw_parametric, draw_semiparametric
 from hiddenpop.parallel import block_slices, spawn_seeds
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status

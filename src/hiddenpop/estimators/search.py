@@ -15,11 +15,17 @@ from hiddenpop.errors import CapabilityError, TableSizeError
 from hiddenpop.estimators.outcome import criteria_of
 from hiddenpop.estimators.prepare import ListCounts
 from hiddenpop.histories import bit_positions, subset_order
-from hiddenpop.kernels.best_models import BestModels, best_models, penalties
-from hiddenpop.kernels.faces import face_of_model, faces_of_batch
-from hiddenpop.kernels.lattice import LatticeFit, fit_batch, fit_one, superset_sums
-from hiddenpop.kernels.model_fit import fit_model, saturated_constant
-from hiddenpop.kernels.rank import independent_terms, ranks_of_people
+from hiddenpop.kernels.poisson.faces import face_of_model, faces_of_batch
+from hiddenpop.kernels.poisson.lattice import (
+    LatticeFit,
+    fit_batch,
+    fit_one,
+    independent_terms,
+    ranks_of_people,
+    superset_sums,
+)
+from hiddenpop.kernels.poisson.model_fit import fit_model, saturated_constant
+from hiddenpop.kernels.search.best_models import BestModels, best_models, penalties
 from hiddenpop.model import (
     MAX_ENUMERATED_LISTS,
     HierarchicalModel,

@@ -52,15 +52,22 @@ from hiddenpop.estimators.search import (
     space_in_words,
     stepwise_p,
 )
-from hiddenpop.kernels.best_models import best_of_each
-from hiddenpop.kernels.bound import INADMISSIBLE
-from hiddenpop.kernels.faces import FitStatus
-from hiddenpop.kernels.mc3 import MAX_LISTS, Walk, pairs_of, starts, walk
-from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, fit_model
-from hiddenpop.kernels.profile import HiddenProfile
-from hiddenpop.kernels.refit import best_among
-from hiddenpop.kernels.term_sets import from_words
-from hiddenpop.kernels.walks import Agreement, Visited, agreement, merge
+from hiddenpop.kernels.poisson.faces import FitStatus
+from hiddenpop.kernels.poisson.model_fit import NUMBER_BY_STATUS, fit_model
+from hiddenpop.kernels.poisson.profile import HiddenProfile
+from hiddenpop.kernels.search.best_models import best_among, best_of_each
+from hiddenpop.kernels.search.bound import INADMISSIBLE, from_words
+from hiddenpop.kernels.search.mc3 import (
+    MAX_LISTS,
+    Agreement,
+    Visited,
+    Walk,
+    agreement,
+    merge,
+    pairs_of,
+    starts,
+    walk,
+)
 from hiddenpop.model import MAX_ENUMERATED_LISTS, HierarchicalModel
 from hiddenpop.parallel import run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance

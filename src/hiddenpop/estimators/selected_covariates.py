@@ -20,11 +20,11 @@ from hiddenpop.estimators.outcome import CRITERIA, Criterion, criteria_of
 from hiddenpop.estimators.protocol import check_choice, spec_of
 from hiddenpop.estimators.selected import NAMED_MODELS, RIVAL_DISTANCE, RIVAL_RATIO
 from hiddenpop.histories import bit_positions
-from hiddenpop.kernels.hidden_cells import HiddenFit, HiddenRefits, refit_hidden
-from hiddenpop.kernels.model_fit import NUMBER_BY_STATUS, saturated_constant
-from hiddenpop.kernels.stepwise import TIE, SearchSpace, Step, stepwise_path
-from hiddenpop.kernels.summed_cells import SummedFit
-from hiddenpop.kernels.threads import one_thread
+from hiddenpop.kernels.poisson.dense import one_thread
+from hiddenpop.kernels.poisson.hidden_cells import HiddenFit, HiddenRefits, refit_hidden
+from hiddenpop.kernels.poisson.model_fit import NUMBER_BY_STATUS, saturated_constant
+from hiddenpop.kernels.poisson.summed_cells import SummedFit
+from hiddenpop.kernels.search.stepwise import TIE, SearchSpace, Step, stepwise_path
 from hiddenpop.result import Diagnostic, Estimate, format_persons
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
@@ -397,7 +397,7 @@ class FittedModel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GapSearch:
-    """Follows the best step until none lowers the criterion, as `hiddenpop.kernels.stepwise` does.
+    """Follows the best step until none lowers the criterion, as `hiddenpop.kernels.search.stepwise` does.
 
     Attributes
     ----------

@@ -19,8 +19,8 @@ from hiddenpop.estimators.bootstrapped import SILENT_RESAMPLES
 from hiddenpop.estimators.prepare import without_empty_lists
 from hiddenpop.estimators.protocol import Estimator, check_choice, check_level, spec_of
 from hiddenpop.estimators.registry import build
-from hiddenpop.kernels.bootstrap_limits import bootstrap_limits
-from hiddenpop.kernels.profile_sum import ProfileCurves, profile_curves, sum_of_profiles
+from hiddenpop.kernels.poisson.profile import ProfileCurves, profile_curves, sum_of_profiles
+from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval, Status

@@ -31,8 +31,8 @@ from hiddenpop.estimators.prepare import (
 from hiddenpop.estimators.protocol import check_choice, check_level, spec_of
 from hiddenpop.estimators.registry import build
 from hiddenpop.histories import project
-from hiddenpop.kernels.model_fit import fit_model
-from hiddenpop.kernels.profile import FEW_PERSONS, HiddenProfile
+from hiddenpop.kernels.poisson.model_fit import fit_model
+from hiddenpop.kernels.poisson.profile import FEW_PERSONS, HiddenProfile
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.provenance import make_provenance
 from hiddenpop.result import Diagnostic, Estimate, Interval

@@ -8,7 +8,7 @@ import numpy as np
 from hiddenpop._typing import Floats
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import check_level
-from hiddenpop.kernels.bootstrap_limits import DRAWS_BEYOND, type8_quantile
+from hiddenpop.kernels.resampling.bootstrap_limits import DRAWS_BEYOND, type8_quantile
 
 __all__ = ["Band", "check_draws", "draw_limits", "draw_median", "simultaneous_band", "upward_share"]
 

@@ -14,7 +14,7 @@ from hiddenpop._cells import distinct_texts
 from hiddenpop._front_door import front_door
 from hiddenpop._typing import Floats
 from hiddenpop.errors import CapabilityError, SettingError
-from hiddenpop.kernels.bootstrap_limits import DRAWS_BEYOND
+from hiddenpop.kernels.resampling.bootstrap_limits import DRAWS_BEYOND
 from hiddenpop.monitor.groups import (
     WITHOUT_NUMBER,
     Groups,

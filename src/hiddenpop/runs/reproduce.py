@@ -17,7 +17,7 @@ import pandas as pd
 from hiddenpop._front_door import front_door
 from hiddenpop._typing import Floats
 from hiddenpop.errors import HiddenpopError, SettingError
-from hiddenpop.kernels.quantile_errors import limit_errors, quantile_error
+from hiddenpop.kernels.resampling.bootstrap_limits import limit_errors, quantile_error
 from hiddenpop.result import Estimate
 from hiddenpop.runs.execute import (
     COMPLETE,

@@ -13,7 +13,7 @@ import pandas as pd
 from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator
-from hiddenpop.kernels.bootstrap_limits import type8_quantile
+from hiddenpop.kernels.resampling.bootstrap_limits import type8_quantile
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import cells_that_count, refit_all

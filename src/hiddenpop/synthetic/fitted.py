@@ -5,7 +5,7 @@ from hiddenpop.errors import SettingError
 from hiddenpop.estimators.loglinear import model_for
 from hiddenpop.estimators.outcome import status_of_fit, terms_of
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.poisson.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.synthetic.implied import as_implied
 from hiddenpop.synthetic.laws import CellLaw

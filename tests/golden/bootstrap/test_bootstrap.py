@@ -10,8 +10,8 @@ from tests.support.plain import dense_counts
 from tests.support.tables import table_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.bootstrap_limits import acceleration, bias_correction, bootstrap_limits
-from hiddenpop.kernels.lumps import lumps
+from hiddenpop.kernels.resampling.bootstrap_limits import acceleration, bias_correction, bootstrap_limits
+from hiddenpop.kernels.resampling.lumps import lumps
 
 GOLDEN = json.loads((Path(__file__).parent / "bootstrap.json").read_text(encoding="utf-8"))
 STEPWISE, FIXED = GOLDEN["stepwise"], GOLDEN["fixed"]

@@ -9,8 +9,8 @@ from tests.support.exact import exact_existence, exact_face, exact_status
 from tests.support.plain import dense_counts, statsmodels_dark_figure, terms_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model
 from hiddenpop.model import HierarchicalModel
 
 ENTRIES = json.loads((Path(__file__).parent / "faces.json").read_text())

@@ -20,7 +20,7 @@ from hiddenpop.bayes.latent_class import LatentClass
 from hiddenpop.bayes.loglinear import BayesianLogLinear
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.histories import captures
-from hiddenpop.kernels.odds import cell_shapes, ratio_draws
+from hiddenpop.kernels.bayes.odds import cell_shapes, ratio_draws
 from hiddenpop.result import Estimate, Interval
 
 Floats = npt.NDArray[np.float64]

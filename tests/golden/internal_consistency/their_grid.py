@@ -6,9 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from hiddenpop.estimators.protocol import spec_of
-from hiddenpop.kernels.decomposable import GraphPosterior, posterior_of
-from hiddenpop.kernels.graph_density import SizePrior, graph_density
-from hiddenpop.kernels.graphs import decomposable_graphs
+from hiddenpop.kernels.bayes.decomposable import GraphPosterior, posterior_of
+from hiddenpop.kernels.bayes.graphs import SizePrior, decomposable_graphs, graph_density
 from hiddenpop.result import Estimate, Interval
 from hiddenpop.table import CaptureTable, RNGLike
 

@@ -19,9 +19,9 @@ from tests.support.plain import dense_counts, perturbed_dark_figure, statsmodels
 
 import hiddenpop as hp
 from hiddenpop.estimators.outcome import criteria_of
-from hiddenpop.kernels.faces import faces_of_batch
-from hiddenpop.kernels.lattice import fit_batch
-from hiddenpop.kernels.model_fit import fit_model, saturated_constant
+from hiddenpop.kernels.poisson.faces import faces_of_batch
+from hiddenpop.kernels.poisson.lattice import fit_batch
+from hiddenpop.kernels.poisson.model_fit import fit_model, saturated_constant
 from hiddenpop.model import HierarchicalModel, enumerate_models, notations
 
 HERE = Path(__file__).parent

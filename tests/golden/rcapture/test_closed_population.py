@@ -12,7 +12,7 @@ import hiddenpop as hp
 from hiddenpop.errors import HiddenpopWarning
 from hiddenpop.estimators.closed_population import ClosedPopulation
 from hiddenpop.estimators.lower_bound import ChaoLowerBound
-from hiddenpop.kernels.profile import FEW_PERSONS, profile_limits
+from hiddenpop.kernels.poisson.profile import FEW_PERSONS, profile_limits
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
 

@@ -9,7 +9,7 @@ from tests.support.exact import exact_existence
 from tests.support.plain import dense_counts, terms_of
 
 import hiddenpop as hp
-from hiddenpop.kernels.faces import faces_of_batch
+from hiddenpop.kernels.poisson.faces import faces_of_batch
 from hiddenpop.model import HierarchicalModel, enumerate_models, notations
 
 ANSWERS = json.loads((Path(__file__).parent / "existence.json").read_text())

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 import hiddenpop as hp
 from hiddenpop.bayes.thresholded import ThresholdedLogLinear, problem_of, sampled, stage, term_name
-from hiddenpop.kernels.loglinear_density import posterior_mode
+from hiddenpop.kernels.bayes.loglinear_density import posterior_mode
 
 REFERENCE = json.loads((Path(__file__).parent / "thresholding.json").read_text())
 TABLES = {

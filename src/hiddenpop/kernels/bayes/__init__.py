@@ -1,0 +1,1 @@
+"""Posteriors: exact sums over graphs, Laplace evidence, densities with their gradients, and samplers."""

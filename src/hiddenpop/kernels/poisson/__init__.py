@@ -1,0 +1,1 @@
+"""Poisson fits: on the lattice of subsets, on explicit designs, with faces, status and profile limits."""
