@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hiddenpop._files import write_file
+from hiddenpop.cli.figures import save_forest, save_overlap
 from hiddenpop.cli.inputs import check_place
 from hiddenpop.cli.screen import estimate_text, wrapped
 from hiddenpop.description import TableDescription, closing_sentence, describe
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
 
 PANEL_MODELS = 100
-
-WIDTH = 8.0
-ROW, ROW_OF_SEVERAL, HEAD = 0.45, 0.55, 1.6
-LANDSCAPE = 4.5
-OVERLAP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,37 +199,3 @@ def _print_json(content: dict[str, Any]) -> None:
 
 def _say_written(what: str, path: Path) -> None:
     typer.echo(f"hiddenpop: note: {what} written to {path}", err=True)
-
-
-# === figures that the commands leave in files =========================================================================
-
-
-def save_overlap(table: CaptureTable, path: Path, *, protect: bool) -> None:
-    """Draw how the lists overlap."""
-    from matplotlib.figure import Figure
-
-    from hiddenpop.plotting import overlap_plot, save_figure
-
-    figure = Figure(figsize=(WIDTH, OVERLAP), layout="constrained")
-    overlap_plot(table, ax=figure.add_subplot(), protect=protect)
-    save_figure(figure, path)
-
-
-def save_forest(
-    estimates: Sequence[Estimate], labels: Sequence[str] | None, path: Path, *, protect: bool
-) -> None:
-    """Draw estimates under each other; below a single one, the models it was chosen from or averages."""
-    from matplotlib.figure import Figure
-
-    from hiddenpop.plotting import forest_plot, landscape_plot, save_figure
-
-    several = len(estimates) > 1
-    forest_height = HEAD + (ROW_OF_SEVERAL if several else ROW) * len(estimates)
-    landscape = not several and "selection" in estimates[0].details
-    heights = [forest_height, LANDSCAPE] if landscape else [forest_height]
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-    axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
-    forest_plot(estimates, labels=labels, ax=axes[0], protect=protect, holds=several)
-    if landscape:
-        landscape_plot(estimates[0], ax=axes[1], protect=protect)
-    save_figure(figure, path)

@@ -1,18 +1,17 @@
 """The commands. Each reads its words, calls the package and prints; what is heavy is imported inside."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hiddenpop._screen import notes
-from hiddenpop.cli.inputs import TABLE_HELP, Columns, reads_table
-from hiddenpop.cli.run import TRUST, init, reproduce, run
+from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
+from hiddenpop.cli.initial import init
+from hiddenpop.cli.run import TRUST, reproduce, run
 from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
 from hiddenpop.cli.validate import validate
-from hiddenpop.errors import SettingError
+from hiddenpop.cli.warm import warm
 
 __all__ = ["app"]
 
@@ -47,36 +46,6 @@ ShowSmall = Annotated[
 Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 
 
-# === `hiddenpop warm`: everything compiled beforehand, so that no other command waits for it ==========================
-
-
-def warm(
-    *, workers: Annotated[int, typer.Option("--workers", help="Processes, -1 for every core.")] = 1
-) -> None:
-    """Compile beforehand what estimates need.
-
-    Every estimator is fitted to small tables, and what is compiled for that is kept for later commands. It lies in the
-    folder HIDDENPOP_CACHE_DIR, else NUMBA_CACHE_DIR, else the cache folder of the user. Estimators that draw with PyMC
-    still compile a part for tables of another shape.
-    """
-    from hiddenpop.estimators.warm import warm_up
-    from hiddenpop.kernels.compiled import cache_folder, is_kept
-    from hiddenpop.parallel import parallel
-
-    if not is_kept():
-        raise SettingError(
-            f"{cache_folder()} cannot be written, so that nothing compiled is kept; name another folder in "
-            f"HIDDENPOP_CACHE_DIR"
-        )
-    started = time.monotonic()
-    with parallel(workers=workers, progress=True), notes(shown=False):
-        warm_up()
-    typer.echo(f"ready after {time.monotonic() - started:.0f} s; what is compiled lies in {cache_folder()}")
-
-
-# === the commands. Each reads its words, calls the package and prints; what is heavy is imported inside ===============
-
-
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
@@ -94,7 +63,7 @@ def start(
 @app.command()
 def datasets(*, as_json: Json = False) -> None:
     """List the published tables that come along."""
-    from hiddenpop.cli.screen import list_datasets
+    from hiddenpop.cli.listing import list_datasets
 
     list_datasets(as_json=as_json)
 
@@ -192,7 +161,7 @@ def compare(
 @app.command()
 def estimators() -> None:
     """List the estimators with their settings."""
-    from hiddenpop.cli.screen import list_estimators
+    from hiddenpop.cli.listing import list_estimators
 
     list_estimators()
 

@@ -1,62 +1,11 @@
-"""What the commands print: wrapped lines, the published tables and the estimators there are."""
-
-import json
-from collections.abc import Iterator, Mapping
-from textwrap import wrap
-from typing import Any
-
-import typer
+"""What the commands print: plain aligned text for 80 columns."""
 
 from hiddenpop._text import columns, wrapped
-from hiddenpop.datasets.records import catalogue_rows
 from hiddenpop.result import Estimate
 
-__all__ = ["columns", "estimate_text", "list_datasets", "list_estimators", "wrapped"]
-
-TITLE_WIDTH = 38
+__all__ = ["columns", "estimate_text", "wrapped"]
 
 
 def estimate_text(estimate: Estimate) -> str:
     """Write one estimate with everything that has to be said about it."""
     return "\n".join(wrapped(line, "    ") for line in estimate.summary().splitlines())
-
-
-# === what there is to choose from =====================================================================================
-# Published tables, told without loading what an estimate needs, and estimators.
-
-
-def list_datasets(*, as_json: bool) -> None:
-    """Print the published tables."""
-    found = catalogue_rows()
-    if as_json:
-        from hiddenpop.result import SCHEMA_VERSION
-
-        content = {"schema_version": SCHEMA_VERSION, "datasets": found}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
-        return
-    rows = [row for entry in found for row in _catalogue_rows(entry)]
-    typer.echo(columns([["name", "n", "lists", "title"], *rows], right=[1, 2]))
-
-
-def _catalogue_rows(entry: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Write a data set in as many rows as its title needs; one without lists holds repeat counts of one register."""
-    first, *rest = wrap(entry["title"], TITLE_WIDTH)
-    yield [entry["key"], f"{entry['n']:,}", str(entry["lists"] or "-"), first]
-    yield from (["", "", "", line] for line in rest)
-
-
-def list_estimators() -> None:
-    """Print the registered estimators, each with what it is and its settings."""
-    from hiddenpop.estimators.registry import ESTIMATORS, default_settings, estimator_class
-
-    for name in ESTIMATORS:
-        kind = estimator_class(name)
-        about = (kind.__doc__ or "").strip().splitlines()[0]
-        settings = ", ".join(f"{key}={_default(value)}" for key, value in default_settings(name).items())
-        typer.echo(f"{name}\n{wrapped(f'  {about}', '  ')}\n{wrapped(f'  {settings}', '    ')}")
-
-
-def _default(value: Any) -> str:
-    from hiddenpop.estimators.protocol import Estimator, spec_of
-
-    return spec_of(value).label if isinstance(value, Estimator) else repr(value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hiddenpop.cli.inputs import TABLE_HELP, Columns, reads_table
+from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.run import TRUST
 from hiddenpop.errors import SettingError
 
