@@ -67,7 +67,7 @@ def test_the_rule_on_resamples_with_nobody_hidden_keeps_the_level(law):
     assert np.mean([interval.low <= law[0] <= interval.high for interval in found]) >= LEAST
 
 
-def by_year(scheme, base, tables=100):
+def by_year(scheme, base, tables=600):
     """Whether limits hold the truth, by year, for the total and for the ratio of the last year to the first."""
     world = LIBRARY["large-overlaps-years-three"]
     truth = world.truth_by_stratum()["n"].to_numpy()
