@@ -85,7 +85,7 @@ class FellegiSunter:
     doi:10.23889/ijpds.v7i3.1794
     """
 
-    threshold: float = 0.9
+    threshold: float = 0.98
     compare: tuple[str, ...] | None = None
     use_key: bool = True
     blocking: tuple[tuple[str, ...], ...] | None = None
@@ -97,7 +97,7 @@ class FellegiSunter:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
-            raise SettingError(f"threshold={self.threshold!r} must lie above 0 and up to 1, e.g. 0.9")
+            raise SettingError(f"threshold={self.threshold!r} must lie above 0 and up to 1, e.g. 0.98")
         if not 0.0 < self.keep <= self.threshold:
             raise SettingError(
                 f"keep={self.keep!r} must lie above 0 and up to the threshold {self.threshold:g}"
