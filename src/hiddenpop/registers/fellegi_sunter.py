@@ -364,7 +364,7 @@ def _tables(connection: Any) -> set[tuple[str, str]]:
     found = connection.execute(
         "SELECT table_name, CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END FROM information_schema.tables"
     ).fetchall()
-    return {(str(name), str(kind)) for name, kind in found if str(name).startswith("__splink")}
+    return {(str(name), str(kind)) for name, kind in found}
 
 
 def _trained(

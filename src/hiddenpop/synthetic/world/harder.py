@@ -289,4 +289,5 @@ def _other_digit(typed: Typed, rows: BoolArray, rng: Generator) -> tuple[IntArra
     )
     month = np.where(rows & (part == 1), np.clip(typed.month + off, 1, 12), typed.month)
     day = np.where(rows & (part == 2), np.clip(typed.day + off, 1, 28), typed.day)
-    return year, month, np.where((year != typed.year) & (month == 2), np.minimum(day, 28), day)
+    moved = (year != typed.year) | (month != typed.month)
+    return year, month, np.where(moved, np.minimum(day, 28), day)
