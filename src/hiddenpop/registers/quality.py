@@ -327,7 +327,8 @@ def link_rates(
     Notes
     -----
     A pair of registers in which the links have K persons by the key and U others should have ``K + U / c``, with c the
-    share found of the links of persons without a key: ``c = 1 - ratio (1 - recall)`` by group. Records come loose
+    share found of the links of persons without a key: ``c = 1 - ratio (1 - recall)`` by group. Links that do not use
+    the key miss its persons too, ``K / recall``. Records come loose
     independently, so that ``(1 - r_i) (1 - r_j) = (K + U) / (K + U / c)``; the chances r are fitted to all pairs by
     least squares of logarithms, weighted by pairs.
     """
@@ -336,14 +337,17 @@ def link_rates(
     audit = audited(links, by, unit)
     registers = links.registrations.registers
     generator = np.random.default_rng(rng)
-    draws = [_rates_of(audit.pairs, registers, ratio)]
+    by_key = bool(links.linkage.use_key)  # then the key itself finds the links of records that have it
+    draws = [_rates_of(audit.pairs, registers, ratio, by_key=by_key)]
     persons, cells, counts = _per_person(audit)
     for _ in range(n_boot):
         weight = generator.poisson(1.0, persons.max() + 1)[persons].astype(np.float64)
         resampled = audit.pairs.copy()
         for name in ("proven", "found"):
             resampled[name] = np.bincount(cells, weight * counts[name], minlength=len(resampled))
-        draws.append(_rates_of(resampled, registers, ratio) if resampled["proven"].sum() else draws[0])
+        draws.append(
+            _rates_of(resampled, registers, ratio, by_key=by_key) if resampled["proven"].sum() else draws[0]
+        )
     false = _false_rate(links, audit)
     return pd.DataFrame(
         {
@@ -363,18 +367,20 @@ def _per_person(audit: Audit) -> tuple[npt.NDArray[np.int64], Ints, dict[str, Fl
     return rows["person"].to_numpy(np.int64), rows["cell"].to_numpy(np.int64), counts
 
 
-def _rates_of(pairs: pd.DataFrame, registers: Sequence[str], ratio: float) -> Floats:
+def _rates_of(pairs: pd.DataFrame, registers: Sequence[str], ratio: float, *, by_key: bool) -> Floats:
     """Turn recall by cell into the chance of each register that a record comes loose."""
     from scipy.optimize import nnls
 
-    found = np.maximum(1.0 - ratio * (1.0 - _recall(pairs)), LOWEST_RECALL)
+    recall = np.maximum(_recall(pairs), LOWEST_RECALL)
+    found = np.maximum(1.0 - ratio * (1.0 - recall), LOWEST_RECALL)
     with_key, without = (pairs[name].to_numpy(np.float64) for name in ("with_key", "without_key"))
     place = {name: at for at, name in enumerate(registers)}
     first, second = (pairs[name].map(place).to_numpy(np.int64) for name in ("first", "second"))
     n = len(registers)
     cell = first * n + second
     seen = np.bincount(cell, with_key + without, minlength=n * n)
-    there = np.bincount(cell, with_key + without / found, minlength=n * n)
+    proven = with_key if by_key else with_key / recall
+    there = np.bincount(cell, proven + without / found, minlength=n * n)
     at = np.flatnonzero(seen > 0.0)
     weight = np.sqrt(there[at])
     design = weight[:, None] * (np.eye(n)[at // n] + np.eye(n)[at % n])
