@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from hiddenpop._cells import refuse_unknown
 from hiddenpop.errors import HiddenpopError, SettingError, TableError
@@ -85,7 +86,7 @@ class FellegiSunter:
     doi:10.23889/ijpds.v7i3.1794
     """
 
-    threshold: float = 0.98
+    threshold: float = 0.99
     compare: tuple[str, ...] | None = None
     use_key: bool = True
     blocking: tuple[tuple[str, ...], ...] | None = None
@@ -97,7 +98,7 @@ class FellegiSunter:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
-            raise SettingError(f"threshold={self.threshold!r} must lie above 0 and up to 1, e.g. 0.98")
+            raise SettingError(f"threshold={self.threshold!r} must lie above 0 and up to 1, e.g. 0.99")
         if not 0.0 < self.keep <= self.threshold:
             raise SettingError(
                 f"keep={self.keep!r} must lie above 0 and up to the threshold {self.threshold:g}"
@@ -606,3 +607,45 @@ def weights(model: Mapping[str, Any]) -> list[dict[str, Any]]:
         for level in comparison["comparison_levels"]
         if not level.get("is_null_level")
     ]
+
+
+def levels_of_pair(links: Links, first: tuple[str, str], second: tuple[str, str]) -> pd.DataFrame:
+    """Give the level of agreement of every field of two records, with its weight (see `Links.explain`)."""
+    connection = links.registrations.connection
+    ids = []
+    for register, record in (first, second):
+        found = connection.execute(
+            f"SELECT id FROM {TABLE} WHERE register = ? AND record = ?", [str(register), str(record)]
+        ).fetchall()
+        if not found:
+            raise TableError(
+                f"register {register!r} has no such record; give its name and the number of a record"
+            )
+        ids.append(int(found[0][0]))
+    parts = [part for name in links.registrations.link for part in part_columns(name)]
+    columns = ", ".join(
+        f'{side}.{quoted(part)} AS "{part}_{side}"' for part in ("key", *parts) for side in "lr"
+    )
+    cases = []
+    for comparison in links.model["comparisons"]:
+        whens = [
+            f"WHEN {level['sql_condition']} THEN {at}"
+            for at, level in enumerate(comparison["comparison_levels"])
+            if level["sql_condition"] != "ELSE"
+        ]
+        cases.append(f"CASE {' '.join(whens)} ELSE {len(comparison['comparison_levels']) - 1} END")
+    left, right = sorted(ids)
+    ((*at,),) = connection.execute(
+        f"SELECT {', '.join(cases)} FROM (SELECT {columns} FROM {TABLE} l, {TABLE} r WHERE l.id = {left} "
+        f"AND r.id = {right})"
+    ).fetchall()
+    rows = []
+    for comparison, place in zip(links.model["comparisons"], at, strict=True):
+        level = comparison["comparison_levels"][place]
+        weight = (
+            0.0 if level.get("is_null_level") else math.log2(level["m_probability"] / level["u_probability"])
+        )
+        rows.append(
+            {"field": comparison["output_column_name"], "level": level["label_for_charts"], "weight": weight}
+        )
+    return pd.DataFrame(rows)

@@ -1,8 +1,11 @@
 """`Links`: who is behind every record, and the table that follows."""
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hiddenpop._cells import COUNT, refuse_unknown
+from hiddenpop._files import write_text
 from hiddenpop._front_door import front_doors
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.histories import MAX_LISTS, decode
@@ -27,6 +31,7 @@ __all__ = ["Links", "Pairs", "components"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 RULES = ("first", "last", "mode")
 UNITS = ("person", "person-year")
 MOST_AT = 2**62
@@ -317,6 +322,94 @@ class Links:
             coverage=coverage,
         )
         return replace(table, reading=_reading(self, named, strata, unit))
+
+    def weights(self) -> pd.DataFrame:
+        """Give the weight of every level of agreement, ``log2(m / u)``: a row a field and level, without any value."""
+        from hiddenpop.registers.fellegi_sunter import weights
+
+        self._scored("weights")
+        return pd.DataFrame(weights(self.model))
+
+    def save_model(self, path: str | os.PathLike[str]) -> Path:
+        """Write what was estimated as JSON, to be used again as ``FellegiSunter(model=path)``; no value is in it."""
+        self._scored("save_model")
+        write_text(json.dumps(dict(self.model), indent=2, sort_keys=True) + "\n", Path(path))
+        return Path(path)
+
+    def thresholds(self, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
+        """Say how many persons each threshold leads to, and how good the pairs of each are by their probabilities.
+
+        Returns
+        -------
+        DataFrame
+            ``threshold``, ``persons``, ``expected_precision`` and ``expected_recall``.
+        """
+        rows = []
+        for threshold in thresholds:
+            quality = self.at(threshold).quality
+            rows.append({
+                "threshold": threshold,
+                "persons": quality.persons,
+                "expected_precision": quality.expected_precision,
+                "expected_recall": quality.expected_recall,
+            })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def explain(self, first: tuple[str, str], second: tuple[str, str]) -> pd.DataFrame:
+        """Say why two records were linked or not: the level of agreement of every field, and its weight.
+
+        Parameters
+        ----------
+        first, second : tuple of str
+            Register and number of a record.
+
+        Returns
+        -------
+        DataFrame
+            ``field``, ``level`` and ``weight``, before rare values weigh more; no value of a field.
+
+        Raises
+        ------
+        TableError
+            If there is no such record.
+        """
+        from hiddenpop.registers.fellegi_sunter import levels_of_pair
+
+        self._scored("explain")
+        return levels_of_pair(self, first, second)
+
+    def sample(self, path: str | os.PathLike[str], *, n: int = 200, rng: RNGLike = None) -> Path:
+        """Write pairs to be judged by somebody who may look the records up, spread over their probabilities.
+
+        Parameters
+        ----------
+        path : path
+            A csv file that only you can read: registers and numbers of two records, and the column ``same`` to be
+            filled with 1 or 0. No name or date is in it.
+        n : int
+            Pairs, about as many from each range of probability.
+        rng : int, Generator or None
+            Which pairs.
+
+        Returns
+        -------
+        Path
+        """
+        from hiddenpop.registers.quality import write_sample
+
+        return write_sample(self, Path(path), n, rng)
+
+    def judged(self, path: str | os.PathLike[str]) -> pd.DataFrame:
+        """Read a judged sample back: by range of probability, what was told and what was found.
+
+        Returns
+        -------
+        DataFrame
+            ``probability``, ``told``, ``shown``, ``judged`` and ``pairs`` (of that range in all links).
+        """
+        from hiddenpop.registers.quality import read_sample
+
+        return read_sample(self, Path(path))
 
     def conflicts(self, strata: Sequence[str] | None = None) -> pd.DataFrame:
         """Say for each stratum how many persons have records that differ in it.

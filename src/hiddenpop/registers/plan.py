@@ -125,7 +125,9 @@ def _linkage(settings: dict[str, Any], faults: list[str]) -> Linkage | None:
     if unknown:
         return None
     try:
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+        values: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()
+        }
         return kind(**values)
     except (HiddenpopError, TypeError) as error:
         faults.append(f"[link] {error}")

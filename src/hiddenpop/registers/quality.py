@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hiddenpop._cells import refuse_unknown
+from hiddenpop._files import read_file, write_text
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.registers.links import Floats, Ints, Links
 from hiddenpop.registers.pseudonyms import kind_of
@@ -17,7 +19,16 @@ from hiddenpop.registers.registrations import TABLE
 from hiddenpop.registers.source import quoted
 from hiddenpop.table import RNGLike
 
-__all__ = ["Audit", "LinkQuality", "audited", "link_rates", "measured", "without_key"]
+__all__ = [
+    "Audit",
+    "LinkQuality",
+    "audited",
+    "link_rates",
+    "measured",
+    "read_sample",
+    "without_key",
+    "write_sample",
+]
 
 Unit = Literal["person", "person-year"]
 
@@ -26,6 +37,7 @@ BORROWED = 20.0
 little by themselves."""
 
 LOWEST_RECALL = 0.05
+SAMPLE = ("first_register", "first_record", "second_register", "second_record", "same")
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999, 1.0)
 HIGHEST_RATIO = 10.0
 RIDGE = 1e-3
@@ -394,3 +406,73 @@ def _false_rate(links: Links, audit: Audit) -> float:
     """Give the share of pairs of persons that are joined when all are paired at random."""
     joined = audit.wrong * float(audit.pairs["without_key"].sum())
     return min(2.0 * joined / max(links.n_persons, 1), 0.49)
+
+
+# --- judged by people ------------------------------------------------------------------------------------------------
+
+
+def write_sample(links: Links, path: Path, n: int, rng: RNGLike) -> Path:
+    """Write pairs for clerical review (see `Links.sample`)."""
+    if links.pairs is None:
+        raise SettingError("links by a key alone have no pairs to judge; use FellegiSunter")
+    if n < 1:
+        raise SettingError(f"n={n!r} pairs cannot be judged; give a whole number of at least 1")
+    generator = np.random.default_rng(rng)
+    bins = np.digitize(links.pairs.probability, BINS[1:-1], right=True)
+    there = np.unique(bins)
+    chosen = [
+        generator.permutation(np.flatnonzero(bins == at))[: -(-n // len(there))] for at in there.tolist()
+    ]
+    at = np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, dtype=np.int64)
+    names = links.registrations.connection.execute(f"SELECT register, record FROM {TABLE} ORDER BY id").df()
+    left, right = (
+        names.iloc[ids[at]].reset_index(drop=True) for ids in (links.pairs.left, links.pairs.right)
+    )
+    frame = pd.concat([left.add_prefix("first_"), right.add_prefix("second_")], axis=1).assign(same="")
+    write_text(frame.to_csv(index=False, lineterminator="\n"), path)
+    path.chmod(0o600)
+    return path
+
+
+def read_sample(links: Links, path: Path) -> pd.DataFrame:
+    """Read a judged sample (see `Links.judged`)."""
+    if links.pairs is None:
+        raise SettingError("links by a key alone have no pairs to judge; use FellegiSunter")
+    frame = read_file(path, ("first_register", "first_record", "second_register", "second_record"))
+    refuse_unknown("column", SAMPLE, map(str, frame.columns))
+    same = pd.to_numeric(frame["same"], errors="coerce")
+    wrong = frame["same"].notna() & ~same.isin([0, 1])
+    if wrong.any():
+        raise TableError(
+            f"{path}, row {int(wrong.to_numpy().argmax()) + 1}: same must be 1, 0 or empty; correct it"
+        )
+    names = links.registrations.connection.execute(f"SELECT id, register, record FROM {TABLE}").df()
+    number = {(str(r), str(k)): int(i) for i, r, k in names.itertuples(index=False, name=None)}
+    ends = [
+        [
+            number.get(pair, -1)
+            for pair in zip(frame[f"{side}_register"], frame[f"{side}_record"].astype(str), strict=True)
+        ]
+        for side in ("first", "second")
+    ]
+    if min(map(min, ends), default=0) < 0:
+        raise TableError(
+            f"{path} names records that are not in these registers; judge a sample of these links"
+        )
+    probability = dict(
+        zip(
+            zip(links.pairs.left.tolist(), links.pairs.right.tolist(), strict=True),
+            links.pairs.probability,
+            strict=True,
+        )
+    )
+    told = [probability.get((min(a, b), max(a, b)), np.nan) for a, b in zip(*ends, strict=True)]
+    judged = pd.DataFrame({"told": told, "shown": same}).dropna()
+    labels = pd.IntervalIndex.from_breaks(list(BINS), closed="right")
+    by = pd.cut(judged["told"], labels)
+    found = judged.groupby(by, observed=True).agg(
+        told=("told", "mean"), shown=("shown", "mean"), judged=("shown", "size")
+    )
+    number_of = pd.Series(pd.cut(pd.Series(links.pairs.probability), labels)).value_counts()
+    found["pairs"] = [int(number_of[at]) for at in found.index]
+    return found.rename_axis("probability").reset_index().astype({"probability": str})
