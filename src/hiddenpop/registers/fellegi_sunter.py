@@ -74,6 +74,10 @@ class FellegiSunter:
     other fields; names and places that are rare weigh more. Fields are taken to err independently of each other, so
     that probabilities between 0.1 and 0.9 are trusted too much: see ``links.quality``.
 
+    Twins and siblings agree on nearly everything but the first name, which no model of independent fields knows. First
+    names that differ altogether are therefore taken as nearly impossible for one person, whatever the pairs say: the
+    few such links that are right are lost, unless the key makes them.
+
     Same rows and settings give the same links, whatever the order of rows and the number of threads: samples are taken
     by a hash of the number of a record.
 
@@ -468,6 +472,8 @@ def _filled(model: dict[str, Any], learnt: Sequence[Mapping[str, Any]]) -> list[
                 field = comparison["output_column_name"]
                 notes.append(f"{what[0]} of {field} was not estimated for {labels}: no pair showed it")
             _complete(told, unseen, what)
+        if comparison["output_column_name"] == "first_name":
+            told[-1]["m_probability"] = LEAST["m_probability"]  # twins and siblings, see Notes
     return notes
 
 
