@@ -14,6 +14,8 @@ EXTRA_OF = {
     "distributed": "cluster",
     "openpyxl": "files",
     "pyreadstat": "files",
+    "duckdb": "registers",
+    "splink": "registers",
 }
 """The extra of pyproject.toml that installs a package."""
 

@@ -7,6 +7,7 @@ import typer
 
 from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.initial import init
+from hiddenpop.cli.link import link
 from hiddenpop.cli.run import TRUST, reproduce, run
 from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
@@ -169,6 +170,7 @@ def estimators() -> None:
 app.command()(init)
 app.command()(run)
 app.command()(reproduce)
+app.command()(link)
 app.command()(sensitivity)
 app.command()(validate)
 app.command()(simulate)

@@ -28,6 +28,7 @@ from hiddenpop.runs.sections import (
     read_data,
     read_estimators,
     read_parts,
+    read_registers,
     read_section,
     seed,
     text,
@@ -37,7 +38,17 @@ from hiddenpop.table import CaptureTable
 
 __all__ = ["FORMATS", "Plan", "plan_of_text", "read_plan"]
 
-SECTIONS = ("analysis", "data", "estimator", "choice", "sensitivity", "monitor", "report")
+SECTIONS = (
+    "analysis",
+    "data",
+    "registers",
+    "link",
+    "estimator",
+    "choice",
+    "sensitivity",
+    "monitor",
+    "report",
+)
 ANALYSIS = {
     "title": Key(text, "give the analysis a title"),
     "question": Key(text, "say what is asked"),
@@ -232,7 +243,7 @@ def _found(sections: Mapping[str, Any], folder: Path, faults: list[str], trust: 
         f"there is no section [{name}]; {near(name, SECTIONS)}" for name in sections if name not in SECTIONS
     )
     analysis = read_section("[analysis]", sections.get("analysis"), ANALYSIS, faults)
-    table, inputs = read_data(sections.get("data"), folder, analysis.get("population", ""), faults)
+    table, inputs = _table(sections, folder, analysis.get("population", ""), faults)
     estimators, left_out = read_estimators(sections.get("estimator"), table, faults, trust=trust)
     chosen, why = read_choice(sections.get("choice"), estimators, faults)
     checks, claim = read_checks(sections.get("sensitivity"), table, faults, trust=trust)
@@ -252,6 +263,18 @@ def _found(sections: Mapping[str, Any], folder: Path, faults: list[str], trust: 
         "parts_of": parts_of,
         **_report(sections.get("report"), faults),
     }
+
+
+def _table(
+    sections: Mapping[str, Any], folder: Path, population: str, faults: list[str]
+) -> tuple[CaptureTable | None, tuple[Input, ...]]:
+    """Read the table from a file of its own, or make it of registers that are linked."""
+    if "registers" not in sections and "link" not in sections:
+        return read_data(sections.get("data"), folder, population, faults)
+    if "data" in sections:
+        faults.append("the plan has [data] and [registers]: give the table, or the registers to make it of")
+        return None, ()
+    return read_registers(sections.get("registers"), sections.get("link"), folder, population, faults)
 
 
 def _plain(value: Any) -> Any:

@@ -47,6 +47,7 @@ __all__ = [
     "read_data",
     "read_estimators",
     "read_parts",
+    "read_registers",
     "read_section",
     "refusal",
     "seed",
@@ -303,6 +304,43 @@ def read_data(
         faults.extend(f"[data] {fault}" for fault in listed_faults(error))
         return None, ()
     return table.with_meta(name=section.get("name"), population=population or None), (source,)
+
+
+def read_registers(
+    registers: Any, link: Any, folder: Path, population: str, faults: list[str]
+) -> tuple[CaptureTable | None, tuple[Input, ...]]:
+    """Read and link the registers of a plan, in place of the section ``[data]``.
+
+    Parameters
+    ----------
+    registers, link : object
+        The sections ``[registers]`` and ``[link]``.
+    folder : Path
+        That files are named from.
+    population : str
+        Of the plan; the table carries it.
+    faults : list of str
+        Grows.
+
+    Returns
+    -------
+    table : CaptureTable or None
+        None where faults keep it from being made.
+    inputs : tuple of Input
+        The files, with keyed hashes; the key of the pseudonyms is no input and is not hashed.
+    """
+    from hiddenpop.registers.plan import read_link_plan
+
+    try:
+        plan = read_link_plan(registers, link, folder)
+        table = plan.table(plan.link(), population)
+        inputs = tuple(
+            Input(name, "file", digest_of_file(folder / name, public=False)) for name in plan.files
+        )
+    except HiddenpopError as error:
+        faults.extend(f"[registers] {fault.removeprefix('[registers] ')}" for fault in listed_faults(error))
+        return None, ()
+    return table, inputs
 
 
 def listed_faults(error: HiddenpopError) -> list[str]:

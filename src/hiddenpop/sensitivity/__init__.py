@@ -9,6 +9,7 @@ True
 """
 
 from hiddenpop.sensitivity.claims import Claim
+from hiddenpop.sensitivity.link_rates import LinkCorrection, corrected
 from hiddenpop.sensitivity.protocol import Check, CheckResult
 from hiddenpop.sensitivity.registry import CHECKS, build_check, standard_checks
 from hiddenpop.sensitivity.standard_set import SensitivityReport, standard
@@ -18,8 +19,10 @@ __all__ = [
     "Check",
     "CheckResult",
     "Claim",
+    "LinkCorrection",
     "SensitivityReport",
     "build_check",
+    "corrected",
     "standard",
     "standard_checks",
 ]

@@ -1,6 +1,6 @@
 """One block of the world, from its seed to its tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,17 @@ from hiddenpop._typing import Bools, Ints
 from hiddenpop.synthetic.world.aftermath import Cases, Measures, draw_cases, draw_measures
 from hiddenpop.synthetic.world.captures import Captures, Registrations, draw_captures, draw_registrations
 from hiddenpop.synthetic.world.columns import chosen, date_parts, dates, key_digits, packed, text, written
+from hiddenpop.synthetic.world.harder import NameMarks, Typed, draw_name_marks, spoil, with_relatives
 from hiddenpop.synthetic.world.keys import Salt, key_numbers
 from hiddenpop.synthetic.world.names import Names, transpose_letters, without_a_letter
-from hiddenpop.synthetic.world.persons import Persons, Victims, draw_suspects, draw_victims, place_codes
+from hiddenpop.synthetic.world.persons import (
+    DAYS_A_YEAR,
+    Persons,
+    Victims,
+    draw_suspects,
+    draw_victims,
+    place_codes,
+)
 from hiddenpop.synthetic.world.plan import PERSONS_A_BLOCK, RECORDS_A_BLOCK
 from hiddenpop.synthetic.world.settings import WorldSettings
 
@@ -52,7 +60,12 @@ def draw_block(task: BlockTask) -> dict[str, npt.NDArray[np.uint8]]:
         From the name of a table to its content, packed.
     """
     settings, rng = task.settings, task.rng
+    # Version 2 has streams of its own, so that what version 1 draws stays as it is.
+    kin, *spoilers = rng.spawn(4) if settings.harder is not None else (rng,) * 4
     victims, known = draw_victims(settings, task.victims, rng)
+    if settings.harder is not None:
+        known = with_relatives(known, settings.harder, kin)
+        victims = replace(victims, minor=victims.begin - known.birth[victims.person] < 18 * DAYS_A_YEAR)
     year, day, suspects = draw_suspects(settings, task.suspects, rng)
     captures = draw_captures(settings, victims, rng)
     registrations = draw_registrations(settings, victims, captures, rng)
@@ -61,7 +74,9 @@ def draw_block(task: BlockTask) -> dict[str, npt.NDArray[np.uint8]]:
     # Suspects are numbered after the victims; their cases stand in the order of their days.
     people, order = known + suspects, np.argsort(day, kind="stable")
     suspect = len(known) + order
-    block = _Block(task, people)
+    harder = settings.harder
+    marks = None if harder is None else draw_name_marks(people, harder, settings.years, kin)
+    block = _Block(task, people, tuple(spoilers), marks)
     person = victims.person[registrations.victim]
     tables = {
         "registrations": block.registrations(victims, registrations, person),
@@ -80,6 +95,8 @@ def draw_block(task: BlockTask) -> dict[str, npt.NDArray[np.uint8]]:
 class _Block:
     task: BlockTask
     people: Persons
+    spoilers: tuple[Generator, ...]
+    marks: NameMarks | None
 
     # --- what researchers are given ---
 
@@ -99,11 +116,10 @@ class _Block:
             **self._key(person, made.day, number, rng),
         }
         factor = np.array([settings.agency[name].errors for name in settings.lists])[made.agency]
-        columns |= self._typed(person, factor, rng)
-        return columns | {
-            "form": chosen(self.people.form[person], settings.forms),
-            **self._place(person, year),
-        }
+        typed = self._typed(person, year, factor, rng)
+        if settings.harder is not None:
+            typed = self._spoilt(typed, person, made.day, made.agency, factor, self.spoilers[0])
+        return columns | _names_and_dates(typed) | self._form_and_place(typed, year)
 
     def measures(self, made: Measures, victims: Victims, registrations: Registrations) -> Columns:
         """Make the columns of the protection measures."""
@@ -111,12 +127,12 @@ class _Block:
         victim = registrations.victim[made.registration]
         person = victims.person[victim]
         never_helped = made.help_day == np.iinfo(np.int64).min
+        typed = self._as_it_is(person, victims.year[victim], made.day, self.spoilers[1])
         return {
             "measure": self._records(len(person)),
             **self._key(person, made.day),
-            "birth_date": dates(self.people.birth[person]),
-            "form": chosen(self.people.form[person], self.task.settings.forms),
-            **self._place(person, victims.year[victim]),
+            "birth_date": written((typed.year, typed.month, typed.day), typed.no_birth),
+            **self._form_and_place(typed, victims.year[victim]),
             "kind": chosen(made.kind, list(rules.kinds)),
             "measure_date": dates(made.day),
             "help_date": dates(made.help_day),
@@ -126,20 +142,18 @@ class _Block:
     def cases(self, made: Cases, year: Ints, day: Ints, order: Ints, person: Ints) -> Columns:
         """Make the columns of the cases."""
         settings = self.task.settings
-        people = self.people
         decided, judged = made.decision[order] >= 0, made.verdict[order] >= 0
         sentence = np.where(made.prison[order], 0, 1)
+        typed = self._as_it_is(person, year[order], day[order], self.spoilers[2])
+        where = self._form_and_place(typed, year[order])
+        form = where.pop("form")
         return {
             "case": self._records(len(order)),
             **self._key(person, day[order]),
-            "first_name": text(people.first[person]),
-            "last_name": text(people.last[person]),
-            "birth_date": dates(people.birth[person]),
-            "sex": _sex(people.women[person]),
-            "nationality": text(people.nationality[person]),
-            **self._place(person, year[order]),
+            **_names_and_dates(typed),
+            **where,
             "year": np.array(settings.years, dtype=np.int32)[year[order]],
-            "form": chosen(people.form[person], settings.forms),
+            "form": form,
             "subsection": text(made.subsection[order]),
             "offences": made.offences[order],
             "suspicion_date": dates(day[order]),
@@ -233,8 +247,67 @@ class _Block:
             "RINPERSOON": key_digits(key_numbers(number, self.task.salt)),
         }
 
-    def _typed(self, person: Ints, factor: npt.NDArray[np.float64], rng: Generator) -> Columns:
-        """Make the columns that somebody typed, with the errors people make."""
+    def _form_and_place(self, typed: Typed, year: Ints) -> Columns:
+        settings = self.task.settings
+        return {
+            "form": chosen(typed.form, settings.forms),
+            "municipality": text(typed.place),
+            "municipality_year": np.array(settings.years, dtype=np.int32)[year],
+        }
+
+    def _as_it_is(self, person: Ints, year: Ints, day: Ints, rng: Generator) -> Typed:
+        """Give what stands in a file without errors in version 1, and with those of version 2 otherwise."""
+        people, harder = self.people, self.task.settings.harder
+        born_year, born_month, born_day = date_parts(people.birth[person])
+        codes = place_codes(self.task.settings.municipality, self.task.settings.years)
+        nobody = np.zeros(len(person), dtype=np.bool_)
+        typed = Typed(
+            first=people.first[person],
+            last=people.last[person],
+            year=born_year,
+            month=born_month,
+            day=born_day,
+            sex=people.women[person].astype(np.int64),
+            nationality=people.nationality[person],
+            place=codes[people.place[person], year],
+            form=people.form[person],
+            no_first=nobody,
+            no_last=nobody,
+            no_birth=nobody,
+        )
+        if harder is None or harder.other_files == 0.0:
+            return typed
+        factor = np.full(len(person), harder.other_files)
+        return self._spoilt(typed, person, day, np.zeros(len(person), dtype=np.int64), factor, rng)
+
+    def _spoilt(
+        self,
+        typed: Typed,
+        person: Ints,
+        day: Ints,
+        register: Ints,
+        factor: npt.NDArray[np.float64],
+        rng: Generator,
+    ) -> Typed:
+        """Add the errors of version 2."""
+        settings = self.task.settings
+        if settings.harder is None or self.marks is None:
+            return typed
+        return spoil(
+            typed,
+            settings.harder,
+            person=person,
+            marks=self.marks,
+            registered=day,
+            register=register,
+            factor=factor,
+            places=np.unique(place_codes(settings.municipality, settings.years)),
+            n_forms=len(settings.forms),
+            rng=rng,
+        )
+
+    def _typed(self, person: Ints, at_year: Ints, factor: npt.NDArray[np.float64], rng: Generator) -> Typed:
+        """Make what somebody typed, with the errors people make."""
         rates, people = self.task.settings.errors, self.people
 
         def hit(chance: float) -> Bools:
@@ -247,13 +320,32 @@ class _Block:
         year_only = hit(rates.birth_year_only)
         typed_month = np.where(year_only, 1, np.where(swapped, day, month))
         typed_day = np.where(year_only, 1, np.where(swapped, month, day))
-        return {
-            "first_name": text(first, hit(rates.no_first_name)),
-            "last_name": text(last, hit(rates.no_last_name)),
-            "birth_date": written((year, typed_month, typed_day), hit(rates.no_birth_date)),
-            "sex": chosen(np.where(hit(rates.no_sex), -1, people.women[person]), ["M", "F"]),
-            "nationality": text(people.nationality[person]),
-        }
+        codes = place_codes(self.task.settings.municipality, self.task.settings.years)
+        return Typed(
+            first=first,
+            last=last,
+            year=year,
+            month=typed_month,
+            day=typed_day,
+            no_first=hit(rates.no_first_name),
+            no_last=hit(rates.no_last_name),
+            no_birth=hit(rates.no_birth_date),
+            sex=np.where(hit(rates.no_sex), -1, people.women[person].astype(np.int64)),
+            nationality=people.nationality[person],
+            place=codes[people.place[person], at_year],
+            form=people.form[person],
+        )
+
+
+def _names_and_dates(typed: Typed) -> Columns:
+    """Make the columns of a person's names, birth, sex and nationality."""
+    return {
+        "first_name": text(typed.first, typed.no_first),
+        "last_name": text(typed.last, typed.no_last),
+        "birth_date": written((typed.year, typed.month, typed.day), typed.no_birth),
+        "sex": chosen(typed.sex, ["M", "F"]),
+        "nationality": text(typed.nationality),
+    }
 
 
 def _sex(women: Bools) -> Any:

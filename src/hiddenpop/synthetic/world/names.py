@@ -127,20 +127,37 @@ def without_a_letter(names: Names, rng: np.random.Generator) -> Names:
     """
     letters, _ = _letters(names)
     at = _position(names, rng, 1)
-    columns = np.arange(WIDTH)
-    source = np.minimum(columns + (columns >= at[:, None]), WIDTH - 1)
+    columns = np.arange(letters.shape[1])
+    source = np.minimum(columns + (columns >= at[:, None]), letters.shape[1] - 1)
     shifted = np.take_along_axis(letters, source, axis=1)
     shifted[:, -1] = 0
     return _joined(shifted)
 
 
+def replace_letter(names: Names, rng: np.random.Generator) -> Names:
+    """Put another letter in the place of one of each name, never the first.
+
+    Examples
+    --------
+    >>> replace_letter(np.array([b"ab"], dtype="S16"), np.random.default_rng(1))
+    array([b'au'], dtype='|S16')
+    """
+    letters, rows = _letters(names)
+    at = _position(names, rng, 1)
+    shift = rng.integers(1, 26, size=len(names))
+    lower = (letters[rows, at].astype(np.int64) - ord("a")) % 26
+    letters[rows, at] = (ord("a") + (lower + shift) % 26).astype(np.uint8)
+    return _joined(letters)
+
+
 def _letters(names: Names) -> tuple[npt.NDArray[np.uint8], Ints]:
-    whole = np.ascontiguousarray(names.astype(f"S{WIDTH}"))
-    return whole.view(np.uint8).reshape(len(names), WIDTH).copy(), np.arange(len(names))
+    width = max(WIDTH, names.dtype.itemsize)
+    whole = np.ascontiguousarray(names.astype(f"S{width}"))
+    return whole.view(np.uint8).reshape(len(names), width).copy(), np.arange(len(names))
 
 
 def _joined(letters: npt.NDArray[np.uint8]) -> Names:
-    return np.ascontiguousarray(letters).view(f"S{WIDTH}").reshape(len(letters))
+    return np.ascontiguousarray(letters).view(f"S{letters.shape[1]}").reshape(len(letters))
 
 
 def _position(names: Names, rng: np.random.Generator, room: int) -> Ints:

@@ -4,10 +4,11 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hiddenpop.errors import SettingError
 from hiddenpop.synthetic.world.checks import known_fields
+from hiddenpop.synthetic.world.harder import HarderRules
 from hiddenpop.synthetic.world.settings import (
     Agency,
     Ages,
@@ -26,13 +27,15 @@ from hiddenpop.synthetic.world.settings import (
 __all__ = ["read_settings"]
 
 
-def read_settings(path: str | Path | None = None) -> WorldSettings:
+def read_settings(path: str | Path | None = None, *, version: Literal["1", "2"] = "1") -> WorldSettings:
     """Read the settings of the register world.
 
     Parameters
     ----------
     path : str or Path, optional
         A file of your own with the same keys; by default the one that comes along, which gives a source for each value.
+    version : {"1", "2"}
+        Of the rules: 2 adds the errors of ``harder.toml``, so that links are harder to find.
 
     Returns
     -------
@@ -50,9 +53,13 @@ def read_settings(path: str | Path | None = None) -> WorldSettings:
     >>> read_settings().years
     (2015, 2016, 2017, 2018, 2019)
     """
-    content = _fixed(_read(path))
+    if version not in ("1", "2"):
+        raise SettingError(f"version={version!r} of the world does not exist; choose '1' or '2'")
+    content = _fixed(_read(path) | (_read(None, "harder.toml") if version == "2" else {}))
     values = known_fields(WorldSettings, content, "settings.toml")
     for key, kind in _SECTIONS.items():
+        if key not in values:
+            continue
         values[key] = _section(kind, values[key], key)
     values["agency"] = {
         name: _section(Agency, table, f"agency.{name}") for name, table in _items(values["agency"], "agency")
@@ -75,14 +82,15 @@ _SECTIONS: dict[str, type] = {
     "measures": MeasureRules,
     "suspects": SuspectRules,
     "cases": CaseRules,
+    "harder": HarderRules,
 }
 _INNER: dict[str, type] = {"ages": Ages, "visibility": Visibility}
 
 
-def _read(path: str | Path | None) -> dict[str, Any]:
+def _read(path: str | Path | None, own: str = "settings.toml") -> dict[str, Any]:
     try:
         if path is None:
-            text = files("hiddenpop.synthetic.world").joinpath("settings.toml").read_text("utf-8")
+            text = files("hiddenpop.synthetic.world").joinpath(own).read_text("utf-8")
         else:
             text = Path(path).read_text("utf-8")
         return tomllib.loads(text)

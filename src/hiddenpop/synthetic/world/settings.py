@@ -16,6 +16,7 @@ from hiddenpop.synthetic.world.checks import (
     check_length,
     check_table,
 )
+from hiddenpop.synthetic.world.harder import HarderRules
 
 __all__ = [
     "Agency",
@@ -330,6 +331,8 @@ class WorldSettings:
         Last day of follow-up, YYYY-MM-DD.
     victims, agency, referral, errors, keys, measures, suspects, cases, municipality
         The sections of ``settings.toml``, where each value stands with its source.
+    harder : HarderRules or None
+        The errors of version 2, of ``harder.toml``; version 1 has none.
 
     Raises
     ------
@@ -358,6 +361,7 @@ class WorldSettings:
     suspects: SuspectRules
     cases: CaseRules
     municipality: tuple[Municipality, ...]
+    harder: HarderRules | None = None
 
     def __post_init__(self) -> None:
         self._check_period()
