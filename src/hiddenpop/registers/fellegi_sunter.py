@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,8 +65,6 @@ class FellegiSunter:
         have them, it cuts links that are right.
     model : str, optional
         A file that `save_model` wrote: its chances are used and nothing is estimated.
-    engine : {"duckdb", "spark"}
-        Where Splink works; Spark needs pyspark and Java.
 
     Notes
     -----
@@ -99,7 +97,6 @@ class FellegiSunter:
     most_pairs: int = 200_000_000
     one_per_register: bool = False
     model: str | None = None
-    engine: Literal["duckdb", "spark"] = "duckdb"
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
@@ -108,8 +105,6 @@ class FellegiSunter:
             raise SettingError(
                 f"keep={self.keep!r} must lie above 0 and up to the threshold {self.threshold:g}"
             )
-        if self.engine not in ("duckdb", "spark"):
-            raise SettingError(f"engine={self.engine!r}; choose 'duckdb' or 'spark'")
         if self.most_pairs < 1:
             raise SettingError(f"most_pairs={self.most_pairs!r} must be a whole number of at least 1")
         if self.compare is not None:
