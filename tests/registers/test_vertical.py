@@ -36,6 +36,27 @@ def test_files_of_registers_lead_to_an_estimate(tmp_path: Path, world: World, ke
     assert "KeyLinkage" in str(table.reading)
 
 
+def test_a_workbook_is_read_and_one_of_two_sheets_is_asked_for(
+    tmp_path: Path, world: World, key_file: Path
+) -> None:
+    parts = {str(name): part.head(150) for name, part in world.registrations.groupby("agency")}
+    plan: dict[str, dict[str, Any]] = {}
+    for name, part in parts.items():
+        part.to_excel(tmp_path / f"{name}.xlsx", index=False)
+        plan[name] = {k: v for k, v in described(part).items() if k != "data"} | {"file": f"{name}.xlsx"}
+    read = Registrations.read(plan, key_file=key_file, folder=tmp_path)
+    whole = {name: described(part) for name, part in parts.items()}
+    wanted = Registrations.read(whole, key_file=key_file)
+    found, right = (KeyLinkage().fit(one).tabulate(unit="person") for one in (read, wanted))
+    assert found.list_totals.to_dict() == right.list_totals.to_dict()
+    name = next(iter(parts))
+    with pd.ExcelWriter(tmp_path / f"{name}.xlsx") as book:
+        for sheet in ("2016", "2017"):
+            parts[name].to_excel(book, sheet_name=sheet, index=False)
+    with pytest.raises(TableError, match="has 2 sheets with rows; save the sheet of the register"):
+        Registrations.read(plan, key_file=key_file, folder=tmp_path)
+
+
 def test_the_key_alone_counts_as_the_world_counts_by_keys_of_the_register(
     world: World, registrations: Registrations
 ) -> None:

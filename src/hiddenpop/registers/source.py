@@ -16,7 +16,7 @@ from hiddenpop._cells import unknown_name
 from hiddenpop.errors import HiddenpopError, TableError, UnknownNameError
 from hiddenpop.reading import is_frame, plain_frame
 from hiddenpop.reading.delimited import read_delimited
-from hiddenpop.reading.files import read_grid
+from hiddenpop.reading.files import read_grids
 from hiddenpop.reading.header import under_names
 
 __all__ = ["Register", "load_rows", "quoted"]
@@ -248,7 +248,13 @@ def _load(connection: Any, register: Register, target: str) -> None:
     if suffix in (".duckdb", ".db"):
         return _from_database(connection, register, target, path)
     if suffix in SHEETS:
-        frame, _ = under_names(read_grid(path), None)
+        grids = [grid for grid in read_grids(path) if not grid.cells.empty]
+        if len(grids) > 1:
+            raise TableError(
+                f"register {register.name!r}: {path} has {len(grids)} sheets with rows; save the sheet of the "
+                "register as a file of its own"
+            )
+        frame, _ = under_names(grids[0], None)
         return _from_arrow(
             connection, register, target, pa.Table.from_pandas(frame.astype("str"), preserve_index=False)
         )
