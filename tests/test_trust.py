@@ -412,6 +412,11 @@ ALLOWED = {
         "estimators/registry.py",
         "importlib.import_module",
     ): "a registered name, or a path that somebody trusts",
+    ("_moved.py", "importlib.import_module"): "the place in the package where an old path has moved to",
+    (
+        "disclosure/linear.py",
+        "ctypes",
+    ): "fflush of the C library of this process, so that no line is printed late",
     ("sensitivity/registry.py", "importlib.import_module"): "registered checks",
     ("extras.py", "importlib.import_module"): "packages that an extra brings, named where they are used",
     ("_screen.py", "multiprocessing"): "asks whether this process is a worker, and starts none",

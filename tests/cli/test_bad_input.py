@@ -181,6 +181,7 @@ COLUMNS = {
     "split": ["--split +", "--split ''", "--split letters"],
     "sheet": ["--sheet none-such", "--sheet 2", "--sheet ''"],
 }
+MERGERS = ["--merge new", "--merge new=police+none-such", "--merge ''"]
 FIGURES = ["--plot x.bmp", "--plot x", "--plot no/such/x.png", "--plot folder.png", "--plot good.csv/x.png"]
 LEVELS = [
     "--level 0",
@@ -244,6 +245,12 @@ BAD: dict[tuple[str, str], list[str]] = {
     ("reproduce", "workers"): [f"empty {words}" for words in WORKERS],
     **{("sensitivity", option): [f"good.csv {words}" for words in cases] for option, cases in COLUMNS.items()},
     **{("init", option): [f"good.csv {words} --out new.toml" for words in cases] for option, cases in COLUMNS.items()},
+    **{
+        (name, "merge"): [f"good.csv {named} {words}" for words in MERGERS]
+        for name, named in (("describe", ""), ("estimate", ""), ("compare", "loglinear chao"), ("sensitivity", ""))
+    },
+    ("link", "plan"): ["missing.toml", "empty.toml", "broken.toml", "other-bytes.toml", "folder.toml", "plan.toml"],
+    ("link", "out"): [f"plan.toml --out {place}" for place in ("x.csv", "no/such/x.html", "good.csv/x.html")],
     ("init", "out"): [f"good.csv --out {place}" for place in (
         "x.csv", "no/such/x.toml", "folder.toml", "empty.toml", "good.csv/x.toml",
     )],

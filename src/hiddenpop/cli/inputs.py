@@ -90,7 +90,7 @@ def read_mergers(text: str) -> dict[str, list[str]]:
     {'care': ['clinic', 'shelter'], 'law': ['police', 'court']}
     """
     found: dict[str, list[str]] = {}
-    for merger in split_names(text):
+    for merger in split_names(text) or [text]:
         new, _, parts = (part.strip() for part in merger.partition("="))
         lists = [name.strip() for name in parts.split("+") if name.strip()]
         if not new or len(lists) < 2:

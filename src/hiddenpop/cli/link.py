@@ -23,10 +23,12 @@ def link(
     each with the assumption of an estimate that it touches. Nothing is estimated.
     """
     from hiddenpop._files import write_text
+    from hiddenpop.cli.inputs import check_place
     from hiddenpop.errors import SettingError
     from hiddenpop.registers.page import quality_page
     from hiddenpop.registers.plan import read_link_plan
 
+    check_place("--out", out, (".html",))
     try:
         sections = tomllib.loads(plan.read_bytes().decode("utf-8-sig"))
     except OSError as error:

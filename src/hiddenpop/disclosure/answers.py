@@ -574,11 +574,12 @@ class _Witnesses:
             for j in inside:
                 table = self.truth.copy()
                 table[j] += 1.0
-                moved.append(self._numbers(table) - base)
+                with np.errstate(invalid="ignore"):  # a limit without end in both
+                    moved.append(self._numbers(table) - base)
             slopes = np.array(moved).T.reshape(base.size, inside.size)
             low = np.concatenate([np.zeros(0), *[one.low for one in self.printed]])
             high = np.concatenate([np.zeros(0), *[one.high for one in self.printed]])
-            use = np.isfinite(base) & np.isfinite(high - low) & np.isfinite(slopes).all(axis=1)
+            use = np.isfinite(base) & np.isfinite(high) & np.isfinite(low) & np.isfinite(slopes).all(axis=1)
             self.slopes, low, high, at = slopes[use], low[use], high[use], base[use]
             room = (high - low) * (1 - MARGIN) / 2
             shift = self.slopes @ self.truth[inside] - at

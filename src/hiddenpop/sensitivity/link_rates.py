@@ -13,7 +13,7 @@ from hiddenpop._front_door import front_door
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.kernels.linkage import Corrected, corrected_counts
-from hiddenpop.result import Estimate, Interval
+from hiddenpop.result import Estimate, Interval, format_level
 from hiddenpop.sensitivity.corrected import CorrectedPoint, evaluate_corrected, rounded, with_cells
 from hiddenpop.sensitivity.points import seed_of
 from hiddenpop.table import CaptureTable, RNGLike
@@ -215,6 +215,6 @@ def _sentence(plain: Estimate, estimate: Estimate, missed: Floats) -> str:
     return (
         f"With links as they are the estimate is {plain.n_hat:,.0f}; with records that come loose with a chance of "
         f"{100 * missed.min():.1f} to {100 * missed.max():.1f} % by list taken into account it is "
-        f"{estimate.n_hat:,.0f} "
-        f"({100 * estimate.interval.level:g} % interval {estimate.interval.low:,.0f} to {estimate.interval.high:,.0f})."
+        f"{estimate.n_hat:,.0f} ({format_level(estimate.interval.level)} interval "
+        f"{estimate.interval.low:,.0f} to {estimate.interval.high:,.0f})."
     )
