@@ -85,7 +85,7 @@ def of_estimate(estimate: hp.Estimate) -> dict[str, str]:
 
 SAMPLERS = {name for name, path in ESTIMATORS.items() if path.startswith("hiddenpop.bayes")}
 TABLES_OF_SAMPLERS = ("kosovo", "by region")
-"""Of the eight; a sampler takes half a minute a table, and compiles anew for each shape."""
+"""Of the eight; a sampler compiles anew for each shape of a table."""
 
 
 def estimators() -> Iterator[tuple[str, Any]]:
