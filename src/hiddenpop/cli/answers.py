@@ -18,6 +18,7 @@ from hiddenpop.description import TableDescription, closing_sentence, describe
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.compare import Comparison, fit_panel
 from hiddenpop.estimators.protocol import Estimator
+from hiddenpop.estimators.released import released_estimates
 from hiddenpop.parallel import parallel
 from hiddenpop.result import SCHEMA_VERSION, Estimate
 from hiddenpop.serial import to_jsonable
@@ -117,6 +118,13 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
         save_forest([found], None, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
     parts = _by_strata(found, wish.by) if wish.by else None
+    if wish.as_json and wish.protects(table):
+        if parts is not None:
+            typer.echo(
+                "hiddenpop: note: numbers by group are on the screen alone: they are not released", err=True
+            )
+        _print_json(_released(table, {found.estimator.label: found}))
+        return
     if wish.as_json:
         shown = found.to_dict(show_small_counts=wish.show_small_counts)
         grouped = {} if parts is None else {"subgroups": _rows(parts, wish.protects(table))}
@@ -148,6 +156,9 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
     if wish.as_json:
         for label, reason in comparison.left_out.items():
             typer.echo(f"hiddenpop: note: {label} is left out: {reason}", err=True)
+        if wish.protects(table):
+            _print_json(_released(table, dict(zip(comparison.labels, comparison.estimates, strict=True))))
+            return
         content = _panel_object(comparison, description, wish.show_small_counts)
         _print_json(_with_reading(table, content))
         return
@@ -156,6 +167,17 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
     parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
     typer.echo("\n\n".join(parts))
+
+
+def _released(table: CaptureTable, estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Give what may leave of estimates of a table that is not public, judged together."""
+    about = {"name": table.name, "lists": list(table.lists), "population": table.population, "public": False}
+    content = {"schema_version": SCHEMA_VERSION, "released": True, "table": about}
+    if table.reading is not None:  # a remark with a number may tell how many rows there were
+        reading = table.reading.to_dict()
+        notes = [note for note in reading["notes"] if not any(sign.isdigit() for sign in note)]
+        content["reading"] = {"unit": reading["unit"], "roles": reading["roles"], "notes": notes}
+    return {**content, **released_estimates(table, estimates)}
 
 
 def _panel_object(

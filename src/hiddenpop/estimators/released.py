@@ -1,0 +1,180 @@
+"""What may leave of estimates of a table that is not public: the floor, judged together."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hiddenpop._typing import Floats
+from hiddenpop.disclosure import Base, EstimateRecord, ReleaseRules, release
+from hiddenpop.errors import HiddenpopError
+from hiddenpop.estimators.base import read_facts
+from hiddenpop.estimators.registry import build
+from hiddenpop.histories import decode
+from hiddenpop.result import Estimate
+from hiddenpop.table import CaptureTable
+
+__all__ = ["base_of", "released_estimates"]
+
+MOST_CELLS = 2_000
+"""Above this many cells answers are not judged, and so do not leave."""
+
+REDRAWN = 60
+"""How often an answer that needs random numbers is worked out for another table."""
+
+
+def released_estimates(
+    table: CaptureTable, estimates: Mapping[str, Estimate], rules: ReleaseRules | None = None
+) -> dict[str, Any]:
+    """Judge the estimates of one table together, and give what may leave of them as plain values for JSON.
+
+    Parameters
+    ----------
+    table : CaptureTable
+    estimates : mapping of str to Estimate
+        By label, all of this table; a label leaves as it is.
+    rules : ReleaseRules, optional
+
+    Returns
+    -------
+    dict
+        ``rules``, ``legend``, and ``estimates``: for each, status, method, number of lists, N and its limits as coarse
+        as nobody's small count needs, the number observed and sizes of lists to base 5. What is withheld is ``"."``.
+
+    Raises
+    ------
+    SettingError
+        If nothing can be released, with what would pass.
+
+    Notes
+    -----
+    An answer leaves only if, for every small cell, other tables with other counts there give the same printed answers
+    (witnesses), each worked out by the estimator itself. Answers of more than 2,000 cells, of tables with gaps in
+    coverage or counts that are upper bounds, and of draws whose seed is not known, are not judged and do not leave.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> table = hp.datasets.load("korea").with_meta(public=False)
+    >>> found = released_estimates(table, {"independence": hp.estimate(table, "loglinear")})["estimates"][0]
+    >>> found["n_hat"], found["interval"]["low"], found["n_observed"]
+    (140.0, 130.0, 125)
+    """
+    base = base_of(table)
+    records = [_record(label, found, base, table) for label, found in estimates.items()]
+    found = release(records, rules, resolve=lambda plain: _Again(table, base, plain))
+    shown = [found.view(record).to_dict() for record in records]
+    return {
+        "rules": found.rules.label,
+        "legend": found.legend,
+        "estimates": [
+            {"label": one.pop("name"), **{key: one[key] for key in one if key not in ("low", "high")}}
+            for one in shown
+        ],
+    }
+
+
+def base_of(table: CaptureTable) -> Base:
+    """Give every cell of a table, zeros included: each history in each combination of strata that somebody is in.
+
+    Of so many lists that this would be large, the cells with persons alone.
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> base_of(hp.datasets.load("korea")).counts.tolist()
+    [5.0, 5.0, 54.0, 41.0, 6.0, 0.0, 12.0]
+    """
+    strata = table.strata.drop_duplicates().reset_index(drop=True)
+    groups = max(len(strata), 1)
+    if groups * 2.0**table.n_lists > MOST_CELLS:
+        histories = np.unique(table.histories)
+    else:
+        histories = np.arange(1, 1 << table.n_lists, dtype=np.int64)
+    seen = decode(histories, table.n_lists)
+    cells = pd.DataFrame(np.asarray(seen, dtype=np.int64), columns=list(table.lists))
+    cells.insert(0, _HISTORY, histories)
+    if strata.shape[1]:
+        cells = cells.merge(strata.astype(object), how="cross")
+    here = pd.DataFrame({_HISTORY: table.histories, _COUNT: table.counts})
+    here[list(strata.columns)] = table.strata.astype(object)
+    keys = [_HISTORY, *strata.columns]
+    counts = cells[keys].merge(
+        here.groupby(keys, sort=False)[_COUNT].sum().reset_index(), on=keys, how="left"
+    )
+    return Base(
+        name="persons of the table",
+        frame=cells.drop(columns=_HISTORY),
+        counts=counts[_COUNT].fillna(0).to_numpy(dtype=np.float64),
+    )
+
+
+_HISTORY, _COUNT = "\x00history", "\x00count"
+"""Names that no list and no stratum can have."""
+
+
+def _record(label: str, found: Estimate, base: Base, table: CaptureTable) -> EstimateRecord:
+    method = found.interval.method
+    return EstimateRecord(
+        name=label,
+        base=base,
+        lists=list(table.lists),
+        method=found.estimator.name,
+        status=found.status,
+        n_hat=found.n_hat,
+        low=found.interval.low,
+        high=found.interval.high,
+        level=found.interval.level,
+        interval="" if any(sign.isdigit() for sign in method) else method,
+        recompute=_how_again(found, base, table),
+    )
+
+
+def _how_again(found: Estimate, base: Base, table: CaptureTable) -> dict[str, Any]:
+    """Say as plain data how an estimate follows from counts; nothing where that cannot be judged."""
+    seed = (found.provenance.get("rng") or {}).get("seed")
+    facts = read_facts(found.estimator)
+    unknown = facts.needs_draws and not isinstance(seed, int)
+    if unknown or base.counts.size > MOST_CELLS or table.coverage or bool(np.any(table.censored)):
+        return {}
+    return {
+        "name": found.estimator.name,
+        "settings": dict(found.estimator.settings),
+        "seed": seed,
+        "times": REDRAWN if facts.needs_draws else None,
+    }
+
+
+class _Again:
+    """An estimate worked out for other counts, at most so often."""
+
+    def __init__(self, table: CaptureTable, base: Base, plain: Mapping[str, Any]) -> None:
+        self.table, self.base, self.plain = table, base, plain
+        self.estimator = build(plain["name"], plain["settings"])
+        self.asked = 0
+
+    def __call__(self, counts: Sequence[float] | Floats) -> list[Any]:
+        self.asked += 1
+        if self.plain["times"] is not None and self.asked > self.plain["times"]:
+            return ["not worked out", math.nan, math.nan, math.nan]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = self.estimator.fit(self._table(counts), rng=self.plain["seed"])
+        except HiddenpopError as error:
+            return [type(error).__name__, math.nan, math.nan, math.nan]
+        return [found.status, found.n_hat, found.interval.low, found.interval.high]
+
+    def _table(self, counts: Sequence[float] | Floats) -> CaptureTable:
+        cells = self.base.frame
+        whole = np.asarray(counts).round().astype(np.int64)
+        held = np.flatnonzero(whole > 0)
+        return CaptureTable.from_counts(
+            cells.iloc[held].assign(**{_COUNT: whole[held]}),
+            lists=list(self.table.lists),
+            count=_COUNT,
+            strata=list(self.table.strata.columns),
+        )
