@@ -110,13 +110,13 @@ def hp_frame(columns: dict[str, Any]) -> Any:
     return frame[frame["count"] > 0]
 
 
-def prints_as(answers: list[Any], shown: list[Any]) -> bool:
+def prints_as(answers: list[Any], shown: list[Any], least: float) -> bool:
     """Tell whether answers are printed as what is shown; a limit without end is shown as nothing."""
     endless = [isinstance(one, float) and math.isinf(one) for one in answers]
     if any(one != (text is None) for one, text in zip(endless, shown, strict=True)):
         return False
     finite = [(one, str(text)) for one, text, end in zip(answers, shown, endless, strict=True) if not end]
-    return bool(ways_to_print(*map(list, zip(*finite, strict=True)))) if finite else True
+    return bool(ways_to_print(*map(list, zip(*finite, strict=True)), least)) if finite else True
 
 
 def open_cells(counts: np.ndarray, content: Any, model: str, *, exact: bool) -> tuple[int, int]:
@@ -130,6 +130,7 @@ def open_cells(counts: np.ndarray, content: Any, model: str, *, exact: bool) -> 
         tables = with_shown_sums(tables, one | {"rules": content["rules"]})
     shown = [one["status"], *(one["n_hat"], one["interval"]["low"], one["interval"]["high"])]
     small = [at for at in range(7) if 0 < counts[at] < THRESHOLD]
+    least = 0.0 if isinstance(one["n_observed"], str) else float(one["n_observed"])
     values: dict[int, set[int]] = {at: set() for at in small}
     tried = 0
     for table in tables[rng.permutation(len(tables))]:
@@ -141,10 +142,10 @@ def open_cells(counts: np.ndarray, content: Any, model: str, *, exact: bool) -> 
         elif shown[1] == ".":
             agrees = True
         else:
-            agrees = prints_as([size], shown[1:2])
+            agrees = prints_as([size], shown[1:2], least)
             if agrees:
                 tried += 1
-                agrees = prints_as(fitted(table, model), shown)
+                agrees = prints_as(fitted(table, model), shown, least)
         if agrees:
             for at in small:
                 values[at].add(int(table[at]))

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._typing import Floats
 from hiddenpop.disclosure import Base, EstimateRecord, ReleaseRules, release
 from hiddenpop.errors import HiddenpopError
-from hiddenpop.estimators.base import read_facts
+from hiddenpop.estimators.base import Facts, read_facts
 from hiddenpop.estimators.registry import build
 from hiddenpop.histories import decode
 from hiddenpop.result import Estimate
@@ -22,8 +23,10 @@ __all__ = ["base_of", "released_estimates"]
 MOST_CELLS = 2_000
 """Above this many cells answers are not judged, and so do not leave."""
 
-REDRAWN = 60
-"""How often an answer that needs random numbers is worked out for another table."""
+REDRAWN, DEAR_WORK, QUICK_CELLS = 30, 12_000, 15
+"""How often an answer that needs random numbers is worked out for another table: so often at most, and so often that
+this, divided by the square of the number of cells, is not passed. For averages of models half of it from so many cells
+on; below they are quick."""
 
 
 def released_estimates(
@@ -65,7 +68,8 @@ def released_estimates(
     """
     base = base_of(table)
     records = [_record(label, found, base, table) for label, found in estimates.items()]
-    found = release(records, rules, resolve=lambda plain: _Again(table, base, plain))
+    counted = _Counted(table, base)
+    found = release(records, rules, resolve=lambda plain: _Again(counted, plain))
     shown = [found.view(record).to_dict() for record in records]
     return {
         "rules": found.rules.label,
@@ -135,8 +139,8 @@ def _record(label: str, found: Estimate, base: Base, table: CaptureTable) -> Est
 
 def _how_again(found: Estimate, base: Base, table: CaptureTable) -> dict[str, Any]:
     """Say as plain data how an estimate follows from counts; nothing where that cannot be judged."""
-    seed = (found.provenance.get("rng") or {}).get("seed")
     facts = read_facts(found.estimator)
+    seed = (found.provenance.get("rng") or {}).get("seed") if facts.needs_draws else None
     unknown = facts.needs_draws and not isinstance(seed, int)
     if unknown or base.counts.size > MOST_CELLS or table.coverage or bool(np.any(table.censored)):
         return {}
@@ -144,37 +148,54 @@ def _how_again(found: Estimate, base: Base, table: CaptureTable) -> dict[str, An
         "name": found.estimator.name,
         "settings": dict(found.estimator.settings),
         "seed": seed,
-        "times": REDRAWN if facts.needs_draws else None,
+        "times": _times(facts, base.counts.size),
     }
 
 
-class _Again:
-    """An estimate worked out for other counts, at most so often."""
+def _times(facts: Facts, cells: int) -> int | None:
+    """Say how often an answer may be worked out for other tables; None where it is quick."""
+    if facts.needs_draws:
+        return min(REDRAWN, DEAR_WORK // cells**2)
+    if facts.model_is == "averaged" and cells > QUICK_CELLS:
+        return DEAR_WORK // (2 * cells**2)
+    return None
 
-    def __init__(self, table: CaptureTable, base: Base, plain: Mapping[str, Any]) -> None:
-        self.table, self.base, self.plain = table, base, plain
-        self.estimator = build(plain["name"], plain["settings"])
-        self.asked = 0
 
-    def __call__(self, counts: Sequence[float] | Floats) -> list[Any]:
-        self.asked += 1
-        if self.plain["times"] is not None and self.asked > self.plain["times"]:
-            return ["not worked out", math.nan, math.nan, math.nan]
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = self.estimator.fit(self._table(counts), rng=self.plain["seed"])
-        except HiddenpopError as error:
-            return [type(error).__name__, math.nan, math.nan, math.nan]
-        return [found.status, found.n_hat, found.interval.low, found.interval.high]
+class _Counted:
+    """Tables with other counts in the same cells; the last is kept, as several estimators ask for it in turn."""
 
-    def _table(self, counts: Sequence[float] | Floats) -> CaptureTable:
-        cells = self.base.frame
+    def __init__(self, table: CaptureTable, base: Base) -> None:
+        self.table, self.base = table, base
+        self.last: tuple[bytes, CaptureTable] | None = None
+
+    def __call__(self, counts: Sequence[float] | Floats) -> CaptureTable:
         whole = np.asarray(counts).round().astype(np.int64)
+        if self.last is None or self.last[0] != whole.tobytes():
+            self.last = whole.tobytes(), self._made(whole)
+        return self.last[1]
+
+    def _made(self, whole: npt.NDArray[np.int64]) -> CaptureTable:
         held = np.flatnonzero(whole > 0)
         return CaptureTable.from_counts(
-            cells.iloc[held].assign(**{_COUNT: whole[held]}),
+            self.base.frame.iloc[held].assign(**{_COUNT: whole[held]}),
             lists=list(self.table.lists),
             count=_COUNT,
             strata=list(self.table.strata.columns),
         )
+
+
+class _Again:
+    """An estimate worked out for other counts."""
+
+    def __init__(self, counted: _Counted, plain: Mapping[str, Any]) -> None:
+        self.counted, self.plain = counted, plain
+        self.estimator = build(plain["name"], plain["settings"])
+
+    def __call__(self, counts: Sequence[float] | Floats) -> list[Any]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = self.estimator.fit(self.counted(counts), rng=self.plain["seed"])
+        except HiddenpopError as error:
+            return [type(error).__name__, math.nan, math.nan, math.nan]
+        return [found.status, found.n_hat, found.interval.low, found.interval.high]
