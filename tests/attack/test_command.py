@@ -1,7 +1,8 @@
-"""What `estimate --json` says of a private table, read by somebody who knows the formula of the estimator."""
+"""What `estimate` and `compare` write of a private table, read by somebody who knows the formula of the estimator."""
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import hiddenpop as hp
 from hiddenpop.cli import main
+from hiddenpop.result import Estimate
 
 from .tools import ways_to_print
 
@@ -34,14 +36,19 @@ def a_table(seed: int) -> np.ndarray:
     return 1 + rng.poisson(rng.choice([2.0, 5.0, 30.0, 120.0], size=7))
 
 
+def a_file(counts: np.ndarray, folder: Path) -> str:
+    rows = [",".join(map(str, (*bits, n))) for bits, n in zip(HISTORIES, counts, strict=True)]
+    path = folder / "mine.csv"
+    path.write_text("\n".join([",".join((*LISTS, "count")), *rows]))
+    return str(path)
+
+
 def asked(
     counts: np.ndarray, model: str, folder: Path, capsys: pytest.CaptureFixture[str], *options: str
 ) -> Any:
-    rows = [",".join(map(str, (*bits, n))) for bits, n in zip(HISTORIES, counts, strict=True)]
-    (folder / "mine.csv").write_text("\n".join([",".join((*LISTS, "count")), *rows]))
     command = [
         "estimate",
-        str(folder / "mine.csv"),
+        a_file(counts, folder),
         "--estimator",
         "loglinear",
         "--set",
@@ -179,3 +186,112 @@ def test_the_attack_finds_small_counts_where_all_digits_are_shown(
         n_small, n_open = open_cells(counts, content, model, exact=True)
         told += n_small - n_open
     assert told >= 3
+
+
+# --- files and figures: nothing of an estimate is written past the release ------------------------------------------
+
+
+COMMANDS = {
+    "one": ["estimate", "TABLE", "--estimator", "selected"],
+    "side by side": ["compare", "TABLE", "loglinear", "chao"],
+}
+
+
+def numbers_in(content: Any) -> set[float]:
+    """Give every number in plain data, those in its texts included."""
+    if isinstance(content, dict):
+        return set().union(*map(numbers_in, content.values()), set())
+    if isinstance(content, list):
+        return set().union(*map(numbers_in, content), set())
+    if isinstance(content, str):
+        return {float(found.replace(",", "")) for found in re.findall(r"\d[\d,]*(?:\.\d+)?", content)}
+    return {float(content)} if isinstance(content, int | float) else set()
+
+
+def places_of(figure: Any) -> set[float]:
+    """Give where along the axis of persons something is drawn; the ends of the axis apart."""
+    (ax, *_) = figure.axes
+    ends = set(ax.get_xlim())
+    found = {float(x) for line in ax.lines for x in np.asarray(line.get_xdata(), dtype=float)}
+    found |= {float(x) for some in ax.collections for path in some.get_paths() for x in path.vertices[:, 0]}
+    return found - ends
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    from hiddenpop import plotting
+
+    kept: list[Any] = []
+    monkeypatch.setattr(plotting, "save_figure", lambda figure, path, **options: kept.append(figure))
+    return kept
+
+
+@pytest.mark.filterwarnings("ignore::hiddenpop.errors.HiddenpopWarning")
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_figure_holds_no_number_that_the_json_does_not(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], figures: list[Any]
+) -> None:
+    words = [a_file(a_table(1), tmp_path) if word == "TABLE" else word for word in command]
+    plot = ["--plot", str(tmp_path / "figure.svg"), "--json"]
+    assert main([*words, *plot]) == 0
+    content = json.loads(capsys.readouterr().out)
+    known = numbers_in(content["estimates"])
+    (figure,) = figures
+    assert places_of(figure)
+    assert places_of(figure) <= known
+    assert numbers_in([label.get_text() for label in figure.axes[0].get_yticklabels()]) <= known
+    assert main([*words, *plot, "--show-small-counts"]) == 0
+    assert places_of(figures[1]) - known  # a figure of the whole estimate is found out
+
+
+@pytest.mark.filterwarnings("ignore::hiddenpop.errors.HiddenpopWarning")
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_nothing_writes_an_estimate_past_the_release(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [a_file(a_table(1), tmp_path) if word == "TABLE" else word for word in command]
+    words += ["--json", "--plot", str(tmp_path / "figure.svg")]
+    past: list[str] = []
+
+    def watch(owner: Any, name: str) -> None:
+        done = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, **k: past.append(name) or done(*a, **k))
+
+    from hiddenpop import plotting
+
+    for name in ("to_dict", "to_frame", "_repr_html_"):
+        watch(Estimate, name)
+    for name in plotting.__all__:
+        if name != "save_figure":
+            watch(plotting, name)
+    assert main(words) == 0
+    assert past == []
+    assert main([*words, "--show-small-counts"]) == 0
+    assert {"to_dict", "forest_plot"} <= set(past)
+
+
+def test_draws_of_a_private_table_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "draws.parquet"
+    words = ["estimate", a_file(a_table(1), tmp_path), "--estimator", "decomposable", "--draws", str(path)]
+    assert main(words) == 2
+    assert "draws tell of every count behind them" in capsys.readouterr().err
+    assert not path.exists()
+
+
+@pytest.mark.filterwarnings("ignore::hiddenpop.errors.HiddenpopWarning")
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_everything_in_full_goes_to_a_marked_file_that_its_owner_alone_can_read(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "full.json"
+    counts = a_table(1)
+    words = [a_file(counts, tmp_path) if word == "TABLE" else word for word in command]
+    assert main([*words, "--inside", str(path), "--json"]) == 0
+    released = json.loads(capsys.readouterr().out)
+    content = json.loads(path.read_text())
+    assert next(iter(content)) == "inside"
+    assert "must not leave" in content["inside"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert set(map(float, counts)) <= numbers_in(content)
+    one = content["estimates"][0] if "estimates" in content else content
+    assert one["n_hat"] not in numbers_in(released)
