@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hiddenpop._typing import Floats
-from hiddenpop.disclosure import Base, EstimateRecord, ReleaseRules, release
+from hiddenpop.disclosure import Base, Disclosed, EstimateRecord, Release, ReleaseRules, release
 from hiddenpop.errors import HiddenpopError
 from hiddenpop.estimators.base import Facts, read_facts
 from hiddenpop.estimators.registry import build
@@ -18,7 +18,7 @@ from hiddenpop.histories import decode
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
 
-__all__ = ["base_of", "released_estimates"]
+__all__ = ["base_of", "release_estimates", "released_estimates"]
 
 MOST_CELLS = 2_000
 """Above this many cells answers are not judged, and so do not leave."""
@@ -32,6 +32,35 @@ on; below they are quick."""
 def released_estimates(
     table: CaptureTable, estimates: Mapping[str, Estimate], rules: ReleaseRules | None = None
 ) -> dict[str, Any]:
+    """Give what may leave of the estimates of one table, as `release_estimates` does, and nothing else.
+
+    Parameters
+    ----------
+    table : CaptureTable
+    estimates : mapping of str to Estimate
+    rules : ReleaseRules, optional
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> import hiddenpop as hp
+    >>> table = hp.datasets.load("korea").with_meta(public=False)
+    >>> found = released_estimates(table, {"independence": hp.estimate(table, "loglinear")})["estimates"][0]
+    >>> found["n_hat"], found["interval"]["low"], found["n_observed"]
+    (140.0, 130.0, 125)
+    """
+    return release_estimates(table, estimates, rules)[1]
+
+
+def release_estimates(
+    table: CaptureTable,
+    estimates: Mapping[str, Estimate],
+    rules: ReleaseRules | None = None,
+    earlier: Sequence[Mapping[str, Disclosed]] = (),
+) -> tuple[Release, dict[str, Any]]:
     """Judge the estimates of one table together, and give what may leave of them as plain values for JSON.
 
     Parameters
@@ -40,9 +69,13 @@ def released_estimates(
     estimates : mapping of str to Estimate
         By label, all of this table; a label leaves as it is.
     rules : ReleaseRules, optional
+    earlier : sequence of mapping
+        The knowledge of releases of this table that have left before.
 
     Returns
     -------
+    Release
+        With what stays inside: audit, account and witnesses.
     dict
         ``rules``, ``legend``, and ``estimates``: for each, status, method, number of lists, N and its limits as coarse
         as nobody's small count needs, the number observed and sizes of lists to base 5. What is withheld is ``"."``.
@@ -57,21 +90,13 @@ def released_estimates(
     An answer leaves only if, for every small cell, other tables with other counts there give the same printed answers
     (witnesses), each worked out by the estimator itself. Answers of more than 2,000 cells, of tables with gaps in
     coverage or counts that are upper bounds, and of draws whose seed is not known, are not judged and do not leave.
-
-    Examples
-    --------
-    >>> import hiddenpop as hp
-    >>> table = hp.datasets.load("korea").with_meta(public=False)
-    >>> found = released_estimates(table, {"independence": hp.estimate(table, "loglinear")})["estimates"][0]
-    >>> found["n_hat"], found["interval"]["low"], found["n_observed"]
-    (140.0, 130.0, 125)
     """
     base = base_of(table)
     records = [_record(label, found, base, table) for label, found in estimates.items()]
     counted = _Counted(table, base)
-    found = release(records, rules, resolve=lambda plain: _Again(counted, plain))
+    found = release(records, rules, earlier=earlier, resolve=lambda plain: _Again(counted, plain))
     shown = [found.view(record).to_dict() for record in records]
-    return {
+    return found, {
         "rules": found.rules.label,
         "legend": found.legend,
         "estimates": [
