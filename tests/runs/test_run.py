@@ -15,6 +15,7 @@ from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 
 from hiddenpop import datasets, monitor
 from hiddenpop.errors import SettingError, TableError
+from hiddenpop.result import Estimate
 from hiddenpop.runs import read_plan, run
 from hiddenpop.runs.execute import read_manifest, seed_of_step, write_manifest
 from hiddenpop.runs.run import default_folder
@@ -166,6 +167,37 @@ def test_a_run_is_judged_with_what_has_left_before_and_by_its_own_rules(
     (copied / "wrong.toml").write_text(PRIVATE + "[release]\nrules = 3\n")
     with pytest.raises(SettingError, match=r"no section; write settings below \[release.rules\]"):
         read_plan(copied / "wrong.toml")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_report_that_may_leave_is_made_of_what_was_released_alone(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past: list[str] = []
+    write = importlib.import_module("hiddenpop.runs.write")
+    made = write._write_release
+
+    def watched(*given: Any) -> Any:
+        with monkeypatch.context() as patch:
+            for name in ("to_dict", "to_frame", "summary", "_repr_html_", "in_words"):
+                patch.setattr(Estimate, name, lambda *a, name=name, **k: past.append(name))
+            return made(*given)
+
+    monkeypatch.setattr(write, "_write_release", watched)
+    text = PRIVATE.replace("formats = []", 'formats = ["html", "json"]\nlanguages = ["en", "nl"]')
+    (copied / "again.toml").write_text(text)
+    done = run(copied / "again.toml", workers=1)
+    assert past == []
+    whole = results(done.folder)["estimates"][0]
+    digits = {
+        f"{number:,.0f}" for number in (whole["n_hat"], whole["interval"]["low"], whole["interval"]["high"])
+    }
+    for name in ("report.html", "report.nl.html"):
+        page = (done.folder / "release" / name).read_text()
+        assert "police" in page
+        assert not [text for text in digits if text in page or text.replace(",", ".") in page]
+        assert "hmac-sha256" not in page
+    assert not (done.folder / "release" / "report.json").exists()
 
 
 @pytest.mark.usefixtures("without_figures")

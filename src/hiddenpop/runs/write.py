@@ -14,6 +14,7 @@ from hiddenpop.disclosure import THRESHOLD, is_small, protect_value
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.released import release_estimates
 from hiddenpop.provenance import RECORDED_PACKAGES
+from hiddenpop.report.released import write_released_report
 from hiddenpop.result import Estimate
 from hiddenpop.runs.execute import PLAN_COPY, Found, core_versions, digest_of_output, machine, seed_of_step
 from hiddenpop.runs.plan import Plan
@@ -202,14 +203,19 @@ def _write_reports(plan: Plan, found: Found, folder: Path) -> list[str]:
         ),
         show_small_counts=plan.show_small_counts,
     )
-    names = [
-        (f"report{'' if language == 'en' else f'.{language}'}.{form}", language)
+    names = _report_names(plan)
+    for name, _, language in names:
+        report.write(folder / name, language=language)
+    return [name for name, _, _ in names]
+
+
+def _report_names(plan: Plan) -> list[tuple[str, str, str]]:
+    """Give the name of every report that is asked for, with its format and language."""
+    return [
+        (f"report{'' if language == 'en' else f'.{language}'}.{form}", form, language)
         for form in plan.formats
         for language in plan.languages
     ]
-    for name, language in names:
-        report.write(folder / name, language=language)
-    return [name for name, _ in names]
 
 
 def _write_release(plan: Plan, found: Found, folder: Path) -> list[str]:
@@ -234,10 +240,14 @@ def _write_release(plan: Plan, found: Found, folder: Path) -> list[str]:
         "question": plan.question,
         "table": about,
         "choice": {"estimator": plan.chosen, "why": plan.why},
+        "notes": list(plan.notes),
         **shown,
     }
     write_text(json_of(content), folder / RELEASE / "estimates.json")
     _draw_released(content["estimates"], folder / RELEASE / "estimates.png")
+    for name, form, language in _report_names(plan):
+        if form != "json":  # that is estimates.json
+            write_released_report(content, folder / RELEASE / name, language)
     places = [path for name in (RELEASE, FOR_THE_CHECKER) for path in (folder / name).iterdir()]
     return [INSIDE_MARK, *(path.relative_to(folder).as_posix() for path in places)]
 
