@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -99,15 +99,39 @@ class Diagnostic:
         A stable short name, e.g. ``"face"``.
     level : {"info", "warning", "error"}
     message : str
-        One sentence for a reader.
+        One sentence for a reader. Where `sizes` are given, with ``{0}``, ``{1}``, ... in the place of each.
     value : float or str, optional
         The figure behind it.
+    sizes : tuple of float, optional
+        Population sizes that the sentence names. The estimate that the remark belongs to writes them, as it writes its
+        own: one size is rounded in one way.
+
+    Examples
+    --------
+    >>> Diagnostic("other", "info", "without list A, N = {0}", sizes=(1234.5,)).written(lambda n: f"{n:,.0f}").message
+    'without list A, N = 1,234'
     """
 
     name: str
     level: Severity
     message: str
     value: float | str | None = None
+    sizes: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    _template: str = field(default="", init=False, compare=False, repr=False)
+
+    def written(self, write: Callable[[float], str]) -> "Diagnostic":
+        """Give the remark with its sizes in the sentence; again, if it has been written before."""
+        if not self.sizes:
+            return self
+        template = self._template or self.message
+        written = replace(self, message=template.format(*map(write, self.sizes)))
+        object.__setattr__(written, "_template", template)
+        return written
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the remark as plain values for JSON."""
+        plain = {"name": self.name, "level": self.level, "message": self.message, "value": self.value}
+        return {name: to_jsonable(value) for name, value in plain.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +241,8 @@ class Estimate:
         _check_consistency(self)
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
         object.__setattr__(self, "details", read_only(self.details))
+        remarks = tuple(d.written(self.persons_in_words) for d in self.diagnostics)
+        object.__setattr__(self, "diagnostics", remarks)
         for name in ("draws", "stratum_draws"):
             if getattr(self, name) is not None:
                 view = getattr(self, name).view()
@@ -340,9 +366,7 @@ class Estimate:
             "status": self.status,
             "reason": protect_text(self.reason) if hide else self.reason,
             "n_failed": self.n_failed,
-            "diagnostics": to_jsonable(
-                [protect_remark(d) for d in self.diagnostics] if hide else self.diagnostics
-            ),
+            "diagnostics": [(protect_remark(d) if hide else d).to_dict() for d in self.diagnostics],
             "by_stratum": to_jsonable(_protect_strata(self.by_stratum) if hide else self.by_stratum),
             "estimator": {"name": self.estimator.name, "settings": to_jsonable(self.estimator.settings)},
             "table": to_jsonable(self.table),
@@ -499,7 +523,7 @@ def _protect_detail(value: Any) -> Any:
 
 def protect_remark(remark: Diagnostic) -> Diagnostic:
     """Write a remark about a table that is not public without its numbers."""
-    return replace(remark, message=protect_text(remark.message), value=None)
+    return Diagnostic(remark.name, remark.level, protect_text(remark.message))
 
 
 def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:
@@ -554,6 +578,10 @@ def format_level(level: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if places else text}%"
 
 
+LARGEST_IN_FULL = 1e15
+"""A size from here on is no number of persons, and is written as a power of ten."""
+
+
 def format_persons(n: float, width: float, least: float = 0.0) -> str:
     """Write a number of persons with the digits that an interval of this width supports, but at least three.
 
@@ -563,6 +591,8 @@ def format_persons(n: float, width: float, least: float = 0.0) -> str:
     --------
     >>> format_persons(12349.587, 5800.0), format_persons(137.2, 12.0), format_persons(math.inf, math.inf)
     ('12,350', '137', 'infinity')
+    >>> format_persons(3.21e18, 4e18)
+    '3.21e+18'
     >>> format_persons(1234.2, 90000.0, least=1234)
     '1,234'
     """
@@ -570,6 +600,8 @@ def format_persons(n: float, width: float, least: float = 0.0) -> str:
         return "unknown"
     if math.isinf(n):
         return "infinity"
+    if n >= LARGEST_IN_FULL:
+        return f"{n:.3g}"
     spare = min(width, n) if math.isfinite(width) else 0.0
     places = max(0, math.floor(math.log10(spare)) - 2) if spare >= 1.0 else 0
     return f"{max(round(n, -places), least):,.0f}"

@@ -443,7 +443,8 @@ class AveragedLogLinear(BaseEstimator):
             "boundary_weight": mixture.boundary_weight,
         }
         median = mixture.quantile(0.5)
-        estimate = Estimate(
+        remarks = _diagnostics(lost, mixture.boundary_weight, modes)
+        return Estimate(
             n_hat=n + median,
             n_observed=n,
             interval=Interval(
@@ -458,10 +459,9 @@ class AveragedLogLinear(BaseEstimator):
             table=table.summary,
             provenance=make_provenance(table.summary, rng),
             details={**details, **extra},
+            diagnostics=(*data.diagnostics, *remarks),
             protected=PROTECTED if data.has_small else (),
         )
-        remarks = _diagnostics(lost, mixture.boundary_weight, modes, estimate.persons_in_words)
-        return replace(estimate, diagnostics=(*data.diagnostics, *remarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -596,9 +596,7 @@ def _boundary_part(term_set: int, weight: float, data: ListCounts) -> AtBoundary
     return AtBoundary(weight, np.log(supposed[: len(rises) - 1]), np.array(rises[1:]))
 
 
-def _diagnostics(
-    lost: float, boundary: float, modes: list[dict[str, float]], persons: Callable[[float], str]
-) -> list[Diagnostic]:
+def _diagnostics(lost: float, boundary: float, modes: list[dict[str, float]]) -> list[Diagnostic]:
     found = []
     if boundary > BOUNDARY_WARNING:
         message = (
@@ -610,7 +608,8 @@ def _diagnostics(
         message = f"models without an admissible answer would have had {lost:.0%} of the weight"
         found.append(Diagnostic("inadmissible_weight", "warning", message, lost))
     if len(modes) > 1:
-        listed = ", ".join(f"{persons(mode['n'])} ({mode['share']:.0%})" for mode in modes)
+        listed = ", ".join(f"{{{place}}} ({mode['share']:.0%})" for place, mode in enumerate(modes))
         message = f"the mixture has {len(modes)} modes: {listed}; read them beside the median"
-        found.append(Diagnostic("several_modes", "warning", message, len(modes)))
+        sizes = tuple(mode["n"] for mode in modes)
+        found.append(Diagnostic("several_modes", "warning", message, len(modes), sizes))
     return found

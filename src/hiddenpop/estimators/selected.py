@@ -261,7 +261,7 @@ class SelectedLogLinear(BaseEstimator):
         if self.search == "stepwise_p" or found.leading is None:
             return estimate
         winner = _winner(found.leading, ranked=self.search in RANKED_SEARCHES)
-        remarks = _remarks(found, found.leading, data, rule, winner, estimate.persons_in_words)
+        remarks = _remarks(found, found.leading, data, rule, winner)
         return replace(estimate, diagnostics=(*estimate.diagnostics, *remarks))
 
     def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
@@ -539,18 +539,13 @@ def _orders(term_sets: npt.NDArray[np.object_], n_lists: int) -> npt.NDArray[np.
 
 
 def _remarks(
-    found: _Found,
-    leading: Leading,
-    data: ListCounts,
-    rule: Rule,
-    winner: int,
-    persons: Callable[[float], str],
+    found: _Found, leading: Leading, data: ListCounts, rule: Rule, winner: int
 ) -> tuple[Diagnostic, ...]:
-    """Say what else the criterion would have; `persons` writes sizes as the estimate itself is written."""
+    """Say what else the criterion would have."""
     remarks = [
         _better_without_answer(leading, data, rule, winner),
-        _other_count(found.other_count(int(leading.term_sets[winner])), data, rule, persons),
-        _rivals(leading, data, rule, persons),
+        _other_count(found.other_count(int(leading.term_sets[winner])), data, rule),
+        _rivals(leading, data, rule),
     ]
     return tuple(d for d in remarks if d is not None)
 
@@ -571,33 +566,29 @@ def _better_without_answer(leading: Leading, data: ListCounts, rule: Rule, winne
     return Diagnostic("better_models_without_answer", "warning", message, len(better))
 
 
-def _other_count(
-    rival: _Rival | None, data: ListCounts, rule: Rule, persons: Callable[[float], str]
-) -> Diagnostic | None:
+def _other_count(rival: _Rival | None, data: ListCounts, rule: Rule) -> Diagnostic | None:
     """Say when the other way of counting parameters would choose another model."""
     if rival is None:
         return None
     other = "rank" if rule.count == "all" else "all"
     label = _label(rival.term_set, data)
-    n_hat = persons(data.n_observed + rival.n0)
-    message = f'with count="{other}" {rule.criterion.upper()} would choose {label}, N = {n_hat}'
-    return Diagnostic("count_changes_winner", "warning", message, label)
+    message = f'with count="{other}" {rule.criterion.upper()} would choose {label}, N = {{0}}'
+    sizes = (float(data.n_observed + rival.n0),)
+    return Diagnostic("count_changes_winner", "warning", message, label, sizes)
 
 
-def _rivals(
-    leading: Leading, data: ListCounts, rule: Rule, persons: Callable[[float], str]
-) -> Diagnostic | None:
+def _rivals(leading: Leading, data: ListCounts, rule: Rule) -> Diagnostic | None:
     """Say when models about as good give very different answers."""
     values, allowed = leading.criterion, leading.allowed
     near = leading.n0[allowed & (values <= values[allowed].min() + RIVAL_DISTANCE)]
     if near.max() < RIVAL_RATIO * near.min():
         return None
-    low, high = (persons(data.n_observed + n0) for n0 in (near.min(), near.max()))
     message = (
-        f"{len(near)} models within {RIVAL_DISTANCE:g} units of the best {rule.criterion.upper()} give N from {low} to "
-        f"{high}: the choice among them decides the answer"
+        f"{len(near)} models within {RIVAL_DISTANCE:g} units of the best {rule.criterion.upper()} give N from {{0}} to "
+        f"{{1}}: the choice among them decides the answer"
     )
-    return Diagnostic("rivals_disagree", "warning", message, float(near.max() / near.min()))
+    sizes = (float(data.n_observed + near.min()), float(data.n_observed + near.max()))
+    return Diagnostic("rivals_disagree", "warning", message, float(near.max() / near.min()), sizes)
 
 
 def _label(term_set: int, data: ListCounts) -> str:
