@@ -71,13 +71,14 @@ def test_five_sparse_lists(name):
     assert_same_by_rank(*found, rule)
 
 
-@settings(max_examples=20, deadline=None)
-@given(
+SPARSE = (
     st.lists(st.sampled_from([0, 0, 0, 1, 2, 7, 40]), min_size=15, max_size=15).filter(any),
     st.sampled_from(["bic", "aic", "aicc"]),
     st.sampled_from(["finite", "exists"]),
 )
-def test_any_sparse_table_of_four_lists(cells, criterion, admissible):
+
+
+def the_same_of_a_sparse_table(cells, criterion, admissible):
     rule = Rule(criterion, "all", admissible)
     table = quietly(table_of, [0, *cells])
     if len(table.lists) - len(table.empty_lists) < 2:
@@ -85,6 +86,19 @@ def test_any_sparse_table_of_four_lists(cells, criterion, admissible):
     found = both(table, rule)
     assert_same_leading(*found, rule)
     assert_same_by_rank(*found, rule)
+
+
+@settings(max_examples=6, deadline=None)  # some seconds each
+@given(*SPARSE)
+def test_any_sparse_table_of_four_lists(cells, criterion, admissible):
+    the_same_of_a_sparse_table(cells, criterion, admissible)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(*SPARSE)
+def test_many_sparse_tables_of_four_lists(cells, criterion, admissible):
+    the_same_of_a_sparse_table(cells, criterion, admissible)
 
 
 def test_everything_is_what_all_judged_give():
