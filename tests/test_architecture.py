@@ -40,6 +40,7 @@ FLOORS = (
         "_verbs",
         "_views",
         "_words",
+        "fitted_model",
         "reading",
         "serial",
         "provenance",

@@ -16,6 +16,7 @@ from hiddenpop._details import read_only
 from hiddenpop._front_door import front_doors
 from hiddenpop.disclosure import is_small, protect_cells, protect_text, protect_value
 from hiddenpop.errors import EstimateNotOkError, SettingError, TableError
+from hiddenpop.fitted_model import FittedModel, ModelSelection, fitted_model_of, selection_of
 from hiddenpop.serial import NotJsonableError, steering_text, to_jsonable, visible
 from hiddenpop.table import TableSummary
 
@@ -28,6 +29,7 @@ __all__ = [
     "Estimate",
     "EstimatorSpec",
     "Interval",
+    "Resamples",
     "Status",
 ]
 
@@ -132,6 +134,31 @@ class Diagnostic:
         """Give the remark as plain values for JSON."""
         plain = {"name": self.name, "level": self.level, "message": self.message, "value": self.value}
         return {name: to_jsonable(value) for name, value in plain.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resamples:
+    """What a bootstrap found.
+
+    Attributes
+    ----------
+    models : pandas.DataFrame
+        Models chosen: ``model``, ``share`` of the resamples, ``median`` of their estimates.
+    model_of_draw : tuple of str
+        The model chosen in each resample.
+    lumps : tuple of (float, float)
+        Sizes around which the estimates lie, each with its share of the resamples.
+    base_interval : Interval
+        That of the estimator that was resampled.
+    widening : float
+        How many times as wide the interval of the bootstrap is.
+    """
+
+    models: pd.DataFrame
+    model_of_draw: tuple[str, ...]
+    lumps: tuple[tuple[float, float], ...]
+    base_interval: Interval
+    widening: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +280,56 @@ class Estimate:
         """Pickle by the fields, with plain mappings; what was read-only is read-only again."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         return _rebuild, ({**plain, "provenance": dict(self.provenance), "details": dict(self.details)},)
+
+    @property
+    def fitted_model(self) -> FittedModel | None:
+        """The model behind the number: coefficients, criteria, fitted cells; None for a method without one."""
+        return fitted_model_of(self.details, self.table.lists, self.interval.level)
+
+    @property
+    def model(self) -> str:
+        """The model in the notation of the literature, or as a formula; empty for a method without one."""
+        return str(self.details.get("model", ""))
+
+    @property
+    def selection(self) -> ModelSelection | None:
+        """Models that were tried, for a choice among models and for an average; else None."""
+        return selection_of(self.details)
+
+    @property
+    def resamples(self) -> Resamples | None:
+        """What a bootstrap found; None for another method."""
+        base = self.details.get("base_interval")
+        if base is None:
+            return None
+        widening = self.details["widening"]
+        return Resamples(
+            models=pd.DataFrame(self.details["models"]),
+            model_of_draw=tuple(self.details["draw_models"]),
+            lumps=tuple((float(lump["n"]), float(lump["share"])) for lump in self.details["lumps"]),
+            base_interval=base if isinstance(base, Interval) else _interval_from(base),
+            widening=math.nan if widening is None else float(widening),
+        )
+
+    @property
+    def idata(self) -> Any:
+        """The draws as an ``arviz.InferenceData``, for a method that samples; None otherwise and out of a file."""
+        return self.details.get("idata")
+
+    @property
+    def convergence(self) -> Mapping[str, Any] | None:
+        """How well the chains agree: ``rhat``, ``ess_bulk``, ``ess_tail``, divergences; None without chains."""
+        measured = self.details.get("convergence")
+        return measured if isinstance(measured, Mapping) else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of the number of hidden persons, where the method gives one."""
+        for name in ("n0_standard_error", "standard_error"):
+            error = self.details.get(name)
+            if isinstance(error, float):
+                return error
+        return None
 
     @property
     def ok(self) -> bool:
@@ -438,12 +515,10 @@ class Estimate:
     @classmethod
     def _of_fields(cls, data: Mapping[str, Any]) -> "Estimate":
         n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[data["status"]]
-        limits = data["interval"]
-        high = math.inf if limits["high"] is None else limits["high"]
         return cls(
             n_hat=n_hat,
             n_observed=data["n_observed"],
-            interval=Interval(limits["low"], high, limits["level"], limits["method"]),
+            interval=_interval_from(data["interval"]),
             status=data["status"],
             reason=data["reason"],
             n_failed=data["n_failed"],
@@ -490,6 +565,11 @@ def _spec_from(written: Mapping[str, Any]) -> EstimatorSpec:
     if len(written) != 2 or not isinstance(name, str) or not isinstance(settings, Mapping):
         raise TypeError("its estimator must be a name and a table of settings")
     return EstimatorSpec(name, settings)
+
+
+def _interval_from(written: Mapping[str, Any]) -> Interval:
+    high = math.inf if written["high"] is None else written["high"]
+    return Interval(written["low"], high, written["level"], written["method"])
 
 
 def _rebuild(values: dict[str, Any]) -> Estimate:

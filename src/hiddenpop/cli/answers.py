@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hiddenpop._details import with_best_models
 from hiddenpop._files import write_file
 from hiddenpop.cli.figures import save_forest, save_overlap
 from hiddenpop.cli.inputs import check_place
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from hiddenpop.monitor import Subgroups
 
 __all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
-
-PANEL_MODELS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +169,10 @@ def _panel_object(
         "disagreements": comparison.disagreements(),
         "seed": comparison.seed,
         "estimates": [
-            {"label": label, **_shortened(e.to_dict(show_small_counts=show_small_counts))}
+            {"label": label, **with_best_models(e.to_dict(show_small_counts=show_small_counts))}
             for label, e in pairs
         ],
     }
-
-
-def _shortened(estimate: dict[str, Any]) -> dict[str, Any]:
-    """Leave of a long table of models only the best; alone, an estimate keeps them all."""
-    models = estimate["details"].get("selection")
-    if isinstance(models, list):
-        estimate["details"]["selection"] = models[:PANEL_MODELS]
-    return estimate
 
 
 def _write_draws(found: Estimate, path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hiddenpop._details import with_best_models
 from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.run import TRUST
 from hiddenpop.errors import SettingError
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from hiddenpop.sensitivity.standard_set import SensitivityReport
 
 __all__ = ["sensitivity"]
-
-MOST_MODELS = 100
-"""Of a long table of models only the best go into the results; `hiddenpop estimate --json` has them all."""
 
 FILES = ("page.png", "results.json", "table.csv")
 
@@ -90,9 +88,7 @@ def _make_folder(out: Path | None) -> None:
 
 def _json(report: "SensitivityReport", show_small_counts: bool) -> str:
     content = report.to_dict(show_small_counts=show_small_counts)
-    models = content["baseline"]["details"].get("selection")
-    if isinstance(models, list):
-        content["baseline"]["details"]["selection"] = models[:MOST_MODELS]
+    with_best_models(content["baseline"])
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

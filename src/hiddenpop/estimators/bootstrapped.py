@@ -248,7 +248,12 @@ class Bootstrapped(BaseEstimator):
             return table, draw_multinomial(table.counts, self.n_boot, rng)
         if self.scheme == "semiparametric":
             return table, draw_semiparametric(table.counts, estimate.n_hat, self.n_boot, rng)
-        cells = estimate.details["cells"]
+        model = estimate.fitted_model
+        if model is None:
+            raise CapabilityError(
+                f'scheme="parametric" needs fitted counts, which {estimate.estimator.name} has not'
+            )
+        cells = model.cells
         fitted = np.concatenate([[estimate.n_hidden], cells["fitted"]])
         every_cell = _one_person_each(cells, table)
         return every_cell, draw_parametric(fitted, estimate.n_hat, self.n_boot, rng)[:, 1:]
@@ -270,7 +275,11 @@ class Bootstrapped(BaseEstimator):
         """Term sets of the best models of the original fit that may be chosen, none without `n_top`."""
         if self.n_top is None:
             return ()
-        frame = estimate.details["selection"]
+        if estimate.selection is None:
+            raise CapabilityError(
+                f"n_top={self.n_top} needs a list of models, which {estimate.estimator.name} has not"
+            )
+        frame = estimate.selection.models
         allowed = frame[frame["admissible"]].head(self.n_top)
         n_lists = len(estimate.table.lists) - len(estimate.details["dropped_lists"])
         return tuple(HierarchicalModel.parse(m, n_lists=n_lists).term_set for m in allowed["model"])

@@ -155,4 +155,4 @@ def fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
         found = block.estimator.fit(resample, rng=rng)
     except (CapabilityError, TableError):
         return math.nan, NO_MODEL
-    return found.n_hat, str(found.details.get("model", NO_MODEL))
+    return found.n_hat, found.model or NO_MODEL

@@ -176,7 +176,7 @@ class Stratified(BaseEstimator):
                 ):  # else it is `fit` that knows what stands for a stratum without a number
                     return total, ""
         found = self.fit(table, rng=rng)
-        return found.n_hat, str(found.details.get("model", ""))
+        return found.n_hat, found.model
 
     @property
     def facts(self) -> Facts:

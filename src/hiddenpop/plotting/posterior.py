@@ -48,7 +48,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     estimate : Estimate
-        With several chains in ``details["idata"]``.
+        With several chains in `idata`.
     ax : Axes, optional
         To draw on.
 
@@ -85,7 +85,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, 7.0, 1.2 + 0.55 * max(len(drawn), 3))
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(drawn))]
     load_arviz().plot_rank(
-        estimate.details["idata"],
+        estimate.idata,
         var_names=["N"],
         kind="bars",
         colors=colours,
@@ -111,7 +111,7 @@ def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = Fa
     Parameters
     ----------
     estimate : Estimate
-        With chains in ``details["idata"]``.
+        With chains in `idata`.
     ax : Axes, optional
         To draw on.
     protect : bool
@@ -156,7 +156,7 @@ def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = Fa
 
 
 def _chains(estimate: Estimate) -> Floats:
-    idata: Any = estimate.details.get("idata")
+    idata: Any = estimate.idata
     if idata is None or "N" not in idata.posterior:
         raise SettingError(f"{estimate.estimator.name} on {estimate.table.name} holds no chains to draw")
     drawn: Floats = np.asarray(idata.posterior["N"].to_numpy(), dtype=np.float64)
@@ -164,7 +164,7 @@ def _chains(estimate: Estimate) -> Floats:
 
 
 def _figures(estimate: Estimate) -> str:
-    measured = estimate.details.get("convergence")
+    measured = estimate.convergence
     if not measured:
         return "no measure of convergence is held"
     return (

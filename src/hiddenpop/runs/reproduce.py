@@ -633,8 +633,7 @@ def _limits(estimate: Estimate) -> tuple[float, float]:
 
 def _errors(estimate: Estimate, draws: Floats, interval: tuple[float, float]) -> tuple[float, float, float]:
     """Give what estimate and limits may move; a bootstrap leaves the estimate where it is."""
-    measured = estimate.details.get("convergence")
-    recorded = measured if isinstance(measured, Mapping) else {}
+    recorded = estimate.convergence or {}
     centre = effective_draws(draws, float(recorded.get("ess_bulk", math.inf)))
     limits = effective_draws(draws, float(recorded.get("ess_tail", math.inf)))
     corrected = estimate.estimator.settings.get("interval") in CORRECTED

@@ -475,7 +475,7 @@ def _without_xi(estimator: Any) -> Estimator:
 def _model_figure(base: Estimate, xi: float, limits: tuple[float, float]) -> LogFigure:
     """Give the dark figure of a model; its variance as the model states it, else from the interval."""
     n0 = max(xi * base.n_hidden, 1e-12)
-    error = base.details.get("n0_standard_error")
+    error = base.standard_error
     if isinstance(error, float) and math.isfinite(error) and base.draws is None:
         relative = error * xi / n0
     else:

@@ -153,7 +153,7 @@ def _by_power(base: Estimate, powers: tuple[float, ...]) -> tuple[list[dict[str,
     from hiddenpop.bayes.sensitivity import prior_sensitivity, sensitivity_range
 
     others = [power for power in powers if power != 1.0]
-    groups: Any = getattr(base.details.get("idata"), "groups", tuple)()
+    groups: Any = getattr(base.idata, "groups", tuple)()
     if not others or not {"log_prior", "log_likelihood"} <= set(groups):
         return [], ""
     found = sensitivity_range(base, others)
