@@ -111,7 +111,7 @@ def test_every_estimator_answers_by_name_and_its_file_does_too(name):
         )
     if found.resamples is not None:
         assert again.resamples.base_interval == found.resamples.base_interval
-        assert again.resamples.lumps == found.resamples.lumps
+        assert again.resamples.modes == found.resamples.modes
 
 
 def test_an_infinite_coefficient_has_no_error_and_a_note():

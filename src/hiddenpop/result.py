@@ -146,7 +146,7 @@ class Resamples:
         Models chosen: ``model``, ``share`` of the resamples, ``median`` of their estimates.
     model_of_draw : tuple of str
         The model chosen in each resample.
-    lumps : tuple of (float, float)
+    modes : tuple of (float, float)
         Sizes around which the estimates lie, each with its share of the resamples.
     base_interval : Interval
         That of the estimator that was resampled.
@@ -156,7 +156,7 @@ class Resamples:
 
     models: pd.DataFrame
     model_of_draw: tuple[str, ...]
-    lumps: tuple[tuple[float, float], ...]
+    modes: tuple[tuple[float, float], ...]
     base_interval: Interval
     widening: float
 
@@ -306,7 +306,7 @@ class Estimate:
         return Resamples(
             models=pd.DataFrame(self.details["models"]),
             model_of_draw=tuple(self.details["draw_models"]),
-            lumps=tuple((float(lump["n"]), float(lump["share"])) for lump in self.details["lumps"]),
+            modes=tuple((float(lump["n"]), float(lump["share"])) for lump in self.details["lumps"]),
             base_interval=base if isinstance(base, Interval) else _interval_from(base),
             widening=math.nan if widening is None else float(widening),
         )

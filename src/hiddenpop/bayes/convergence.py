@@ -11,7 +11,7 @@ import pandas as pd
 
 from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
-from hiddenpop.kernels.resampling.lumps import divide
+from hiddenpop.kernels.resampling.bootstrap_modes import divide
 
 __all__ = ["Convergence", "convergence", "effective_draws", "judge", "modes", "rhat"]
 

@@ -29,19 +29,19 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, fit_one
 from hiddenpop.estimators.search import (
+    CandidateModels,
     Listed,
-    Rule,
-    Tried,
+    SelectionRule,
     canonical_order,
     default_order,
     exhaustive,
     judge,
     list_models,
+    occams_window,
     refuse_proof,
     refuse_space,
     refuse_uncounted,
     space_in_words,
-    weighty,
 )
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
 from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
@@ -308,7 +308,7 @@ class AveragedLogLinear(BaseEstimator):
             For more than six lists, and as for `LogLinear`.
         """
         data = self.prepare(table)
-        rule = Rule(self.criterion, self.count, self.admissible)
+        rule = SelectionRule(self.criterion, self.count, self.admissible)
         models, found = self._search(data, rule)
         weights, boundary, lost = _weights(models)
         extra: dict[str, Any] = {
@@ -382,18 +382,18 @@ class AveragedLogLinear(BaseEstimator):
 
     def median(self, data: ListCounts) -> float:
         """Give the median of the mixture alone, nan where there is none: what a resample needs."""
-        models, found = self._search(data, Rule(self.criterion, self.count, self.admissible))
+        models, found = self._search(data, SelectionRule(self.criterion, self.count, self.admissible))
         weights, boundary, _ = _weights(models)
         if not weights[~boundary].any() or found.get("outside") == math.inf:
             return math.nan
         return data.n_observed + _mixture(models, weights, boundary, data).quantile(0.5)
 
-    def _search(self, data: ListCounts, rule: Rule) -> tuple["_Models", dict[str, Any]]:
+    def _search(self, data: ListCounts, rule: SelectionRule) -> tuple["_Models", dict[str, Any]]:
         if self.search == "exhaustive":
             fits, n_models = exhaustive(data, rule, self.max_order)
             found: dict[str, Any] = {"n_models": n_models}
         else:
-            fits, proof, outside = weighty(data, rule, self.max_order, self.outside, self.max_fits)
+            fits, proof, outside = occams_window(data, rule, self.max_order, self.outside, self.max_fits)
             found = {"n_models": proof.n_fits, "proof": proof, "outside": outside}
         if rule.count == "rank":
             return _of_judged(judge(data, fits).ranked(data, rule), data, rule), found
@@ -486,7 +486,7 @@ class _Models:
     log_n0_variance: Floats
     term_sets: npt.NDArray[Any]
     allowed: Callable[[npt.NDArray[np.intp]], tuple[Bools, Bools]]
-    everything: Callable[[], Tried]
+    everything: Callable[[], CandidateModels]
 
 
 def _of_listed(listed: Listed) -> _Models:
@@ -501,7 +501,7 @@ def _of_listed(listed: Listed) -> _Models:
     return _Models(listed.values, fits.n0, fits.log_n0_variance, fits.term_sets, allowed, listed.everything)
 
 
-def _of_judged(tried: Tried, data: ListCounts, rule: Rule) -> _Models:
+def _of_judged(tried: CandidateModels, data: ListCounts, rule: SelectionRule) -> _Models:
     values, finite = tried.criteria(data, rule.count)[rule.criterion], tried.eligible(data, rule)
     boundary = _at_boundary(tried.status, np.isfinite(values), rule)
     return _Models(
@@ -514,7 +514,7 @@ def _of_judged(tried: Tried, data: ListCounts, rule: Rule) -> _Models:
     )
 
 
-def _at_boundary(status: npt.NDArray[np.str_], finite_value: Bools, rule: Rule) -> Bools:
+def _at_boundary(status: npt.NDArray[np.str_], finite_value: Bools, rule: SelectionRule) -> Bools:
     """Say which models have weight though their dark figure is 0; the existence test admits none."""
     if rule.admissible == "exists":
         return np.zeros(len(status), dtype=bool)
@@ -549,7 +549,7 @@ def _weights(models: _Models) -> tuple[Floats, Bools, float]:
     return kept / kept.sum(), boundary, 1.0 - float(kept.sum() / raw.sum())
 
 
-def _frame_with_weights(models: _Models, data: ListCounts, rule: Rule) -> pd.DataFrame:
+def _frame_with_weights(models: _Models, data: ListCounts, rule: SelectionRule) -> pd.DataFrame:
     """Table every model with its weight."""
     tried = models.everything()
     values = tried.criteria(data, rule.count)[rule.criterion]

@@ -32,8 +32,8 @@ from hiddenpop.estimators.protocol import (
 from hiddenpop.estimators.registry import build
 from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, join_resamples, refit
 from hiddenpop.kernels.resampling.bootstrap_limits import Limits, bootstrap_limits, check_boot_size
+from hiddenpop.kernels.resampling.bootstrap_modes import bootstrap_modes
 from hiddenpop.kernels.resampling.counts import bagged, draw_multinomial, draw_parametric, draw_semiparametric
-from hiddenpop.kernels.resampling.lumps import lumps
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
@@ -343,7 +343,7 @@ class Bootstrapped(BaseEstimator):
             **estimate.details,
             "models": chosen,
             "draw_models": draws.models,
-            "lumps": [{"n": lump.n, "share": lump.share} for lump in lumps(draws.n_hat, n)],
+            "lumps": [{"n": lump.n, "share": lump.share} for lump in bootstrap_modes(draws.n_hat, n)],
             "z0": limits.z0,
             "acceleration": limits.acceleration,
             "base_interval": known,

@@ -20,10 +20,10 @@ from hiddenpop.estimators.outcome import CRITERIA, Criterion, criteria_of
 from hiddenpop.estimators.protocol import check_choice, spec_of
 from hiddenpop.estimators.selected import NAMED_MODELS, RIVAL_DISTANCE, RIVAL_RATIO
 from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.poisson.composite_link import CompositeFit
 from hiddenpop.kernels.poisson.dense import one_thread
 from hiddenpop.kernels.poisson.hidden_cells import HiddenFit, HiddenRefits, refit_hidden
 from hiddenpop.kernels.poisson.model_fit import NUMBER_BY_STATUS, saturated_constant
-from hiddenpop.kernels.poisson.summed_cells import SummedFit
 from hiddenpop.kernels.search.stepwise import TIE, SearchSpace, Step, stepwise_path
 from hiddenpop.result import Diagnostic, Estimate
 from hiddenpop.sources import check_table
@@ -374,13 +374,13 @@ class FittedModel:
     ----------
     terms : tuple of int
     cells : ModelCells
-    fit : HiddenFit or SummedFit
+    fit : HiddenFit or CompositeFit
     n_parameters : int
     """
 
     terms: Terms
     cells: ModelCells
-    fit: HiddenFit | SummedFit
+    fit: HiddenFit | CompositeFit
     n_parameters: int
 
     def value(self, penalty: float) -> float:

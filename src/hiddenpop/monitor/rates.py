@@ -23,8 +23,8 @@ from hiddenpop.monitor.groups import (
     settled_level,
     strata_of,
 )
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.subgroups import figures_of, total_of
-from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_with_total
 from hiddenpop.result import Estimate, format_level
 from hiddenpop.table import TableSummary
@@ -41,7 +41,7 @@ MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Rates(Told):
+class Rates(MonitorTable):
     """Persons per so many residents, by groups.
 
     Attributes

@@ -14,7 +14,7 @@ from hiddenpop._front_door import front_door
 from hiddenpop._typing import Floats
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREEN,
@@ -98,7 +98,7 @@ class _Draws:
         return f"{number:,} of {len(self.n_hat):,} draws ({_percent(number / len(self.n_hat))})"
 
 
-@as_typed
+@literal_text
 @front_door
 def bootstrap_plot(
     estimate: Estimate, ax: Axes | None = None, *, n_models: int = 6, protect: bool = False
@@ -322,7 +322,7 @@ def _limits(draws: _Draws, interval: Interval) -> str:
 
 def _name_lumps(ax: Axes, draws: _Draws, resamples: Resamples, bars: Floats) -> None:
     """Write N and share of each lump above it, side by side."""
-    found = [(max(n, draws.floor), share) for n, share in resamples.lumps]
+    found = [(max(n, draws.floor), share) for n, share in resamples.modes]
     found = [(n, share) for n, share in found if n <= draws.high]
     low, high = np.log(ax.get_xlim())
     heads = [f"N ≈ {format_persons(n, n)}" for n, _ in found]

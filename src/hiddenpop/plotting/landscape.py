@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
 from hiddenpop.fitted_model import ModelSelection
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -92,7 +92,7 @@ class _Rival:
         return self.body.count("\n") + 1
 
 
-@as_typed
+@literal_text
 @front_door
 def landscape_plot(
     estimate: Estimate, ax: Axes | None = None, *, within: float = 10.0, protect: bool = False

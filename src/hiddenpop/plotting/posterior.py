@@ -11,7 +11,7 @@ from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -40,7 +40,7 @@ MOST_POINTS = 1000
 """Points of a chain that are drawn, evenly over its length."""
 
 
-@as_typed
+@literal_text
 @front_door
 def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     """Draw how the draws of each chain rank among all.
@@ -103,7 +103,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@as_typed
+@literal_text
 @front_door
 def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the way of each chain.

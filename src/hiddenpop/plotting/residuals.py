@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -32,7 +32,7 @@ GUIDE = 2.0
 """Of residuals that are about standard normal, one in twenty lies beyond."""
 
 
-@as_typed
+@literal_text
 @front_door
 def residual_plot(
     estimate: Estimate, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False

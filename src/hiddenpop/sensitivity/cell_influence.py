@@ -19,7 +19,7 @@ from hiddenpop.estimators.resampled import Resamples
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import Point, cells_that_count, evaluate, number_maker, refit_all
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, Verdict, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, Verdict, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["CellInfluence"]
@@ -99,7 +99,7 @@ class CellInfluence(StandardCheck):
         as_claim(self.claim)
         object.__setattr__(self, "perturb", steps)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         if asked.table.has_censored:
             return "does not apply: a censored count is an upper bound, to which no person can be added"
         base = asked.base()

@@ -17,7 +17,7 @@ from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_points
 from hiddenpop.sensitivity.points import Point, evaluate
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     as_pairs,
@@ -102,7 +102,7 @@ class DependenceSweep(StandardCheck):
                 f"crossed=True takes two pairs of lists and pairs={self.pairs!r}; name two, one for each axis"
             )
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         pairs = self._pairs_in(estimator, table)
         if not has_setting(estimator, "odds_ratios"):

@@ -12,7 +12,7 @@ from hiddenpop._cells import unknown_name
 from hiddenpop.errors import TableError
 from hiddenpop.estimators.protocol import Estimator, check_whole
 from hiddenpop.sensitivity.points import REFUSED, evaluate_made, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck
 from hiddenpop.sensitivity.regrouping import regrouped_estimator
 from hiddenpop.table import CaptureTable
 
@@ -84,7 +84,7 @@ class InternalConsistency(StandardCheck):
     def __post_init__(self) -> None:
         check_whole("minimum", self.minimum)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         lists = tuple(name for name in table.lists if name not in table.empty_lists)
         if len(lists) < FEWEST_LISTS:

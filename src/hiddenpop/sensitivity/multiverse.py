@@ -21,7 +21,7 @@ from hiddenpop.result import format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import ANSWER, Point, evaluate, has_number, number_maker
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     figure_of,
@@ -140,7 +140,7 @@ class Multiverse(StandardCheck):
         """Make the check with the choices of `standard_choices`."""
         return cls(choices=standard_choices(estimator, table, periods=periods), claim=claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         choices = standard_choices(estimator, table) if self.choices is None else self.choices
         if not choices:

@@ -14,7 +14,7 @@ from hiddenpop.estimators.protocol import as_number, check_choice
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_in_words
 from hiddenpop.sensitivity.corrected import CorrectedPoint, evaluate_corrected
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["OverCoverageSweep", "trimmed_dual_system"]
@@ -89,7 +89,7 @@ class OverCoverageSweep(StandardCheck):
         check_choice("which", self.which, ("only here", "any"))
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         lists = self._lists(table)
         if table.has_censored:

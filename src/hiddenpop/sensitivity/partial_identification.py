@@ -34,7 +34,7 @@ from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import has_number, number_maker
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     as_pairs,
@@ -170,7 +170,7 @@ class PartialIdentification(StandardCheck):
         check_level(self.level)
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         refuse_unknown("list", (name for pair in self.pairs or () for name in pair), table.lists)
         if why := _why_not(table):

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIZES",
-    "Asked",
     "Check",
+    "CheckContext",
     "CheckResult",
     "Found",
     "StandardCheck",
@@ -223,7 +223,7 @@ def size_to_leave(size: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CheckContext:
     """What a check is asked about.
 
     Attributes
@@ -309,7 +309,7 @@ class StandardCheck(ABC):
         """
         provenance = make_provenance(table.summary, rng)
         with parallel(workers=workers):
-            found = self._find(Asked(estimator, table, baseline, seed_of(rng)))
+            found = self._find(CheckContext(estimator, table, baseline, seed_of(rng)))
         if isinstance(found, str):
             found = _nothing(found)
         if is_small(table.n_observed):
@@ -331,7 +331,7 @@ class StandardCheck(ABC):
         )
 
     @abstractmethod
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         """Give what is found, or say in words why the check does not apply."""
 
 

@@ -17,7 +17,7 @@ from hiddenpop.kernels.resampling.bootstrap_limits import type8_quantile
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import cells_that_count, refit_all
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["Trajectory"]
@@ -101,7 +101,7 @@ class Trajectory(StandardCheck):
         as_claim(self.claim)
         object.__setattr__(self, "shares", shares)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         table = asked.table
         if table.has_censored:
             return "does not apply: censored counts cannot be resampled"
