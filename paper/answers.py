@@ -17,8 +17,8 @@ from hiddenpop import CaptureTable, HierarchicalModel, datasets
 from hiddenpop.errors import HiddenpopWarning
 from hiddenpop.estimators.registry import build
 from hiddenpop.estimators.resampled import RefitBlock, Resamples, refit
-from hiddenpop.kernels.resampling.counts import draw_multinomial
 from hiddenpop.kernels.resampling.bootstrap_modes import bootstrap_modes
+from hiddenpop.kernels.resampling.counts import draw_multinomial
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.internal_consistency import InternalConsistency, consistency_summary
 
