@@ -133,7 +133,7 @@ def test_a_report_on_estimates_from_a_file_imports_nothing(trap: Trap) -> None:
 def test_a_name_that_is_not_registered_is_refused_with_what_to_say(
     trap: Trap, build_it: Callable[[], Any]
 ) -> None:
-    with pytest.raises(UnknownNameError, match=r"is no registered estimator.* trust=True .*--trust"):
+    with pytest.raises(UnknownNameError, match=r"is not a registered estimator.* trust=True .*--trust"):
         build_it()
     assert not trap.sprung
 
@@ -220,7 +220,7 @@ def test_a_plan_with_a_foreign_name_is_refused_and_imports_nothing(trap: Trap, w
     path.write_text(PLANS[where])
     assert PLANS[where] != PLAN
     for read in (read_plan, run):
-        with pytest.raises(SettingError, match=rf"'{EVIL}' is no registered estimator.*--trust"):
+        with pytest.raises(SettingError, match=rf"'{EVIL}' is not a registered estimator.*--trust"):
             read(path)
     assert not trap.sprung
 
@@ -235,7 +235,7 @@ def test_a_plan_with_a_foreign_name_is_refused_and_imports_nothing(trap: Trap, w
     ],
 )
 def test_a_plan_cannot_ask_to_be_trusted(trap: Trap, asked: str) -> None:
-    with pytest.raises(SettingError, match="is no registered estimator"):
+    with pytest.raises(SettingError, match="is not a registered estimator"):
         plan_of_text(asked, trap.folder / "plan.toml", trap.folder)
     with pytest.raises(SettingError, match=r"no section|no key|no setting 'trust'"):
         plan_of_text(asked, trap.folder / "plan.toml", trap.folder, trust=True)
@@ -253,7 +253,9 @@ def test_a_trusted_plan_runs_and_its_folder_is_read_only_with_trust(
     assert reproduce(done.folder, trust=True).agrees
     sys.modules.pop(MODULE)
     trap.mark.unlink()
-    with pytest.raises(SettingError, match=r"(?s)the plan cannot be carried out again: .* is no registered"):
+    with pytest.raises(
+        SettingError, match=r"(?s)the plan cannot be carried out again: .* is not a registered"
+    ):
         reproduce(done.folder)
     assert main(["reproduce", str(done.folder)]) == 2
     assert "--trust" in capsys.readouterr().err
@@ -281,7 +283,7 @@ def test_a_command_imports_a_foreign_name_only_with_trust(
     assert main(command) == 2
     answer = capsys.readouterr()
     assert (answer.out, answer.err.count("\n")) == ("", 1)
-    assert "is no registered estimator" in answer.err
+    assert "is not a registered estimator" in answer.err
     assert "--trust" in answer.err
     assert not trap.sprung
 

@@ -74,7 +74,7 @@ class Coverage:
     Raises
     ------
     TableError
-        If no level is named: a list that operates nowhere is no list.
+        If no level is named: a list that operates nowhere is not a list.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def check_texts(kind: str, names: Iterable[object]) -> None:
             continue
         one_by_one = isinstance(name, list | tuple | set | frozenset)
         advice = "give the names one by one, not in a collection" if one_by_one else "give its name as text"
-        raise TableError(f"{name!r:.60} is no name of a {kind}; {advice}")
+        raise TableError(f"{name!r:.60} is not a name of a {kind}; {advice}")
 
 
 def check_mapping(names: object, example: str) -> None:
@@ -212,7 +212,7 @@ def check_codes(histories: Ints, counts: Ints, n_lists: int) -> None:
     outside = (histories < 1) | (histories > (1 << n_lists) - 1)
     if outside.any():
         raise TableError(
-            f"{histories[outside][0]} is no capture history on {n_lists} lists; use 1 to {(1 << n_lists) - 1}"
+            f"{histories[outside][0]} is not a capture history on {n_lists} lists; use 1 to {(1 << n_lists) - 1}"
         )
     if (counts < 0).any():
         raise TableError(f"a cell counts {counts.min()} people; counts are 0 or more")
@@ -286,7 +286,7 @@ def merge_coverage(coverage: Iterable[Coverage], new: str, parts: Sequence[str])
     Raises
     ------
     TableError
-        If that is no plain set of levels of one covariate.
+        If that is not a plain set of levels of one covariate.
     """
     entries = tuple(coverage)
     kept = tuple(entry for entry in entries if entry.list not in parts)

@@ -1,6 +1,6 @@
 """From the frames and files people have to the cells of a capture table, with every fault reported at once.
 
-Nothing here quotes what could identify a person: a value of a table with a row a person is shown only when it is a
+Nothing here quotes what could identify a person: a value of a table with one row per person is shown only when it is a
 small number or a very short text, and people are named by their position.
 """
 
@@ -501,7 +501,7 @@ def _refuse(
 ) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
-        # A column may be called "{": the message is no format.
+        # A column may be called "{": the message is not a format.
         told = _places(rows + 1 if places is None else np.unique(places[rows]), unit)
         faults.append(message.replace("{rows}", told))
 

@@ -52,7 +52,7 @@ class FittedModel:
         With the names of the lists; empty where the model has none.
     coefficients : pandas.DataFrame
         One row per parameter: ``term``, ``estimate`` (on the log scale of expected counts), ``standard_error``, ``z``,
-        ``p_value`` (two-sided, normal), ``low`` and ``high`` (Wald, at `level`), ``note`` where it is no number.
+        ``p_value`` (two-sided, normal), ``low`` and ``high`` (Wald, at `level`), ``note`` where it is not a number.
     level : float
         Of the limits in `coefficients`.
     criteria : mapping of str to float

@@ -659,7 +659,7 @@ def format_level(level: float) -> str:
 
 
 LARGEST_IN_FULL = 1e15
-"""A size from here on is no number of persons, and is written as a power of ten."""
+"""A size from here on is not a number of persons, and is written as a power of ten."""
 
 
 def format_persons(n: float, width: float, least: float = 0.0) -> str:

@@ -404,7 +404,7 @@ class CaptureTable(TableVerbs):
         >>> table
         CaptureTable 'example': 2 lists (police, shelter), 77 observed in 3 cells
         >>> print(table.reading)
-        Read 3 rows, a row a combination of lists: lists police, shelter; counts total.
+        Read 3 rows, one row per combination of lists: lists police, shelter; counts total.
         total is taken for the counts by its name.
         """
         if isinstance(source, type) or not (isinstance(source, str | os.PathLike) or is_frame(source)):

@@ -295,7 +295,7 @@ VALUES = [(name, p) for name, p in parameters() if not getattr(p, "is_flag", Fal
 
 @pytest.fixture
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with everything that is no table, no plan and no run."""
+    """A folder with everything that is not a table, no plan and no run."""
     for name, content in NO_TABLE.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "good.csv").write_bytes(GOOD)

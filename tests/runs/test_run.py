@@ -258,11 +258,11 @@ def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="cannot be read as the manifest of a run"):
         run(tmp_path / "plan.toml", out)
     (out / "manifest.json").write_text('{"name": "an app"}')
-    with pytest.raises(SettingError, match="is no manifest of a run that this version reads"):
+    with pytest.raises(SettingError, match="is not a manifest of a run that this version reads"):
         run(tmp_path / "plan.toml", out)
     (out / "manifest.json").write_text('{"schema_version": 1, "seed": 1, "inputs": [3], "plan": "x"}')
     with pytest.raises(
-        SettingError, match="is no whole manifest of a run: status, plan, core_versions, machine"
+        SettingError, match="is not a whole manifest of a run: status, plan, core_versions, machine"
     ):
         run(tmp_path / "plan.toml", out)
     assert {p.name for p in out.iterdir()} == {"thesis.txt", "manifest.json"}

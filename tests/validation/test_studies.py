@@ -282,7 +282,7 @@ def test_names_stand_for_estimators_and_scenarios() -> None:
         ({"block_size": 0}, "block_size=0 must be a whole number"),
         ({"estimators": []}, "there are no estimators"),
         ({"estimators": "chao"}, "there are no estimators in 'chao'"),
-        ({"estimators": [hp.LogLinear]}, "is no estimator"),
+        ({"estimators": [hp.LogLinear]}, "is not an estimator"),
         ({"estimators": ["chao", "chao"]}, "estimator 'chao' is there twice"),
         ({"scenarios": []}, "there are no scenarios"),
         ({"scenarios": "independent-two"}, "there are no scenarios"),

@@ -28,7 +28,7 @@ __all__ = [
 
 
 FAR = 100.0
-"""An upper limit beyond so many times (n + 1)^t is no figure that n persons on t lists can tell."""
+"""An upper limit beyond so many times (n + 1)^t is not a figure that n persons on t lists can tell."""
 
 SHARES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 NOBODY_HIDDEN = "the posterior median is the number observed: half of the posterior or more has nobody hidden"

@@ -63,7 +63,7 @@ def start(
 
 @app.command()
 def datasets(*, as_json: Json = False) -> None:
-    """List the published tables that come along."""
+    """List the published tables that are included."""
     from hiddenpop.cli.listing import list_datasets
 
     list_datasets(as_json=as_json)

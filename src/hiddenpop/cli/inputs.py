@@ -169,7 +169,7 @@ def _read_value(key: str, text: str) -> Any:
 
 
 def _no_number(token: str) -> None:
-    raise ValueError(f"{token} is no number")
+    raise ValueError(f"{token} is not a number")
 
 
 def make_method(

@@ -34,7 +34,7 @@ def link(
     except OSError as error:
         raise SettingError(f"cannot read the plan {plan}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{plan} is no TOML: {error}; mind quotes and brackets") from error
+        raise SettingError(f"{plan} is not TOML: {error}; mind quotes and brackets") from error
     told = read_link_plan(sections.get("registers"), sections.get("link"), plan.parent)
     links = told.link()
     analysis = sections.get("analysis", {})

@@ -29,8 +29,8 @@ def run(
 ) -> None:
     """Carry out an analysis that is written in a file.
 
-    Leaves a folder with results, figures, the report and a manifest. The plan is judged whole before the first step. A
-    run that was interrupted goes on where it was.
+    Leaves a folder with results, figures, the report and a manifest. The plan is judged as a whole before the first
+    step. A run that was interrupted goes on where it was.
     """
     from hiddenpop.cli.screen import wrapped
     from hiddenpop.runs import run as carry_out
@@ -52,7 +52,7 @@ def reproduce(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Do a run again and compare it, number by number, with what it left.
+    """Repeat a run and compare it, number by number, with what it left.
 
     Exit code 0 where all agrees, 1 where something differs.
     """

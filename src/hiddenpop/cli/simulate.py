@@ -30,7 +30,7 @@ def simulate(
         int | None, typer.Option("--size", min=1, help="Persons, if not those of the scenario.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="The synthetic data that come along, byte for byte.")
+        bool, typer.Option("--all", help="The synthetic data that are included, byte for byte.")
     ] = False,
     workers: Annotated[int, typer.Option("--workers", help="Processes, -1 for every core.")] = 1,
 ) -> None:

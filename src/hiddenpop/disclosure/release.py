@@ -511,7 +511,7 @@ class _Room:
         return _Shown(frames, account, log)
 
     def _rounded(self) -> Places:
-        """Round all numbers together; what is no count cannot be."""
+        """Round all numbers together; what is not a count cannot be."""
         other = [table.name for table in self.tables if table.kind == "magnitudes"]
         if other:
             raise SettingError(

@@ -241,7 +241,7 @@ def _fault(name: str, value: Any) -> str:
         return "" if value in choices else f"{name}={value!r} is none of {', '.join(map(repr, choices))}"
     if name == "dominance":
         wrong = [pair for pair in value if pair[0] < 1 or not 0 < pair[1] <= 1]
-        return f"dominance {wrong[0]} is no pair of a number from 1 and a share up to 1" if wrong else ""
+        return f"dominance {wrong[0]} is not a pair of a number from 1 and a share up to 1" if wrong else ""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind or (name == "name" and not value.strip()):

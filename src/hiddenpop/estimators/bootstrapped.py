@@ -141,7 +141,7 @@ class Bootstrapped(BaseEstimator):
 
     def __post_init__(self) -> None:
         if isinstance(self.base, type) or not hasattr(self.base, "fit"):
-            raise SettingError(f"base={self.base!r} is no estimator; give one, such as LogLinear()")
+            raise SettingError(f"base={self.base!r} is not an estimator; give one, such as LogLinear()")
         check_choice("scheme", self.scheme, SCHEMES)
         check_choice("interval", self.interval, INTERVALS)
         check_level(self.level)

@@ -190,8 +190,8 @@ def _resolve(estimator: Any, settings: Mapping[str, Any]) -> Estimator:
         return built
     if not hasattr(estimator, "fit"):
         raise SettingError(
-            f'{estimator!r:.60} is no estimator; give a registered name such as "loglinear" or an estimator such as '
-            f"LogLinear(), and several of them to compare"
+            f'{estimator!r:.60} is not an estimator; give a registered name such as "loglinear" or an estimator '
+            "such as LogLinear(), and several of them to compare"
         )
     if settings:
         given = ", ".join(settings)

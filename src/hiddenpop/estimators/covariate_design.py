@@ -66,11 +66,11 @@ class CovariateDesign:
         Levels of each covariate in order, the first one the reference.
     coding : dict of str to str or tuple
     blocks : dict of str to LevelColumns
-        Columns of each covariate, a row a level.
+        Columns of each covariate, one row per level.
     zeros : tuple of Combination
         Lists and levels that cannot go together.
     crossed : bool
-        Whether every combination of levels exists that is no structural zero.
+        Whether every combination of levels exists that is not a structural zero.
     coverage : tuple of Coverage
         Which of the lists operate in some levels only.
     operating : ndarray of int, shape (s,)
@@ -204,7 +204,7 @@ class CovariateDesign:
         return tuple(self.covariates[i - n] for i in bit_positions(term) if i >= n)
 
     def _stratum_block(self, term: int) -> Floats:
-        """Columns of a term's covariates, a row a stratum."""
+        """Columns of a term's covariates, one row per stratum."""
         parts = [np.ones((len(self.strata), 1))]
         for name in self._covariates_of(term):
             place = {level: i for i, level in enumerate(self.levels[name])}

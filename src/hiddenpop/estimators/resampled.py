@@ -42,7 +42,7 @@ class RefitBlock:
     estimator : Estimator
     table : CaptureTable
     counts : ndarray of int, shape (b, m)
-        A row a resample, a column a cell of the table.
+        One row per resample, a column a cell of the table.
     models : tuple of int
         Term sets to which the choice is restricted, none for the whole space.
     rngs : tuple of Generator

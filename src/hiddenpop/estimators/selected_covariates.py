@@ -109,7 +109,7 @@ class SelectedCovariateLogLinear(BaseEstimator):
         for setting in ("minimal", "maximal"):
             formula = getattr(self, setting)
             if not isinstance(formula, str):
-                raise ModelError(f"{setting}={formula!r} is no text such as 'police*shelter + year'")
+                raise ModelError(f"{setting}={formula!r} is not text such as 'police*shelter + year'")
             object.__setattr__(self, setting, formula.strip())
         check_choice("criterion", self.criterion, CRITERIA)
         check_covariate_settings(self)

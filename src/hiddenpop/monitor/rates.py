@@ -306,7 +306,7 @@ def read_residents(
     strange = [name for name in divided if name not in covariates]
     if strange:
         raise TableError(
-            f"the column {strange[0]!r} of residents is no covariate of the estimate ({', '.join(covariates)}); add "
+            f"the column {strange[0]!r} of residents is not a covariate of the estimate ({', '.join(covariates)}); add "
             "up or select the residents you mean, and leave it out"
         )
     cell_of = tuple(strata_of(estimate)[list(divided)].itertuples(index=False, name=None))

@@ -78,7 +78,7 @@ MOST_WORDS = 4
 
 _HALF = 0.5
 ROWS_PER_STRATUM, ROWS_PER_GROUP, ROWS_PER_LARGE_GROUP = 2, 5, 20
-"""Rows a level below which a text is no group: in rows that are cells, in rows about persons, and there in more than
+"""Rows a level below which a text is not a group: in rows that are cells, in rows about persons, and there in more than
 ten levels that nobody named as strata."""
 
 _SAMPLE = 1000

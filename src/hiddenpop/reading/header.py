@@ -136,7 +136,7 @@ def columns_of_frame(frame: pd.DataFrame) -> dict[str, Column]:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Tell names apart by a number where they are the same; one that is no name gets its place."""
+    """Tell names apart by a number where they are the same; one that is not a name gets its place."""
     made: list[str] = []
     for place, name in enumerate(names):
         new = name or f"column{place + 1}"

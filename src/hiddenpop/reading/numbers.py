@@ -23,7 +23,7 @@ class Counts:
     Parameters
     ----------
     numbers : tuple of int, float or None
-        None for a text that is no number.
+        None for a text that is not a number.
     bounds : tuple of bool
         True where the number is only an upper bound.
     unclear : str

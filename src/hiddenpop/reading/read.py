@@ -147,7 +147,7 @@ def people_or_rows(rows: Bools, roles: Roles) -> str:
     return people(number) if roles.unit == "person" else number_of(number, "row")
 
 
-# --- a row a cell ----------------------------------------------------------------------------------------------
+# --- one row per cell ----------------------------------------------------------------------------------------------
 
 
 def _read_cells(sheet: Sheet, roles: Roles, options: Options) -> _Found:
@@ -249,7 +249,7 @@ def _flags(column: Column, bounds: Bools) -> "pd.Series[Any]":
     return pd.Series(np.where(bounds, "true", texts))
 
 
-# --- a row a person, or a registration -------------------------------------------------------------------------
+# --- one row per person, or a registration -------------------------------------------------------------------------
 
 
 def _read_persons(sheet: Sheet, roles: Roles, options: Options) -> _Found:

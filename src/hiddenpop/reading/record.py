@@ -16,9 +16,9 @@ ROLES = ("list", "count", "stratum", "person", "date", "censored", "set aside")
 """What a column can be; with registrations, one column names the list: the role "list name"."""
 
 UNITS = {
-    "cell": "a row a combination of lists",
-    "person": "a row a person",
-    "registration": "a row a registration",
+    "cell": "one row per combination of lists",
+    "person": "one row per person",
+    "registration": "one row per registration",
 }
 
 
@@ -113,7 +113,7 @@ class Reading:
     Examples
     --------
     >>> print(Reading("cell", 3, None, {"a": "list", "b": "list", "n": "count"}, ("n was taken for the counts",)))
-    Read 3 rows, a row a combination of lists: lists a, b; counts n.
+    Read 3 rows, one row per combination of lists: lists a, b; counts n.
     n was taken for the counts.
     """
 

@@ -146,7 +146,7 @@ def _by_levels(sheet: Sheet, without: Collection[str]) -> list[str]:
     return sorted(names, key=lambda name: -len(sheet.columns[name].levels))
 
 
-# --- a row a registration --------------------------------------------------------------------------------------
+# --- one row per registration --------------------------------------------------------------------------------------
 
 
 def _registrations(sheet: Sheet, options: Options) -> Roles:
@@ -205,7 +205,7 @@ def _check_list_column(sheet: Sheet, person: str, name: str, options: Options) -
         )
 
 
-# --- a row a cell or a person ----------------------------------------------------------------------------------
+# --- one row per cell or a person ----------------------------------------------------------------------------------
 
 
 def _counted(sheet: Sheet, options: Options) -> Roles:
@@ -423,7 +423,7 @@ def _questions(
         )
     if options.strata is not None and (unnamed := [*of.get("coded", ()), *of.get("group", ())]):
         yield OpenQuestionError(
-            f"column {_names(unnamed)} is not named in --strata and is no list by its name or values",
+            f"column {_names(unnamed)} is not named in --strata and is not a list by its name or values",
             [[{"strata": (*strata, *unnamed)}], [{"lists": lists}]],
         )
 

@@ -60,7 +60,7 @@ class Sheet:
 
 
 def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
-    """Find the line of names, leave out what is no data, and turn the shape.
+    """Find the line of names, leave out what is not data, and turn the shape.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def _part(column: Column, kept: Bools) -> Column:
 
 
 def _long(rows: Sequence[dict[str, str]], sheet: Sheet, lists: Sequence[str], said: str) -> Sheet:
-    """Make a sheet with a row a cell; what was one cell of the file is a row now."""
+    """Make a sheet with one row per cell; what was one cell of the file is a row now."""
     frame = pd.DataFrame(list(rows), dtype=object)
     frame = frame.where(frame.notna() & (frame != ""), None)
     return replace(
@@ -475,7 +475,7 @@ def _said_cut(name: str, found: Joined) -> str:
 
 
 def _is_rival(column: Column) -> bool:
-    """Tell a text with few values that is no covariate by its name."""
+    """Tell a text with few values that is not a covariate by its name."""
     return (
         1 < len(column.levels) <= MAX_LISTS
         and not column.is_number

@@ -584,7 +584,9 @@ def _read_model(path: str, registrations: Registrations) -> dict[str, Any]:
     except OSError as error:
         raise SettingError(f"cannot read the model {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"{path} is no model of links; write one with links.save_model(path)") from error
+        raise SettingError(
+            f"{path} is not a model of links; write one with links.save_model(path)"
+        ) from error
     refuse_unknown("link field", [name for name in names if name != "key"], registrations.link)
     return model
 

@@ -213,7 +213,7 @@ def _less_a_letter(name: str) -> set[str]:
 
 
 def read_date(text: str) -> tuple[str, str, str] | None:
-    """Give year, month and day of a date, ``"00"`` where one is not known; None for a text that is no date.
+    """Give year, month and day of a date, ``"00"`` where one is not known; None for a text that is not a date.
 
     Examples
     --------

@@ -35,8 +35,8 @@ class Registrations:
     Attributes
     ----------
     connection : DuckDBPyConnection
-        A database in memory with the table ``registrations``: a row a registration with the columns ``id``, ``record``,
-        ``register``, ``day``, ``unit``, ``key``, the parts of the link fields, and the strata.
+        A database in memory with the table ``registrations``: one row per registration with the columns ``id``,
+        ``record``, ``register``, ``day``, ``unit``, ``key``, the parts of the link fields, and the strata.
     registers : tuple of str
         In the order given.
     link : tuple of str
@@ -49,7 +49,7 @@ class Registrations:
     described : mapping
         How the registers were read, in plain data for a manifest.
     quality : DataFrame
-        A row a register: rows, those left out and why, those kept, exact repeats, and the shares without a key and
+        One row per register: rows, those left out and why, those kept, exact repeats, and the shares without a key and
         without each link field.
 
     Notes

@@ -355,4 +355,4 @@ def as_day(text: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(str(text))
     except ValueError:
-        raise TableError(f"{text!r} is no day; write it as 2015-12-31") from None
+        raise TableError(f"{text!r} is not a day; write it as 2015-12-31") from None

@@ -51,7 +51,7 @@ LONGEST_VALUE, MOST_ITEMS = 400, 12
 """Items of a setting that are written out; of more the number is given."""
 
 FOR_ALL = ("closed", "linked", "in_scope", "chance")
-"""What every estimator takes for granted, by the keys of the catalogue."""
+"""What every estimator assumes, by the keys of the catalogue."""
 
 LONGEST_LABEL = 200
 
@@ -418,11 +418,11 @@ def _of_check(context: Context, result: CheckResult) -> list[Block]:
 
 
 # === what a report says of an estimator from its facts ================================================================
-# What it takes for granted, what its interval holds.
+# What it assumes, what its interval holds.
 
 
 def assumes(spec: EstimatorSpec) -> tuple[str, ...]:
-    """Name what an estimator takes for granted besides what all do, and what is inside it takes for granted.
+    """Name what an estimator assumes besides what all do, and what is inside it assumes.
 
     Examples
     --------

@@ -598,7 +598,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         raise SettingError(f"{path} cannot be read as the manifest of a run: {error}") from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise SettingError(
-            f"{path} is no manifest of a run that this version reads; it reads schema version {SCHEMA_VERSION}"
+            f"{path} is not a manifest of a run that this version reads; it reads schema version {SCHEMA_VERSION}"
         )
     faults = [name for name, kind in SHAPE.items() if not isinstance(content.get(name), kind)]
     if not faults:
@@ -611,7 +611,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         ]
     if faults:
         raise SettingError(
-            f"{path} is no whole manifest of a run: {', '.join(faults)} missing, or not what it should be"
+            f"{path} is not a whole manifest of a run: {', '.join(faults)} missing, or not what it should be"
         )
     return content
 

@@ -157,7 +157,7 @@ def reproduce(
     progress: bool | None = None,
     trust: bool = False,
 ) -> Reproduction:
-    """Do a run again and compare it, number by number, with what it left.
+    """Repeat a run and compare it, number by number, with what it left.
 
     Parameters
     ----------

@@ -327,7 +327,7 @@ def read_registers(
     table : CaptureTable or None
         None where faults keep it from being made.
     inputs : tuple of Input
-        The files, with keyed hashes; the key of the pseudonyms is no input and is not hashed.
+        The files, with keyed hashes; the key of the pseudonyms is not an input and is not hashed.
     """
     from hiddenpop.registers.plan import read_link_plan
 
@@ -528,7 +528,7 @@ def _estimator(
     try:
         made = build(str(name), {key: _spec(value) for key, value in _settings(item)}, trust=trust)
         if not hasattr(made, "fit"):
-            raise TypeError(f"{name!r} is no estimator: it has no fit")
+            raise TypeError(f"{name!r} is not an estimator: it has no fit")
     except (HiddenpopError, TypeError, ValueError, AttributeError) as error:
         faults.append(f"{where}: {error}")
         return None

@@ -66,8 +66,8 @@ class CellInfluence(StandardCheck):
     lists, persons are also added to the histories that nobody has. Persons of different strata count together where
     the estimator knows lists only.
 
-    The table has a row a move: ``history``, ``count`` (persons in the cell), ``move``, ``n_hat``, ``change`` (persons
-    more than the estimate) and ``model``. The largest changes stand in front where the data are public.
+    The table has one row per move: ``history``, ``count`` (persons in the cell), ``move``, ``n_hat``, ``change``
+    (persons more than the estimate) and ``model``. The largest changes stand in front where the data are public.
 
     The verdict is about the moves of a person; cells that are emptied are told apart. The smallest number of persons
     whose removal breaks the claim is exact up to two; beyond, each step takes the person who moves the estimate most,

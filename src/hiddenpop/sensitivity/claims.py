@@ -34,7 +34,7 @@ class Claim:
     Raises
     ------
     SettingError
-        If `low` is above `high`, or one of them is no number.
+        If `low` is above `high`, or one of them is not a number.
 
     Examples
     --------

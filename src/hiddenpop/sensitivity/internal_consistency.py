@@ -54,7 +54,7 @@ class InternalConsistency(StandardCheck):
     of this kind. It says nothing of the bias in the estimate of the whole: the persons on L were found by L, and are
     not like all others. It has no claim.
 
-    The table has a row a list: ``list``, ``known`` (persons on it), ``observed_by_others``, the figures of the
+    The table has one row per list: ``list``, ``known`` (persons on it), ``observed_by_others``, the figures of the
     estimate, ``log_relative_bias`` (``log(n_hat / known)``) and ``covered``, which is None where there is nothing to
     judge. Status ``"refused"`` marks the lists that
     the others hardly see.

@@ -78,8 +78,8 @@ class LinkageSweep(StandardCheck):
     cells held at 0 by EM against the records with a misfit that chance explains with probability below 0.01. Such
     points have no number, and say why.
 
-    The table has a row a pair of rates: ``missed``, ``false``, ``corrected`` ("inverse" or "em"), ``n_at_zero`` (cells
-    that EM holds at 0), ``misfit`` (deviance), the estimate, and ``counts_are`` ("real" or "rounded").
+    The table has one row per pair of rates: ``missed``, ``false``, ``corrected`` ("inverse" or "em"), ``n_at_zero``
+    (cells that EM holds at 0), ``misfit`` (deviance), the estimate, and ``counts_are`` ("real" or "rounded").
 
     References
     ----------

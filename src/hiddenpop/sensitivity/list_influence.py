@@ -67,7 +67,7 @@ class ListInfluence(StandardCheck):
 
     Lists that caught nobody are left alone, as they change nothing.
 
-    The table has a row a move: ``what`` it is in words, ``move``, ``lists``, ``n_lists`` (those that remain), the
+    The table has one row per move: ``what`` it is in words, ``move``, ``lists``, ``n_lists`` (those that remain), the
     figures of the estimate, ``change`` (its ratio to the baseline) and ``below_observed``.
 
     References

@@ -55,9 +55,9 @@ class OverCoverageSweep(StandardCheck):
     ``"any"`` a person of the list is removed from each capture history alike, which leaves the overlap rates of the
     list as they are; N falls by less. Where to stop cannot be read off the table: the share is an assumption.
 
-    The table has a row a list and share: ``list``, ``share``, ``removed`` (persons), the estimate, and ``counts_are``
-    ("real" or "rounded"). Where more records would be erroneous than there are persons on that list alone, the point is
-    infeasible.
+    The table has one row per list and share: ``list``, ``share``, ``removed`` (persons), the estimate, and
+    ``counts_are`` ("real" or "rounded"). Where more records would be erroneous than there are persons on that list
+    alone, the point is infeasible.
 
     References
     ----------
@@ -194,8 +194,8 @@ def trimmed_dual_system(
     Returns
     -------
     DataFrame
-        A row a number trimmed: ``k``, ``linked``, ``n_hat``, ``n_observed`` (persons left on the two lists), ``status``
-        and ``reason``.
+        One row per number trimmed: ``k``, ``linked``, ``n_hat``, ``n_observed`` (persons left on the two lists),
+        ``status`` and ``reason``.
 
     Raises
     ------

@@ -127,8 +127,8 @@ class PartialIdentification(StandardCheck):
     ``1 - (1 - level) / pairs`` have in common, and is on the safe side. They take a model as known; with
     ``errors="bootstrap"`` its selection is repeated.
 
-    The table has a row a width, and for pairs a row a pair besides: ``gamma``, ``pair``, ``least`` and ``most`` (what
-    is assumed of `xi` or the odds ratio), ``set_low`` and ``set_high`` (the bounds), ``low`` and ``high`` (the
+    The table has one row per width, and for pairs one row per pair besides: ``gamma``, ``pair``, ``least`` and ``most``
+    (what is assumed of `xi` or the odds ratio), ``set_low`` and ``set_high`` (the bounds), ``low`` and ``high`` (the
     interval), ``n_hat`` (N in the middle of the assumption; for all pairs the estimate, moved into the set).
 
     References

@@ -216,7 +216,7 @@ def _rebuild(values: dict[str, Any]) -> CheckResult:
 
 
 def size_to_leave(size: Any) -> Any:
-    """Round a size to the digits that may leave; what is no finite number stays."""
+    """Round a size to the digits that may leave; what is not a finite number stays."""
     if not isinstance(size, int | float) or not math.isfinite(size) or size == 0:
         return size
     return float(f"{size:.{DIGITS_TO_LEAVE - 1}e}")
@@ -502,7 +502,7 @@ def as_pairs(given: Any) -> Pairs | None:
     Raises
     ------
     SettingError
-        For anything that is no pair of different lists, a pair that stands twice, and no pairs at all.
+        For anything that is not a pair of different lists, a pair that stands twice, and no pairs at all.
 
     Examples
     --------
@@ -516,7 +516,9 @@ def as_pairs(given: Any) -> Pairs | None:
     pairs = [tuple(pair) if isinstance(pair, tuple | list | set | frozenset) else (pair,) for pair in given]
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
-            raise SettingError(f'pairs: {pair!r} is no pair of different lists; write ("police", "shelter")')
+            raise SettingError(
+                f'pairs: {pair!r} is not a pair of different lists; write ("police", "shelter")'
+            )
     if not pairs or len({frozenset(pair) for pair in pairs}) < len(pairs):
         raise SettingError(f"pairs={given!r} must name pairs of lists, each once")
     return tuple((pair[0], pair[1]) for pair in pairs)

@@ -65,10 +65,10 @@ class Trajectory(StandardCheck):
     model may choose a smaller one from fewer persons, and its estimate then moves with the number of persons: had the
     study gone on, it might have moved again.
 
-    The table has a row a share: ``n_hat`` is the median over resamples, divided by the share; ``low`` and ``high`` hold
-    nine of ten of them; ``without_number`` counts those that have none; ``model`` is the most frequent.
+    The table has one row per share: ``n_hat`` is the median over resamples, divided by the share; ``low`` and ``high``
+    hold nine of ten of them; ``without_number`` counts those that have none; ``model`` is the most frequent.
 
-    The spread of the resamples near share 1 is small because they share nearly all persons. It is no interval.
+    The spread of the resamples near share 1 is small because they share nearly all persons. It is not an interval.
 
     References
     ----------

@@ -188,8 +188,8 @@ def _resolved(item: Any) -> Any:
         return build(item, {})
     if isinstance(item, type) or not (hasattr(item, "fit") or callable(item)):
         raise SettingError(
-            f"{item!r} is no estimator; give a registered name, an estimator such as LogLinear(), or a function that "
-            f"gives one for a scenario"
+            f"{item!r} is not an estimator; give a registered name, an estimator such as LogLinear(), or a function "
+            "that gives one for a scenario"
         )
     return item
 

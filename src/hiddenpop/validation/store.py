@@ -65,7 +65,7 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise TableError(f"{out} holds no study that can be read: there is no whole {MANIFEST}") from error
     if not isinstance(manifest, dict):
-        raise TableError(f"{out} holds no study that can be read: {MANIFEST} is no table of settings")
+        raise TableError(f"{out} holds no study that can be read: {MANIFEST} is not a table of settings")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise TableError(
             f"the study in {out} has schema version {manifest.get('schema_version')!r}; this version reads "

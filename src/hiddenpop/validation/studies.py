@@ -74,7 +74,7 @@ def study(
     own.
 
     An estimator that cannot treat a table, because lists do not operate everywhere, say, is noted as
-    ``"not_applicable"`` with its reason, and is no failure. Warnings of the package are counted and not shown.
+    ``"not_applicable"`` with its reason, and is not a failure. Warnings of the package are counted and not shown.
 
     References
     ----------

@@ -49,7 +49,7 @@ NOT_DETERMINED = (
 MAX_ITERATIONS = 1000
 DECREMENT_TOLERANCE = 1e-12
 LONGEST_STEP, SMALLEST_RADIUS = 5.0, 1e-9
-"""No logarithm of a mean moves further in one step; and less than this is no step."""
+"""No logarithm of a mean moves further in one step; and less than this is not a step."""
 
 POOR, GOOD = 0.25, 0.75
 """Shares of the gain that a quadratic promised."""

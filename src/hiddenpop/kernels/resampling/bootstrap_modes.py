@@ -104,7 +104,7 @@ def divide(values: Floats, effective: float, smallest: float = 0.0) -> tuple[Flo
     effective : float
         How many independent values they are worth; bandwidth and error of the density follow from it.
     smallest : float
-        A peak with a smaller share of the values between its valleys is no peak of its own.
+        A peak with a smaller share of the values between its valleys is not a peak of its own.
 
     Returns
     -------
