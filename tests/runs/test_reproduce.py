@@ -308,7 +308,7 @@ def test_a_folder_without_a_finished_run_is_refused(copied: Path, tmp_path: Path
     with pytest.raises(SettingError, match="is unfinished; run its plan again"):
         reproduce(copied / "public-run")
     change_manifest(copied / "public-run", status="complete", plan={"hash": "x"})
-    with pytest.raises(SettingError, match="no whole manifest"):
+    with pytest.raises(SettingError, match="not a whole manifest"):
         reproduce(copied / "public-run")
     (copied / "private-run" / "results.json").write_text("{")
     with pytest.raises(SettingError, match=r"results\.json cannot be read, so nothing can be compared"):
