@@ -57,23 +57,23 @@ def test_small_counts_of_other_tables_do_not_leave(table, tmp_path, suffix, read
 
 
 def test_a_failed_write_leaves_the_old_file_whole(table, tmp_path, monkeypatch):
-    path = tmp_path / "t.csv"
+    path = tmp_path / "t.parquet"
     path.write_text("old")
 
     def fail(_, draft, **__):
         draft.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
     with pytest.raises(TableError, match=r"cannot write .*No space left on device"):
         table.write(path)
     assert path.read_text() == "old"
-    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+    assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"]
 
 
 def test_a_file_that_cannot_be_written_says_why(table, tmp_path):
-    with pytest.raises(TableError, match=r"its suffix is '.xlsx'; choose .csv or .parquet"):
-        table.write(tmp_path / "t.xlsx")
+    with pytest.raises(TableError, match=r"its suffix is '.ods'; choose .csv, .xlsx or .parquet"):
+        table.write(tmp_path / "t.ods")
     with pytest.raises(TableError, match=r"cannot write .*choose a folder you can write"):
         table.write(tmp_path / "nowhere" / "t.csv")
 

@@ -1,22 +1,40 @@
 """Tables in csv and parquet files, and texts: read without surprises, written whole or not at all."""
 
 import csv
+import math
 import os
+import stat
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from hiddenpop._text import visible
+from hiddenpop.errors import HiddenpopError, TableError
+from hiddenpop.extras import need
 
-from hiddenpop.errors import TableError
+if TYPE_CHECKING:
+    import pandas as pd
 
-__all__ = ["WRITTEN_TRUTHS", "passing_name", "read_file", "write_bytes", "write_file", "write_text"]
+__all__ = [
+    "WRITTEN_TRUTHS",
+    "csv_text",
+    "inert",
+    "read_file",
+    "whole",
+    "write_bytes",
+    "write_file",
+    "write_text",
+]
+
+DRAFT = ".part"
+"""Ending of a file that is being written."""
 
 WRITTEN_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
 
-def read_file(path: Path, strata: Collection[str]) -> pd.DataFrame:
+def read_file(path: Path, strata: Collection[str]) -> "pd.DataFrame":
     """Read a csv or parquet file; columns named in `strata` keep their text as it stands."""
     readers = {".csv": _read_csv, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
@@ -44,15 +62,18 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _read_parquet(path: Path, strata: Collection[str]) -> pd.DataFrame:
+def _read_parquet(path: Path, strata: Collection[str]) -> "pd.DataFrame":
+    import pandas as pd
     import pyarrow.parquet as pq
 
     pq.read_table(path).validate(full=True)  # text of a damaged file may be no UTF-8
     return pd.read_parquet(path)
 
 
-def _read_csv(path: Path, strata: Collection[str]) -> pd.DataFrame:
+def _read_csv(path: Path, strata: Collection[str]) -> "pd.DataFrame":
     """Read everything as text first: a postcode keeps its zeros, and a doubled header is seen."""
+    import pandas as pd
+
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
     separator = max(",;\t", key=first.count)
@@ -73,6 +94,8 @@ def _read_csv(path: Path, strata: Collection[str]) -> pd.DataFrame:
 
 
 def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    import pandas as pd
+
     present = column.dropna()
     if present.isin(list(WRITTEN_TRUTHS)).all():
         return column.map(WRITTEN_TRUTHS)
@@ -80,51 +103,155 @@ def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return numbers if bool(numbers.notna().eq(column.notna()).all()) else column
 
 
-def write_file(frame: pd.DataFrame, path: Path) -> None:
-    """Write a csv or parquet file under a passing name first: a reader never sees half of it."""
-    writers = {".csv": _write_csv, ".parquet": _write_parquet}
+def write_file(frame: "pd.DataFrame", path: Path) -> None:
+    """Write a csv, xlsx or parquet file whole: a reader never sees half of it, and a spreadsheet works nothing out."""
+    writers = {".csv": _write_csv, ".xlsx": _write_xlsx, ".parquet": _write_parquet}
     writer = writers.get(path.suffix.lower())
     if writer is None:
-        raise TableError(f"cannot write {path}: its suffix is {path.suffix!r}; choose .csv or .parquet")
-    with _whole(path) as draft:
+        raise TableError(
+            f"cannot write {path}: its suffix is {path.suffix!r}; choose .csv, .xlsx or .parquet"
+        )
+    with whole(path) as draft:
         writer(frame, draft)
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write a text file, the same bytes on every system, under a passing name first."""
-    write_bytes(text.encode("utf-8"), path)
+def write_text(text: str, path: Path, *, private: bool = False) -> None:
+    """Write a text file, the same bytes on every system, whole or not at all."""
+    write_bytes(text.encode("utf-8"), path, private=private)
 
 
-def write_bytes(content: bytes, path: Path) -> None:
-    """Write a file as it is, under a passing name first."""
-    with _whole(path) as draft:
+def write_bytes(content: bytes, path: Path, *, private: bool = False) -> None:
+    """Write a file as it is, whole or not at all."""
+    with whole(path, private=private) as draft:
         draft.write_bytes(content)
 
 
-def passing_name(path: Path) -> Path:
-    """Name the file that stands for `path` while it is being written."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file its name when it is whole, and leave nothing behind when it is not."""
-    draft = passing_name(path)
+def whole(
+    path: Path, *, private: bool = False, what: str = "", error: type[HiddenpopError] = TableError
+) -> Iterator[Path]:
+    """Give the draft of a file, which takes its name when it is whole, and of which nothing is left when it is not.
+
+    Every file that the package writes is written through this.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file will stand.
+    private : bool
+        Whether the file stays readable by its owner alone. By default it takes the rights of the file that it
+        replaces, or those that a new file has here.
+    what : str
+        Kind of file, for the error.
+    error : type
+        What is raised where it cannot be written.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder, with a name that nobody can foresee, readable by its owner alone.
+    """
+    draft = None
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=DRAFT)
+        os.close(handle)
+        draft = Path(name)
         yield draft
+        if not private:
+            draft.chmod(_rights(path))
         draft.replace(path)
-    except OSError as error:
-        raise TableError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder you can write"
-        ) from error
+    except OSError as fault:
+        raise error(
+            f"cannot write {what and f'the {what} '}{path}: {fault.strerror or fault}; choose a folder you can write"
+        ) from fault
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
 
 
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+def _rights(path: Path) -> int:
+    """Give the rights of the file that is replaced, or of a new one."""
+    try:
+        found = path.lstat().st_mode
+    except OSError:
+        found = 0
+    if stat.S_ISREG(found):
+        return stat.S_IMODE(found)
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What begins a text that a spreadsheet would work out."""
+
+
+def inert(value: Any) -> Any:
+    """Mark a text that a spreadsheet would work out as text, by a quote in front.
+
+    Examples
+    --------
+    >>> inert("=1+1"), inert("a=b"), inert(-3)
+    ("'=1+1", 'a=b', -3)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def csv_text(frame: "pd.DataFrame") -> str:
+    r"""Write a frame as csv in which no text is a formula for the program that opens it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> csv_text(pd.DataFrame({"level": ["@home", "b"], "n": [-1, 2]}))
+    "level,n\n'@home,-1\nb,2\n"
+    """
+    return _inert(frame).to_csv(index=False, lineterminator="\n")
+
+
+def _inert(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    columns = [
+        column if _holds_no_text(column.dtype) else column.astype(object).map(inert)
+        for column in (frame.iloc[:, place] for place in range(frame.shape[1]))
+    ]
+    safe = pd.concat(columns, axis=1) if columns else frame
+    return safe.set_axis([inert(name) for name in frame.columns], axis=1)
+
+
+def _holds_no_text(kind: Any) -> bool:
+    import pandas as pd
+
+    return pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_datetime64_any_dtype(kind)
+
+
+def _write_csv(frame: "pd.DataFrame", path: Path) -> None:
+    path.write_bytes(csv_text(frame).encode("utf-8"))
+
+
+def _write_xlsx(frame: "pd.DataFrame", path: Path) -> None:
+    """Write a workbook of one sheet; openpyxl takes a text that begins with = for a formula unless it is told."""
+    openpyxl = need("openpyxl", "an Excel file")
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("table")
+    rows = [list(frame.columns), *frame.itertuples(index=False, name=None)]
+    for row in rows:
+        sheet.append([_cell(openpyxl, sheet, value) for value in row])
+    book.save(path)
+
+
+def _cell(openpyxl: Any, sheet: Any, value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") else value
+    if plain is None or plain != plain:  # noqa: PLR0124
+        return None
+    if isinstance(plain, bool | int | float):
+        return plain if math.isfinite(plain) else str(plain)
+    cell = openpyxl.cell.WriteOnlyCell(sheet, visible(str(plain)))
+    cell.data_type = "s"
+    return cell
+
+
+def _write_parquet(frame: "pd.DataFrame", path: Path) -> None:
     frame.to_parquet(path, index=False)

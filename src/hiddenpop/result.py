@@ -14,10 +14,11 @@ import pandas as pd
 
 from hiddenpop._details import read_only
 from hiddenpop._front_door import front_doors
+from hiddenpop._text import steering_text, visible
 from hiddenpop.disclosure import is_small, protect_cells, protect_text, protect_value
 from hiddenpop.errors import EstimateNotOkError, SettingError, TableError
 from hiddenpop.fitted_model import FittedModel, ModelSelection, fitted_model_of, selection_of
-from hiddenpop.serial import NotJsonableError, steering_text, to_jsonable, visible
+from hiddenpop.serial import NotJsonableError, to_jsonable
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:

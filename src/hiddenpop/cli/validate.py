@@ -63,12 +63,14 @@ def _command(quick: bool, seed: int | None) -> str:
 
 def _folders(out: Path) -> Path:
     """Make the folders, the one of blocks with a note for git that it is nothing to keep."""
+    from hiddenpop._files import write_text
+
     store = out / STORE
     try:
         store.mkdir(parents=True, exist_ok=True)
-        (store / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise SettingError(f"--out {out}: {error.strerror}; name a folder you can write") from error
+    write_text("*\n", store / ".gitignore")
     return store
 
 
