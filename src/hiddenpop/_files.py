@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Collection, Iterator
@@ -23,6 +24,7 @@ __all__ = [
     "inert",
     "read_file",
     "whole",
+    "without_marks",
     "write_bytes",
     "write_file",
     "write_text",
@@ -87,6 +89,7 @@ def _read_csv(path: Path, strata: Collection[str]) -> "pd.DataFrame":
         na_values=[""],
         skipinitialspace=True,
     )
+    frame = without_marks(frame)
     header = frame.iloc[0].fillna("").str.strip()
     body = frame.iloc[1:].set_axis(pd.Index(header), axis=1)
     read = [body.iloc[:, i] if name in strata else _typed(body.iloc[:, i]) for i, name in enumerate(header)]
@@ -183,8 +186,9 @@ def _rights(path: Path) -> int:
     return 0o666 & ~mask
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What begins a text that a spreadsheet would work out."""
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""Beginning of a text that a spreadsheet would work out, or that one was marked as text with."""
+MARKED = r"^'(?='*[=+\-@\t\r])"
 
 
 def inert(value: Any) -> Any:
@@ -195,7 +199,15 @@ def inert(value: Any) -> Any:
     >>> inert("=1+1"), inert("a=b"), inert(-3)
     ("'=1+1", 'a=b', -3)
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+
+
+def without_marks(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Take away the quotes that `inert` has put in front, from columns of text."""
+    marked = [place for place in range(frame.shape[1]) if frame.iloc[:, place].str.startswith("'").any()]
+    for place in marked:
+        frame.isetitem(place, frame.iloc[:, place].str.replace(MARKED, "", regex=True).array)
+    return frame
 
 
 def csv_text(frame: "pd.DataFrame") -> str:

@@ -30,8 +30,8 @@ class CannotBeKeptError(SettingError):
     """A result has no plain form."""
 
 
-def write_finished(path: Path, result: Any, key: bytes = b"") -> None:
-    """Write a result, readable by its owner alone, whole or not at all.
+def write_finished(path: Path, result: Any, key: bytes = b"", *, private: bool = True) -> None:
+    """Write a result whole or not at all.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def write_finished(path: Path, result: Any, key: bytes = b"") -> None:
         dataclasses.
     key : bytes
         Of whose work it is. Without one the digest tells damage alone.
+    private : bool
+        Whether the file is readable by its owner alone.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def write_finished(path: Path, result: Any, key: bytes = b"") -> None:
     buffer = io.BytesIO()
     np.savez(buffer, np.frombuffer(tree, dtype=np.uint8), *arrays)
     payload = buffer.getvalue()
-    with whole(path, private=True, error=SettingError) as draft:
+    with whole(path, private=private, error=SettingError) as draft:
         draft.write_bytes(_digest(path, payload, key) + payload)
 
 
