@@ -17,8 +17,10 @@ import pandas as pd
 from hiddenpop._cells import (
     Cells,
     exact_sum,
+    in_escapes,
     is_written,
     level_text,
+    look_alikes,
     starts_cell,
     stratum_codes,
     unknown_name,
@@ -431,6 +433,8 @@ def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tu
             f"column {name!r}: control characters, such as a line break, in {{rows}}; take them out",
             faults,
         )
+        if alike := look_alikes(columns[name].categories):
+            faults.append(f"column {name!r}: the levels {in_escapes(*alike)}; write them in one way")
     return pd.DataFrame(columns, index=frame.index), placed
 
 

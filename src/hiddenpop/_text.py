@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
-__all__ = ["columns", "screen_text", "steering_text", "visible", "wrapped"]
+__all__ = ["columns", "screen_json", "screen_text", "steering_text", "visible", "wrapped"]
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters besides tab and line feed, marks that turn the direction of text, and halves of characters."""
@@ -65,6 +65,17 @@ def screen_text(text: str) -> str:
     'one\ntwo\\x1b[2J'
     """
     return _NOT_ON_A_SCREEN.sub(lambda sign: ascii(sign[0])[1:-1], text)
+
+
+def screen_json(text: str) -> str:
+    r"""Write in a text of JSON what steers a terminal as JSON's own escape: it is read as the same text.
+
+    Examples
+    --------
+    >>> screen_json('{"a": "\u202eb"}')
+    '{"a": "\\u202eb"}'
+    """
+    return _NOT_ON_A_SCREEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def steering_text(value: Any) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hiddenpop._screen import draw_bar, end_bar, in_notebook
+from hiddenpop._text import visible
 from hiddenpop.errors import SettingError
 from hiddenpop.store import read_finished, write_finished
 
@@ -384,7 +385,7 @@ def _draw_bar(stream: Any, label: str, done: int, total: int, time_left: str) ->
 def _draw_line(stream: Any, label: str, done: int, total: int, time_left: str) -> None:
     """Write a line every tenth, and no more: a saved notebook keeps them all."""
     if done * 10 // total > (done - 1) * 10 // total:
-        stream.write(f"{label}: {done}/{total}{time_left}\n")
+        stream.write(f"{visible(label)}: {done}/{total}{time_left}\n")
 
 
 def _time_left(elapsed: float, computed: int, left: int) -> str:

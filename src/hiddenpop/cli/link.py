@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hiddenpop.cli.screen import print_text
+
 __all__ = ["link"]
 
 
@@ -41,6 +43,6 @@ def link(
     title = str(analysis.get("title", plan.stem)) if isinstance(analysis, dict) else plan.stem
     unit = str(told.counting.get("unit", "person"))
     page = quality_page(links, told.table(links), title=f"Registers and links: {title}", unit=unit)
-    typer.echo(page.to_text())
+    print_text(page.to_text())
     if out is not None:
         write_text(page.to_html(), out)

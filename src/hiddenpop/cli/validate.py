@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hiddenpop.cli.screen import print_text
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def validate(
         store = _folders(out) / f"seed-{chosen}"
         run = run_standard(quick=quick, rng=chosen, store=store)
     _write(run, out, _command(quick, seed))
-    typer.echo(f"{out.with_suffix('.md')}, {out / 'performance.csv'} and three figures in {out}")
+    print_text(f"{out.with_suffix('.md')}, {out / 'performance.csv'} and three figures in {out}")
 
 
 def _command(quick: bool, seed: int | None) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._text import screen_text
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import contract
@@ -142,7 +143,9 @@ class CheckResult:
 
     def summary(self) -> str:
         """Write the verdict in a few lines of text."""
-        return f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+        return screen_text(
+            f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+        )
 
     def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
         """Give the result as plain values for JSON.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hiddenpop._cells import unknown_name
 from hiddenpop._front_door import front_door
+from hiddenpop._text import screen_text
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.registry import build
 from hiddenpop.parallel import parallel
@@ -66,7 +67,7 @@ class SensitivityReport:
         """Write the verdicts in lines of text."""
         lines = [f"{self._head()}", f"  Held to: {self.claim.text}"]
         lines += [f"  {r.verdict:<10}  {r.name}: {r.text}" for r in self.results]
-        return "\n".join(lines)
+        return screen_text("\n".join(lines))
 
     def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
         """Give estimate and results as plain values for JSON, protected as each of them is."""
