@@ -536,6 +536,7 @@ def steering_counts(tmp_path: Path) -> Path:
     ]
     path = tmp_path / "counts.csv"
     path.write_text("a,b,c,place,count\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    path.with_name(f"{STEERING}.csv").write_bytes(path.read_bytes())
     return path
 
 
@@ -563,7 +564,8 @@ def steering_counts(tmp_path: Path) -> Path:
             "--set",
             "n_boot=20",
         ],
-        ["estimate", f"{STEERING}.csv"],
+        ["estimate", "nothing" + STEERING],
+        ["describe", f"{STEERING}.csv", "--strata", "place"],
         [
             "sensitivity",
             "counts.csv",
@@ -594,6 +596,21 @@ def test_no_level_or_name_steers_a_terminal(
         assert json.loads(out)
 
 
+def test_what_a_command_prints_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from hiddenpop.cli.screen import print_json, print_note, print_text
+
+    text = f"two\n\tlines{STEERING}\x1b[2J\x9b"
+    print_text(text)
+    print_note(text)
+    out, err = capsys.readouterr()
+    assert out == f"two\n\tlines{ESCAPED}\\x1b[2J\\x9b\n"
+    assert raw(err) == []
+    print_json({text: [text]})
+    out, _ = capsys.readouterr()
+    assert raw(out) == []
+    assert json.loads(out) == {text: [text]}
+
+
 def test_nothing_that_is_shown_steers_a_terminal(steering_counts: Path) -> None:
     table = hp.CaptureTable.read(steering_counts, strata=["place"], name=STEERING)
     estimate = hp.LogLinear().fit(table.collapse())
@@ -603,7 +620,7 @@ def test_nothing_that_is_shown_steers_a_terminal(steering_counts: Path) -> None:
         estimate.summary(),
         hp.describe(table.collapse()).text(),
         repr(hp.describe(table.collapse())),
-        hp.compare(table.collapse(), ["loglinear", "chao_lower_bound"]).text(),
+        hp.compare(table.collapse(), ["loglinear", "chao"]).text(),
     ]
     assert all(ESCAPED in text for text in shown if "evil" in text)
     assert sum("evil" in text for text in shown) >= 4
