@@ -1,18 +1,22 @@
 """Tables in csv and parquet files, and texts: read without surprises, written whole or not at all."""
 
 import csv
+import gzip
+import io
+import json
 import math
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
+import tomllib
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiddenpop._text import visible
-from hiddenpop.errors import HiddenpopError, TableError
+from hiddenpop.errors import HiddenpopError, SettingError, TableError
 from hiddenpop.extras import need
 
 if TYPE_CHECKING:
@@ -22,8 +26,15 @@ __all__ = [
     "WRITTEN_TRUTHS",
     "csv_text",
     "inert",
+    "parquet_bytes",
+    "parse_json",
+    "parse_toml",
     "read_file",
+    "read_parquet",
+    "refuse_size",
+    "unpacked",
     "whole",
+    "within_limit",
     "without_marks",
     "write_bytes",
     "write_file",
@@ -34,6 +45,181 @@ DRAFT = ".part"
 """Ending of a file that is being written."""
 
 WRITTEN_TRUTHS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+
+
+# --- nested texts, and files that unpack to more than there is room for ---
+
+DEEPEST, LONGEST_NUMBER = 100, 400
+"""Levels of nesting, and digits of a number, in a text of TOML or JSON."""
+LIMIT_VARIABLE, MOST_MEGABYTES = "HIDDENPOP_MOST_MEGABYTES", 2000
+"""What a file may unpack to, and the environment variable that lifts it."""
+MEGABYTE = 1_000_000
+PIECE = 1 << 20
+
+_JSON_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_TOML_TEXTS = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}|\'\'\'(?:[^\']|\'(?!\'\'))*+\'{3,5}'
+    r'|"(?:[^"\\\n]|\\.)*+"|\'[^\'\n]*+\'|#[^\n]*+',
+    re.DOTALL,
+)
+_BRACKETS = re.compile(r"[\[\]{}]")
+_LONG_NUMBER = re.compile(rf"[0-9a-fA-F_]{{{LONGEST_NUMBER + 1}}}")
+_DOTTED = re.compile(rf"(?<![^\s.=\[\]{{}},])(?:[^\s.=\[\]{{}},]++[ \t]*+\.[ \t]*+){{{DEEPEST + 1}}}")
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """Read JSON that is not nested too deep to be read.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, nested deeper than `DEEPEST`, or holds a number of more than `LONGEST_NUMBER` digits.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 2]}')
+    {'a': [1, 2]}
+    """
+    if fault := _fault_of_nesting(_JSON_TEXTS.sub('""', text)):
+        raise ValueError(fault)
+    return json.loads(text, **options)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    r"""Read TOML that is not nested too deep to be read.
+
+    Raises
+    ------
+    TOMLDecodeError
+        If it is no TOML, nested deeper than `DEEPEST`, or holds a number of more than `LONGEST_NUMBER` digits.
+
+    Examples
+    --------
+    >>> parse_toml("[a]\\nb = 1")
+    {'a': {'b': 1}}
+    """
+    plain = _TOML_TEXTS.sub('""', text)
+    fault = _fault_of_nesting(plain) or (_too_deep("a name is") if _DOTTED.search(plain) else "")
+    if fault:
+        raise tomllib.TOMLDecodeError(fault)
+    return tomllib.loads(text)
+
+
+def _fault_of_nesting(plain: str) -> str:
+    depth = 0
+    for found in _BRACKETS.finditer(plain):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > DEEPEST:
+            return _too_deep("it is")
+    return f"it holds a number of more than {LONGEST_NUMBER} digits" if _LONG_NUMBER.search(plain) else ""
+
+
+def _too_deep(what: str) -> str:
+    return f"{what} nested more than {DEEPEST} levels deep"
+
+
+def most_bytes() -> int:
+    """Give the number of bytes that a file may unpack to.
+
+    Raises
+    ------
+    SettingError
+        If the environment variable that lifts the limit holds no whole number.
+    """
+    said = os.environ.get(LIMIT_VARIABLE, "") or str(MOST_MEGABYTES)
+    if not (said.isascii() and said.isdigit() and len(said) < 10):
+        raise SettingError(
+            f"{LIMIT_VARIABLE} is {said!r:.40}; give a whole number of megabytes, such as 4000"
+        )
+    return int(said) * MEGABYTE
+
+
+def refuse_size(needed: int, limit: int | None = None) -> None:
+    """Refuse what would unpack to more than the limit; ``{path}`` in the error stands for the file.
+
+    Raises
+    ------
+    TableError
+    """
+    share = 1.0 if limit is None else limit / (MOST_MEGABYTES * MEGABYTE)
+    most = most_bytes() * share
+    if needed > most:
+        larger = math.ceil(max(1.1 * needed, 2 * most) / share / MEGABYTE)
+        raise TableError(
+            f"cannot read {{path}}: it unpacks to {needed / MEGABYTE:,.0f} MB or more, and the limit is "
+            f"{most / MEGABYTE:,.0f} MB; if you expect that, set {LIMIT_VARIABLE} to a larger number, such as {larger}"
+        )
+
+
+def unpacked(content: bytes) -> bytes:
+    """Unpack a gzip file, piece by piece up to the limit.
+
+    Raises
+    ------
+    TableError
+        If there is more.
+    """
+    pieces, size = [], 0
+    with gzip.open(io.BytesIO(content)) as file:
+        while piece := file.read(PIECE):
+            size += len(piece)
+            refuse_size(size)
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def read_parquet(source: Any) -> Any:
+    """Read a parquet file as an Arrow table, after a look at what it says of itself, and in pieces up to the limit.
+
+    Raises
+    ------
+    TableError
+        If it unpacks to more than the limit.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(source)
+    refuse_size(parquet_bytes(file.metadata))
+    # A text that is stored once may stand in every row: so many rows are read at a time that all of them would fit.
+    largest = max(parquet_columns(file.metadata), default=1)
+    rows = max(1, min(PIECE // 16, most_bytes() // max(largest, 1)))
+    table = pa.Table.from_batches(within_limit(file.iter_batches(batch_size=rows)), schema=file.schema_arrow)
+    table.validate(full=True)  # text of a damaged file may be no UTF-8
+    return table
+
+
+def within_limit(batches: Iterable[Any]) -> Iterator[Any]:
+    """Pass batches of Arrow on, as long as all of them together stay within the limit.
+
+    Raises
+    ------
+    TableError
+        If they do not.
+    """
+    size = 0
+    for batch in batches:
+        size += batch.nbytes
+        refuse_size(size)
+        yield batch
+
+
+def parquet_columns(metadata: Any) -> list[int]:
+    """Give the bytes of every column in every row group, as the file tells them."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    return [
+        group.column(place).total_uncompressed_size for group in groups for place in range(group.num_columns)
+    ]
+
+
+def parquet_bytes(metadata: Any) -> int:
+    """Give the fewest bytes that a file takes when it is read: equal values are stored once, and read row by row."""
+    rows = max(metadata.num_rows, sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)))
+    return int(max(sum(parquet_columns(metadata)), rows * metadata.num_columns * FEWEST_BYTES))
+
+
+FEWEST_BYTES = 4
+"""Of a value that has been read, on average."""
 
 
 def read_file(path: Path, strata: Collection[str]) -> "pd.DataFrame":
@@ -65,11 +251,11 @@ def _first_line(error: Exception) -> str:
 
 
 def _read_parquet(path: Path, strata: Collection[str]) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow.parquet as pq
-
-    pq.read_table(path).validate(full=True)  # text of a damaged file may be no UTF-8
-    return pd.read_parquet(path)
+    try:
+        frame: pd.DataFrame = read_parquet(path).to_pandas()
+    except TableError as error:
+        raise TableError(str(error).replace("{path}", str(path))) from None
+    return frame
 
 
 def _read_csv(path: Path, strata: Collection[str]) -> "pd.DataFrame":

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hiddenpop._files import write_text
+from hiddenpop._files import parse_json, write_text
 from hiddenpop.errors import HiddenpopError, HiddenpopWarning, SettingError
 from hiddenpop.estimators.protocol import spec_of
 from hiddenpop.keys import steps_key
@@ -580,7 +580,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

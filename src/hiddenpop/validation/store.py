@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from hiddenpop._files import write_text
+from hiddenpop._files import parse_json, write_text
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.store import read_finished
 from hiddenpop.validation.blocks import TIMES
@@ -61,7 +61,7 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(out) / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        manifest: dict[str, Any] = parse_json(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise TableError(f"{out} holds no study that can be read: there is no whole {MANIFEST}") from error
     if not isinstance(manifest, dict):
