@@ -229,7 +229,6 @@ KNOWN = {
     "hiddenpop/store.py": {"write_bytes", "savez"},  # on a draft; into memory
     "hiddenpop/report/pdf.py": {"write_bytes", "write_text"},  # into a folder of its own that is gone
     "hiddenpop/reading/files.py": {"write_bytes"},
-    "hiddenpop/disclosure/ledger.py": {"mkstemp"},
 }
 
 

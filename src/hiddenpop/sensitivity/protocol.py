@@ -137,6 +137,11 @@ class CheckResult:
         return _rebuild, ({k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in plain.items()},)
 
     @property
+    def applies(self) -> bool:
+        """Whether the check could be made of this estimator and table: it tried a point, or has a verdict."""
+        return self.passed is not None or self.n_points > 0
+
+    @property
     def verdict(self) -> str:
         """The verdict in a word: "holds", "fails" or "no verdict"."""
         return {True: "holds", False: "fails", None: "no verdict"}[self.passed]
