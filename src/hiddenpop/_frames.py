@@ -17,8 +17,10 @@ import pandas as pd
 from hiddenpop._cells import (
     Cells,
     exact_sum,
+    in_escapes,
     is_written,
     level_text,
+    look_alikes,
     starts_cell,
     stratum_codes,
     unknown_name,
@@ -40,6 +42,7 @@ __all__ = [
 
 MAX_COUNT = 2**62  # far above any population, and exact in float64
 MAX_TOTAL = 2**63 - 1
+_LONGEST_QUOTED = 60
 _ROWS_SHOWN = 5
 _SHORT_TEXT = 3
 _FEW_LEVELS = 10
@@ -372,7 +375,8 @@ def _quoted(value: object, personal: bool, hidden: bool) -> str:
     """Show a value, unless it stands in a row about one person and could be a name or a number of that person."""
     if bool(np.all(pd.isna(np.asarray(value, dtype=object)))):
         return "is missing"
-    if not hidden and (not personal or _tells_nothing(value)):
+    short = not isinstance(value, str) or len(value) <= _LONGEST_QUOTED
+    if short and not hidden and (not personal or _tells_nothing(value)):
         return f"holds {value.item() if isinstance(value, np.generic) else value!r}"
     return f"holds a text of {len(value)} characters" if isinstance(value, str) else "holds another value"
 
@@ -431,6 +435,8 @@ def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tu
             f"column {name!r}: control characters, such as a line break, in {{rows}}; take them out",
             faults,
         )
+        if alike := look_alikes(columns[name].categories):
+            faults.append(f"column {name!r}: the levels {in_escapes(*alike)}; write them in one way")
     return pd.DataFrame(columns, index=frame.index), placed
 
 

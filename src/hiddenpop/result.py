@@ -14,10 +14,11 @@ import pandas as pd
 
 from hiddenpop._details import read_only
 from hiddenpop._front_door import front_doors
+from hiddenpop._text import screen_text, steering_text, visible
 from hiddenpop.disclosure import is_small, protect_cells, protect_text, protect_value
 from hiddenpop.errors import EstimateNotOkError, SettingError, TableError
 from hiddenpop.fitted_model import FittedModel, ModelSelection, fitted_model_of, selection_of
-from hiddenpop.serial import NotJsonableError, steering_text, to_jsonable, visible
+from hiddenpop.serial import NotJsonableError, to_jsonable
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -366,7 +367,7 @@ class Estimate:
                 f"  {self.n_failed} inner fits gave no finite answer; they are counted in the interval"
             )
         lines += [f"  {d.level}: {d.message}" for d in self.diagnostics if d.name != MISFIT]
-        return "\n".join(lines)
+        return screen_text("\n".join(lines))
 
     def in_words(self) -> tuple[str, str]:
         """Write the estimate and its interval with the digits that the width of the interval supports."""
@@ -538,7 +539,9 @@ class Estimate:
         return forest_plot([self], ax=ax)
 
     def __repr__(self) -> str:
-        return f"<Estimate {self.estimator.name} on {self.table.name}: {self._headline()}; {self.status}>"
+        return screen_text(
+            f"<Estimate {self.estimator.name} on {self.table.name}: {self._headline()}; {self.status}>"
+        )
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"

@@ -1,6 +1,5 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from hiddenpop._details import with_best_models
 from hiddenpop._files import write_file
 from hiddenpop.cli.figures import save_forest, save_overlap
 from hiddenpop.cli.inputs import check_place
-from hiddenpop.cli.screen import estimate_text, wrapped
+from hiddenpop.cli.screen import estimate_text, print_json, print_note, print_text, wrapped
 from hiddenpop.description import TableDescription, closing_sentence, describe
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.compare import Comparison, fit_panel
@@ -78,9 +75,9 @@ def answer_description(table: CaptureTable, wish: Wish) -> None:
         save_overlap(table, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
     if wish.as_json:
-        _print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
+        print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
     else:
-        typer.echo("\n\n".join([*_about_the_file(table), description.text()]))
+        print_text("\n\n".join([*_about_the_file(table), description.text()]))
 
 
 def _about_the_file(table: CaptureTable) -> list[str]:
@@ -97,7 +94,7 @@ def _said_before_a_refusal(table: CaptureTable, wish: Wish) -> Iterator[None]:
         yield
     except CapabilityError:
         for line in () if wish.as_json else _about_the_file(table):
-            typer.echo(f"{line}\n")
+            print_text(f"{line}\n")
         sys.stdout.flush()
         raise
 
@@ -119,11 +116,11 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     if wish.as_json:
         shown = found.to_dict(show_small_counts=wish.show_small_counts)
         grouped = {} if parts is None else {"subgroups": _rows(parts, wish.protects(table))}
-        _print_json(_with_reading(table, {**shown, **grouped}))
+        print_json(_with_reading(table, {**shown, **grouped}))
         return
     by_group = [] if parts is None else [parts.text()]
     about = _about_the_file(table)
-    typer.echo("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
+    print_text("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
 
 
 def _by_strata(found: Estimate, by: tuple[str, ...]) -> "Subgroups":
@@ -146,15 +143,15 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
         _say_written("figure", wish.plot)
     if wish.as_json:
         for label, reason in comparison.left_out.items():
-            typer.echo(f"hiddenpop: note: {label} is left out: {reason}", err=True)
+            print_note(f"{label} is left out: {reason}")
         content = _panel_object(comparison, description, wish.show_small_counts)
-        _print_json(_with_reading(table, content))
+        print_json(_with_reading(table, content))
         return
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"
     notes = (f"Note: {note.message}" for note in description.notes)
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
     parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
-    typer.echo("\n\n".join(parts))
+    print_text("\n\n".join(parts))
 
 
 def _panel_object(
@@ -184,9 +181,5 @@ def _write_draws(found: Estimate, path: Path) -> None:
     _say_written("draws", path)
 
 
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
-
-
 def _say_written(what: str, path: Path) -> None:
-    typer.echo(f"hiddenpop: note: {what} written to {path}", err=True)
+    print_note(f"{what} written to {path}")

@@ -9,6 +9,7 @@ from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.initial import init
 from hiddenpop.cli.link import link
 from hiddenpop.cli.run import TRUST, reproduce, run
+from hiddenpop.cli.screen import print_text
 from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
 from hiddenpop.cli.validate import validate
@@ -56,9 +57,9 @@ def start(
     if version:
         from hiddenpop import __version__
 
-        typer.echo(f"hiddenpop {__version__}")
+        print_text(f"hiddenpop {__version__}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_text(context.get_help())
 
 
 @app.command()

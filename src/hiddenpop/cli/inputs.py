@@ -1,11 +1,11 @@
 """From the words of a command line to tables, settings and places to write to."""
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._files import parse_json
 from hiddenpop.errors import EmptyListWarning, SettingError
 from hiddenpop.estimators.compare import standard_panel
 from hiddenpop.estimators.protocol import Estimator
@@ -163,7 +163,7 @@ def _read_value(key: str, text: str) -> Any:
     if key in AS_WRITTEN:
         return text
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return parse_json(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return split_names(text) if key in NAMES and "," in text else text
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from hiddenpop._files import parse_toml
 from hiddenpop.errors import SettingError
 
 __all__ = ["ReleaseRules"]
@@ -176,7 +177,7 @@ class ReleaseRules:
         15
         """
         try:
-            settings = tomllib.loads(text)
+            settings = parse_toml(text)
         except tomllib.TOMLDecodeError as error:
             raise SettingError(f"{name} is not TOML: {error}") from error
         return cls.from_dict(settings)

@@ -14,9 +14,10 @@ import pandas as pd
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import HiddenpopError, TableError
 from hiddenpop.extras import need
+from hiddenpop.keys import read_key
 from hiddenpop.reading.values import UNKNOWN
 from hiddenpop.registers.checks import DAY, find_faults
-from hiddenpop.registers.pseudonyms import Normal, encoded, kind_of, part_columns, read_key
+from hiddenpop.registers.pseudonyms import Normal, encoded, kind_of, part_columns
 from hiddenpop.registers.source import Register, as_day, load_rows, quoted
 
 __all__ = ["TABLE", "Registrations"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._files import parse_toml
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import HiddenpopError, SettingError
 from hiddenpop.extras import need
@@ -219,7 +220,7 @@ def plan_of_text(
 ) -> Plan:
     """Make a plan of its text; files that it names are looked for from `folder`."""
     try:
-        sections = tomllib.loads(content)
+        sections = parse_toml(content)
     except tomllib.TOMLDecodeError as error:
         last = max(1, len(content.splitlines()))
         where = str(error).replace("at end of document", f"at the end, line {last}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hiddenpop._files import parse_json
 from hiddenpop._front_door import front_door
 from hiddenpop._typing import Floats
 from hiddenpop.errors import HiddenpopError, SettingError
@@ -307,7 +308,7 @@ def _planned(content: str, folder: Path, source: Path, files: pd.DataFrame, trus
 
 def _read_results(folder: Path) -> Any:
     try:
-        return json.loads((folder / RESULTS).read_text("utf-8"))
+        return parse_json((folder / RESULTS).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SettingError(
             f"{folder / RESULTS} cannot be read, so nothing can be compared: {error}"

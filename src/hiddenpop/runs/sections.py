@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hiddenpop._files import read_file
+from hiddenpop._text import steering_text
 from hiddenpop.datasets import load
 from hiddenpop.disclosure import secret_key
 from hiddenpop.errors import HiddenpopError, SettingError, TableError
@@ -24,7 +25,6 @@ from hiddenpop.monitor import ranks, rates, subgroups, trend, trend_by_list, un_
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.claims import Claim
 from hiddenpop.sensitivity.registry import CHECKS, WITHOUT_CLAIM, build_check
-from hiddenpop.serial import steering_text
 from hiddenpop.table import CaptureTable, Coverage
 
 __all__ = [

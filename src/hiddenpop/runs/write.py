@@ -61,7 +61,7 @@ def write_all(plan: Plan, found: Found, folder: Path) -> dict[str, str]:
     Raises
     ------
     TableError, SettingError
-        If a file cannot be written.
+        If a file cannot be written, or is gone before it is hashed.
     """
     _write_copy(plan, folder)
     names = [PLAN_COPY, RESULTS]
@@ -70,7 +70,16 @@ def write_all(plan: Plan, found: Found, folder: Path) -> dict[str, str]:
         names.append(_placed(f"{name}.parquet", folder, frame))
     names += _write_figures(plan, found, folder)
     names += _write_reports(plan, found, folder)
-    return {name: digest_of_output(folder / name) for name in sorted(names)}
+    return {name: _digest_of_written(folder / name) for name in sorted(names)}
+
+
+def _digest_of_written(path: Path) -> str:
+    digest = digest_of_output(path)
+    if not digest:
+        raise SettingError(
+            f"{path} was written and is gone; see what else works in this folder, and run again with --out elsewhere"
+        )
+    return digest
 
 
 def json_of(content: Mapping[str, Any]) -> str:

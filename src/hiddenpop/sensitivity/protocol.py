@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._text import screen_text
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import contract
@@ -136,13 +137,20 @@ class CheckResult:
         return _rebuild, ({k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in plain.items()},)
 
     @property
+    def applies(self) -> bool:
+        """Whether the check could be made of this estimator and table: it tried a point, or has a verdict."""
+        return self.passed is not None or self.n_points > 0
+
+    @property
     def verdict(self) -> str:
         """The verdict in a word: "holds", "fails" or "no verdict"."""
         return {True: "holds", False: "fails", None: "no verdict"}[self.passed]
 
     def summary(self) -> str:
         """Write the verdict in a few lines of text."""
-        return f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+        return screen_text(
+            f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+        )
 
     def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
         """Give the result as plain values for JSON.

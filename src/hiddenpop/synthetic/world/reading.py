@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from hiddenpop._files import parse_toml
 from hiddenpop.errors import SettingError
 from hiddenpop.synthetic.world.checks import known_fields
 from hiddenpop.synthetic.world.harder import HarderRules
@@ -93,7 +94,7 @@ def _read(path: str | Path | None, own: str = "settings.toml") -> dict[str, Any]
             text = files("hiddenpop.synthetic.world").joinpath(own).read_text("utf-8")
         else:
             text = Path(path).read_text("utf-8")
-        return tomllib.loads(text)
+        return parse_toml(text)
     except OSError as error:
         raise SettingError(f"cannot read {path}: {error.strerror or error}; check the name") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
