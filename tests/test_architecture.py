@@ -161,6 +161,25 @@ def test_the_longest_file_is_read_in_one_go() -> None:
     assert not long
 
 
+def private_imports(source: str) -> list[str]:
+    """Name what a module takes of another that keeps it to itself; a module with an underscore is none of that."""
+    return [
+        f"{node.module}.{entry.name}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hiddenpop")
+        for entry in node.names
+        if entry.name.startswith("_")
+        and entry.name != "__version__"
+        and not Path(SOURCE.parent, *(node.module or "").split("."), f"{entry.name}.py").exists()
+    ]
+
+
+def test_no_module_takes_what_another_keeps_to_itself() -> None:
+    found = {str(path): names for path in modules() if (names := private_imports(path.read_text("utf-8")))}
+    assert not found
+    assert private_imports("from hiddenpop.result import Estimate, _spec_from") == ["hiddenpop.result._spec_from"]
+
+
 def test_every_room_has_its_floor() -> None:
     unknown = {room_of(dotted(path)) for path in modules()} - set(FLOOR_OF)
     assert not unknown, f"rooms without a place in the order of imports: {sorted(unknown)}"

@@ -320,9 +320,9 @@ def test_compiled_code_in_the_working_folder_is_left_alone(trap: Trap) -> None:
     )
     outside = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     code = """
-from hiddenpop.kernels.poisson.lattice import _solve
+from hiddenpop.kernels.poisson.lattice import solve_factored
 import numba, pathlib
-print(repr(numba.config.CACHE_DIR), pathlib.Path(_solve.stats.cache_path).is_relative_to(pathlib.Path.cwd()))
+print(repr(numba.config.CACHE_DIR), pathlib.Path(solve_factored.stats.cache_path).is_relative_to(pathlib.Path.cwd()))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], env=outside, check=True, capture_output=True, text=True

@@ -73,7 +73,7 @@ def parse_json(text: str, **options: Any) -> Any:
     Raises
     ------
     ValueError
-        If it is no JSON, nested deeper than `DEEPEST`, or holds a number of more than `LONGEST_NUMBER` digits.
+        If it is not JSON, nested deeper than `DEEPEST`, or holds a number of more than `LONGEST_NUMBER` digits.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises
     ------
     TOMLDecodeError
-        If it is no TOML, nested deeper than `DEEPEST`, or holds a number of more than `LONGEST_NUMBER` digits.
+        If it is not TOML, nested deeper than `DEEPEST`, or holds a number of more than `LONGEST_NUMBER` digits.
 
     Examples
     --------

@@ -409,8 +409,12 @@ def _counts(column: "pd.Series[Any]", faults: list[str]) -> Ints:
     return counts
 
 
+def _truth(value: Any) -> Any:
+    return WRITTEN_TRUTHS.get(value, value) if isinstance(value, str) else value
+
+
 def _flags(column: "pd.Series[Any]", faults: list[str]) -> Bools:
-    values = _zero_one(column.astype(object).replace(WRITTEN_TRUTHS))
+    values = _zero_one(column.astype(object).map(_truth))
     wrong = ~((values == 0) | (values == 1))
     _refuse(
         wrong,

@@ -186,7 +186,7 @@ def test_toml_that_is_nested_too_deep_is_refused(kind: str, tmp_path: Path) -> N
     text = TOML_TOO_DEEP[kind]
     with pytest.raises(tomllib.TOMLDecodeError, match=f"nested more than {DEEPEST} levels deep"):
         parse_toml(text)
-    with pytest.raises(SettingError, match=f"is no TOML: .*nested more than {DEEPEST} levels deep"):
+    with pytest.raises(SettingError, match=f"is not TOML: .*nested more than {DEEPEST} levels deep"):
         plan_of_text(f"{PLAN}\n{text}", tmp_path / "plan.toml", tmp_path)
     with pytest.raises(SettingError, match=f"is not TOML: .*nested more than {DEEPEST} levels deep"):
         ReleaseRules.of_text(text)

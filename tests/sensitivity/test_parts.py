@@ -67,9 +67,9 @@ def test_a_claim_that_says_nothing_is_refused(text):
         ("meer dan 50,000", "'50,000' can be read as 50, or as 50,000 the English way; write 50000, or 50"),
         ("tussen 1.000 en 2,000", "'2,000' can be read as 2, or as 2,000 the English way"),
         ("between 10,000 and 13.000", "'13.000' can be read as 13, or as 13,000 the Dutch way"),
-        ("more than 10 00", "'10 00' is no number; write 1000"),
-        ("more than 1,0000", "'1,0000' is no number; write it without signs between thousands"),
-        ("more than 1.000,000", "'1.000,000' is no number"),
+        ("more than 10 00", "'10 00' is not a number; write 1000"),
+        ("more than 1,0000", "'1,0000' is not a number; write it without signs between thousands"),
+        ("more than 1.000,000", "'1.000,000' is not a number"),
     ],
 )
 def test_a_claim_that_can_be_read_in_two_ways_is_refused(text, told):

@@ -16,7 +16,7 @@ _GROUP = 3
 _THOUSAND = 1000
 
 MOST_SIGNS = 60
-"""Signs of a number; a longer run of digits is no count of persons, and takes long to read."""
+"""Signs of a number; a longer run of digits is not a count of persons, and takes long to read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,9 +194,10 @@ def _without_sums(frame: pd.DataFrame, roles: Roles, notes: list[str]) -> pd.Dat
     """Leave out a level of a stratum whose counts are, in every cell, those of the other levels together."""
     if not all(isinstance(count, int) for count in frame[_COUNT]) or any(frame[_BOUND] == 1):
         return frame
+    numbers = frame.assign(**{_COUNT: frame[_COUNT].astype(np.float64)})
     for name in roles.strata:
         others = [held for held in (*roles.lists, *roles.strata) if held != name]
-        sums = frame.pivot_table(_COUNT, others, name, aggfunc="sum", fill_value=0, observed=True)
+        sums = numbers.pivot_table(_COUNT, others, name, aggfunc="sum", fill_value=0, observed=True)
         counts = sums.to_numpy(dtype=np.float64)
         is_sum = (2 * counts == counts.sum(axis=1, keepdims=True)).all(axis=0)
         is_sum &= (counts > 0).sum(axis=0) >= AGREEING

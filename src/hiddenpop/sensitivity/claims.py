@@ -103,7 +103,7 @@ def _number(said: str, thousands: str, claim: str) -> float:
     decimal = ENGLISH if thousands == DUTCH else DUTCH
     whole = _BLANKS.sub("", said)
     if whole != said and not re.fullmatch(rf"{_GROUPS.format(sign=_BLANKS.pattern)}+(?:[.,][0-9]+)?", said):
-        raise SettingError(f"claim={claim!r}: {said!r} is no number; write {whole}")
+        raise SettingError(f"claim={claim!r}: {said!r} is not a number; write {whole}")
     if re.fullmatch(rf"{_GROUPS.format(sign=re.escape(decimal))}", whole):
         grouped, plain = whole.replace(decimal, ""), whole.replace(decimal, ".")
         other = "Dutch" if thousands == ENGLISH else "English"
@@ -115,7 +115,7 @@ def _number(said: str, thousands: str, claim: str) -> float:
         groups, decimals = _GROUPS.format(sign=re.escape(sign)), rf"(?:{re.escape(point)}[0-9]{{1,2}})?"
         if re.fullmatch(rf"(?:[0-9]+|{groups}+){decimals}", whole):
             return float(whole.replace(sign, "").replace(point, "."))
-    raise SettingError(f"claim={claim!r}: {said!r} is no number; write it without signs between thousands")
+    raise SettingError(f"claim={claim!r}: {said!r} is not a number; write it without signs between thousands")
 
 
 def _ends(form: str, numbers: list[float]) -> tuple[float, float]:
