@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import level_text
+from hiddenpop._cells import FORMULA_SIGNS, level_text
 from hiddenpop._typing import Ints
 from hiddenpop._words import NO_WORDS, TICKS, YES_WORDS, pair_of, plain_word
 from hiddenpop.reading.numbers import may_be_number
@@ -26,6 +26,9 @@ __all__ = [
     "Column",
     "is_code",
     "make_column",
+    "one_spelling",
+    "without_formula_signs",
+    "writable",
 ]
 
 COUNT_NAMES = frozenset({
@@ -65,16 +68,21 @@ _PERSON_WORDS = frozenset({
     "address", "adres", "crn",
 })  # fmt: skip
 _PERSON_ENDS = ("nr", "nummer", "_no", "id_code")
+_WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
 _MAIL = re.compile(r"\S@\S")
 _DAY = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\w{1,9}[-/. ]\d{2,4})(\D.*)?|(19|20)\d{6}")
 _LONG_NUMBER = re.compile(r"\D*(\d[ .-]?){6,}\D*")
 _CODE = re.compile(r"(?=.*\d{2})(?=.*[A-Za-z\-_/.])[\w\-/.]*\d{2}[\w\-/.]*")
 _HISTORY = re.compile(r"([A-Za-z]?[._]?)([01]+)")
+_WHOLE = re.compile(r"\d{1,4}([.,]0+)?")
 _BAND = re.compile(r"\D{0,12}\d{1,3}\s?\D{1,3}\s?\d{0,3}\D{0,6}")
 
 FEW = 10
 MOST_WORDS = 4
 """In a list of which the user names the word for being on it: yes, no, not known, not asked."""
+
+MOST_VISITS = 1000
+"""From here on a number is none of visits that a person made."""
 
 _HALF = 0.5
 ROWS_PER_STRATUM, ROWS_PER_GROUP, ROWS_PER_LARGE_GROUP = 2, 5, 20
@@ -169,6 +177,25 @@ class Column:
         """Whether most of its cells hold 0 or 1: a list with faults."""
         ends = [place for place, level in enumerate(self.levels) if plain_word(level) in ("0", "1")]
         return len(self.levels) <= FEW and bool(np.isin(self.codes, ends).mean() >= _HALF)
+
+    @cached_property
+    def may_be_visits(self) -> bool:
+        """Whether it holds whole numbers, some above 1 and none very large, and 0 or blanks."""
+        if len(self.levels) > MOST_VISITS or self.is_covariate_by_name or self.is_person_by_name:
+            return False
+        recorded = [plain_word(level) for level in self.levels if level.casefold() not in NOT_RECORDED]
+        if not recorded or not all(map(_WHOLE.fullmatch, recorded)):
+            return False
+        numbers = [int(re.split("[.,]", text)[0]) for text in recorded]
+        gaps = bool((self.codes < 0).any()) or len(recorded) < len(self.levels)
+        return 1 < max(numbers) < MOST_VISITS and (0 in numbers or gaps)
+
+    @property
+    def holds_records(self) -> bool:
+        """Whether nearly every cell that is filled in holds a text of its own, as numbers of records do."""
+        filled = int((self.codes >= 0).sum())
+        own = len(self.levels) > FEW and 2 * len(self.levels) > filled
+        return own and filled < self.codes.size and "0" not in self.levels
 
     @property
     def is_covariate_by_name(self) -> bool:
@@ -280,3 +307,40 @@ def _number_text(value: float) -> str:
     text = level_text(value)
     whole, point, decimals = text.partition(".")
     return f"{text}0" if point and len(decimals) == 3 and whole.lstrip("-").isdigit() else text
+
+
+# --- names of lists that stand in cells -----------------------------------------------------------------------
+
+
+def without_formula_signs(name: str, instead: str) -> str:
+    """Write a name without control characters and what cannot be read back from the formula of a model.
+
+    Examples
+    --------
+    >>> without_formula_signs("a, north", "_"), without_formula_signs("police: [east]", " ")
+    ('a_north', 'police east')
+    """
+    return re.sub(r"\s+", " ", _WITHOUT.sub(instead, name)).strip(" ")
+
+
+def writable(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Take out of the names of lists the signs that the formula of a model could not hold."""
+    plain = {name: without_formula_signs(name, " ") for name in names}
+    changed = [new for name, new in plain.items() if new != name]
+    if not changed or len(set(plain.values())) < len(plain):
+        return dict(zip(names, names, strict=True)), []
+    return plain, [
+        f"signs that a formula cannot hold were taken out of the names of lists: {', '.join(changed)}"
+    ]
+
+
+def one_spelling(column: Column) -> tuple[Column, list[str]]:
+    """Take names of lists that differ in capitals and blanks alone for one, spelled as it is met first."""
+    keys = [" ".join(level.casefold().split()) for level in column.levels]
+    if len(set(keys)) == len(keys):
+        return column, []
+    first = list(dict.fromkeys(keys))
+    levels = tuple(column.levels[keys.index(key)] for key in first)
+    places = np.array([*(first.index(key) for key in keys), -1], dtype=np.int64)
+    said = f"names of lists that differ in capitals or blanks alone are one list: {', '.join(levels)}"
+    return Column(column.name, places[column.codes], levels), [said]
