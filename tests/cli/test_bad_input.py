@@ -181,7 +181,12 @@ COLUMNS = {
     "date": ["--date none-such", "--date region --person count --conflicts first", "--date police"],
     "conflicts": ["--conflicts never", "--conflicts ''"],
     "columns": ["--columns a", "--columns a,a,b,c", "--columns a,b,c,d,e", "--columns ,"],
-    "censored": ["--censored none-such", "--censored region", "--censored police", "--censored ''"],
+    "censored": [
+        "--censored none-such",
+        "--censored region",
+        "--censored police --lists police,shelter",
+        "--censored ''",
+    ],
     "visits": ["--visits twice", "--visits ''", "--visits presence --yes 1"],
     "decimal": ["--decimal ;", "--decimal ''", "--decimal point"],
     "yes": ["--yes none-such", "--yes ''"],
