@@ -16,7 +16,6 @@ from hiddenpop._words import NO_WORDS, TICKS, YES_WORDS, pair_of, plain_word
 from hiddenpop.reading.numbers import may_be_number
 
 __all__ = [
-    "COUNT_NAMES",
     "FEW",
     "MOST_WORDS",
     "NOT_RECORDED",
@@ -25,6 +24,7 @@ __all__ = [
     "UNKNOWN_COUNT",
     "Column",
     "is_code",
+    "is_count_name",
     "make_column",
     "one_spelling",
     "without_formula_signs",
@@ -37,7 +37,10 @@ COUNT_NAMES = frozenset({
 })  # fmt: skip
 """What people call a column of counts, in lower case."""
 
-NOT_RECORDED = frozenset({"na", "n/a", "<na>", "#n/a", "nan", "null", "."})
+NOT_RECORDED = frozenset({
+    "na", "n/a", "<na>", "#n/a", "nan", "null", ".", "#n/b", "#nv", "#ref!", "#verw!", "#bezug!", "#value!", "#waarde!",
+    "#wert!", "#div/0!", "#deel/0!", "#name?", "#naam?", "#null!", "#leeg!", "#num!", "#getal!",
+})  # fmt: skip
 """How programs write that a value is missing, in lower case."""
 
 UNKNOWN_COUNT = NOT_RECORDED | {"?", "-", "\u2013", "*", "unknown", "onbekend"}
@@ -50,7 +53,7 @@ HISTORY_NAMES = frozenset({
 """What people call a column of capture histories, in lower case."""
 
 COVARIATE_NAMES = frozenset({
-    "sex", "gender", "sekse", "geslacht", "female", "male", "vrouw", "man", "women", "men", "minor", "minors",
+    "sex", "sexe", "gender", "sekse", "geslacht", "female", "male", "vrouw", "man", "women", "men", "minor", "minors",
     "minderjarig", "adult", "adults", "volwassen", "age", "leeftijd", "agegroup", "agegrp", "ageband",
     "leeftijdsklasse", "child", "children", "kind", "year", "jaar", "yr", "period", "periode", "month", "maand",
     "quarter", "kwartaal", "nationality", "nationaliteit", "dutch", "nederlands", "foreign", "foreigner", "eu",
@@ -67,13 +70,25 @@ _PERSON_WORDS = frozenset({
     "birthdate", "birthday", "geboortedatum", "geboren", "kenmerk", "pseudonym", "who", "wie", "iban",
     "address", "adres", "crn",
 })  # fmt: skip
+_NAME_WORDS = frozenset({
+    "naam", "name", "names", "voornaam", "achternaam", "surname", "firstname", "lastname", "fullname",
+})  # fmt: skip
 _PERSON_ENDS = ("nr", "nummer", "_no", "id_code")
 _WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
+_COUNT_PHRASE = re.compile(
+    r"(number of|count of|no\.? of|#|n|aantal|anzahl|anzahl der|nombre de|total|totaal|totaal aantal)[ _]*"
+    r"(persons|people|individuals|clients|cases|victims|personen|mensen|individuen|cli\u00ebnten|clienten|zaken"
+    r"|slachtoffers|personnes|victimes|opfer)"
+)
 _MAIL = re.compile(r"\S@\S")
 _DAY = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\w{1,9}[-/. ]\d{2,4})(\D.*)?|(19|20)\d{6}")
 _LONG_NUMBER = re.compile(r"\D*(\d[ .-]?){6,}\D*")
 _CODE = re.compile(r"(?=.*\d{2})(?=.*[A-Za-z\-_/.])[\w\-/.]*\d{2}[\w\-/.]*")
 _HISTORY = re.compile(r"([A-Za-z]?[._]?)([01]+)")
+_SPACED = re.compile(
+    r"[\['(\"]*[01](?:([ ;/|_\-])[01](?:\1[01])*|(?:, ?[01]){2,})[\])'\"]*|'[01]{2,}'?"  # 1,0 may be a number
+)
+_NO_DIGIT = re.compile(r"\D")
 _WHOLE = re.compile(r"\d{1,4}([.,]0+)?")
 _BAND = re.compile(r"\D{0,12}\d{1,3}\s?\D{1,3}\s?\d{0,3}\D{0,6}")
 
@@ -176,7 +191,9 @@ class Column:
     def is_nearly_binary(self) -> bool:
         """Whether most of its cells hold 0 or 1: a list with faults."""
         ends = [place for place, level in enumerate(self.levels) if plain_word(level) in ("0", "1")]
-        return len(self.levels) <= FEW and bool(np.isin(self.codes, ends).mean() >= _HALF)
+        return (
+            len(self.levels) <= FEW and "0" in self.words and bool(np.isin(self.codes, ends).mean() >= _HALF)
+        )
 
     @cached_property
     def may_be_visits(self) -> bool:
@@ -187,6 +204,8 @@ class Column:
         if not recorded or not all(map(_WHOLE.fullmatch, recorded)):
             return False
         numbers = [int(re.split("[.,]", text)[0]) for text in recorded]
+        if len(numbers) > FEW and 2 * len(numbers) > int((self.codes >= 0).sum()):
+            return False
         gaps = bool((self.codes < 0).any()) or len(recorded) < len(self.levels)
         return 1 < max(numbers) < MOST_VISITS and (0 in numbers or gaps)
 
@@ -207,7 +226,14 @@ class Column:
     def is_person_by_name(self) -> bool:
         """Whether it is called as the names and numbers of persons are."""
         name = self.name.casefold().strip()
+        if is_count_name(name):
+            return False
         return bool(_PERSON_WORDS & set(re.findall(r"[^\W\d_]+", name))) or name.endswith(_PERSON_ENDS)
+
+    @property
+    def is_name_by_name(self) -> bool:
+        """Whether it is called as names of persons are, which several persons may share."""
+        return bool(_NAME_WORDS & set(re.findall(r"[^\W\d_]+", self.name.casefold())))
 
     @cached_property
     def holds_dates(self) -> bool:
@@ -224,10 +250,13 @@ class Column:
 
     @cached_property
     def histories(self) -> tuple[str, ...]:
-        """The 0s and 1s of its texts where they are capture histories, such as 0110 or n0110; else empty.
+        """The 0s and 1s of its texts where they are capture histories, such as 0110, n0110 or 0-1-1-0; else empty.
 
-        They are told from numbers by zeros in front, or by the name of the column.
+        They are told from numbers by zeros in front, by signs between them, or by the name of the column.
         """
+        if self.levels and all(map(_SPACED.fullmatch, self.levels)):
+            plain = tuple(_NO_DIGIT.sub("", text) for text in self.levels)
+            return plain if len({*map(len, plain)}) == 1 else ()
         if not self.levels or not all(map(_HISTORY.fullmatch, self.levels[:_SAMPLE])):
             return ()
         cut = [found for found in map(_HISTORY.fullmatch, self.levels) if found]
@@ -251,6 +280,18 @@ class Column:
             return n > FEW and rows < ROWS_PER_STRATUM * n
         least = ROWS_PER_LARGE_GROUP if n > FEW else ROWS_PER_GROUP
         return n > 2 and rows < least * n
+
+
+def is_count_name(name: str) -> bool:
+    """Tell whether a column is called as columns of counts are.
+
+    Examples
+    --------
+    >>> is_count_name("Freq"), is_count_name("Aantal personen"), is_count_name("persons")
+    (True, True, False)
+    """
+    plain = name.casefold().strip()
+    return plain in COUNT_NAMES or bool(_COUNT_PHRASE.fullmatch(plain))
 
 
 def is_code(text: str) -> bool:

@@ -16,7 +16,7 @@ from hiddenpop.errors import TableError, UnknownNameError
 from hiddenpop.reading.columns import UNKNOWN_COUNT, Column, is_code, make_column, one_spelling, writable
 from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grids
 from hiddenpop.reading.frames import is_frame, plain_frame
-from hiddenpop.reading.header import tables_of
+from hiddenpop.reading.header import tables_of, unfolded
 from hiddenpop.reading.questions import OpenQuestionError, ask
 from hiddenpop.reading.record import Options, Reading, number_of, people, places
 from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down
@@ -78,7 +78,7 @@ def _grids(source: Any) -> tuple[Grid, ...]:
         return (grid_of_frame(frame_of_records(_by_history(source))),)
     if is_frame(source):
         return (grid_of_frame(plain_frame(source)),)
-    read = read_grids(Path(source))
+    read = tuple(map(unfolded, read_grids(Path(source))))
     tables = tuple(table for grid in read for table in tables_of(grid))
     found = tables or read
     if len(read) > 1 == len(found):

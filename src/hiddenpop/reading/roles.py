@@ -3,12 +3,13 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop._cells import CENSORED, COUNT, FORMULA_SIGNS, is_written, unknown_name
-from hiddenpop._typing import Ints
+from hiddenpop._typing import Bools, Ints
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
@@ -20,17 +21,19 @@ from hiddenpop.reading.columns import (
     ROWS_PER_STRATUM,
     Column,
     is_code,
+    is_count_name,
     without_formula_signs,
 )
-from hiddenpop.reading.joined import is_cut, splits_of
+from hiddenpop.reading.joined import LETTERS, OTHER_SIGNS, is_cut, splits_of
 from hiddenpop.reading.numbers import read_counts_of
 from hiddenpop.reading.questions import Answer, Choices, OpenQuestionError
 from hiddenpop.reading.record import PRESENCE, Options
-from hiddenpop.reading.shapes import Sheet, is_count_name
+from hiddenpop.reading.shapes import Sheet
 from hiddenpop.reading.values import visits_question
 
 __all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down"]
 
+_SHARE = re.compile(r"\d{1,3}(\.\d+)?")
 _HALF = 0.5
 _NO_PAIR = "no column holds 0 and 1, or another pair of words, so a row may be a registration"
 _ONE_COLUMN = (
@@ -339,7 +342,14 @@ class _Found:
 
 def _named_lists(sheet: Sheet, options: Options, left: Sequence[Column], count: str | None) -> _Found:
     """Take the lists that were named; columns that were not are set aside and block nothing."""
-    repeating = [c.name for c in left if count is None and _tells(c) and 1 < len(c.levels) < sheet.rows]
+    repeating = [
+        c.name
+        for c in left
+        if count is None
+        and _tells(c)
+        and not (c.holds_dates or c.is_name_by_name)
+        and 1 < len(c.levels) < sheet.rows
+    ]
     notes = tuple(f"{name} repeats: if a row is a registration, say --person {name}" for name in repeating)
     return _Found(
         tuple(options.lists or ()), tuple(options.strata or ()), tuple(column.name for column in left), notes
@@ -350,6 +360,11 @@ def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequenc
     """Take each column for a list, a stratum or nothing by its values and its name."""
     of_persons = count is None
     kinds = {column.name: _kind(column, left, sheet, options.yes, of_persons) for column in left}
+    others = [name for name, kind in kinds.items() if kind in ("number", "group", "person")]
+    again = () if count is None else _said_again(sheet, count, others)
+    kinds |= dict.fromkeys(again, "again")
+    remarks = () if of_persons or options.strata is not None else _remarks(sheet, kinds)
+    kinds |= dict.fromkeys(remarks, "remark")
     labels = _labels_of_rows(sheet, kinds)
     kinds |= dict.fromkeys(labels, "label")
     sums = _sums(sheet, [name for name, kind in kinds.items() if kind in ("list", "number")])
@@ -371,7 +386,13 @@ def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequenc
         notes.append(f"{', '.join(labels)} set aside, as it only says again which lists a row is on")
     if sums:
         notes.append(f"{', '.join(sums)} set aside, as it is the sum of the lists in every row")
-    aside = (name for kind in ("blank", "day", "label", "sum") for name in of.get(kind, ()))
+    if remarks:
+        notes.append(f"{', '.join(remarks)} set aside, as most of it is blank and rows differ without it")
+    if again:
+        notes.append(f"{', '.join(again)} set aside, as it is a share of {count} or a part of it")
+    aside = (
+        name for kind in ("blank", "day", "label", "sum", "again", "remark") for name in of.get(kind, ())
+    )
     return _Found(lists, strata, tuple(aside), tuple(notes))
 
 
@@ -396,6 +417,19 @@ def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
         and _n_different(sheet, [*lists, name]) == number
         and (7 <= number == 2 ** len(lists) - 1 or _is_about(sheet.columns[name].levels, lists))
     ]
+
+
+def _remarks(sheet: Sheet, kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """Name columns of text that are mostly blank and tell no rows apart."""
+    held = [name for name, kind in kinds.items() if kind in ("list", "coded", "group")]
+    found: list[str] = []
+    for name in held:
+        column = sheet.columns[name]
+        blank = (column.codes < 0).sum() > _HALF * sheet.rows
+        rest = [other for other in held if other != name and other not in found]
+        if kinds[name] == "group" and blank and not column.is_covariate_by_name and all_differ(sheet, rest):
+            found.append(name)
+    return tuple(found)
 
 
 def _is_about(texts: Sequence[str], lists: Sequence[str]) -> bool:
@@ -503,6 +537,7 @@ def _questions(
         differ = all_differ(sheet, lists)
         counts = [name for name in numbers if differ or not sheet.columns[name].is_covariate_by_name]
         several = [{"count": name} for name in counts] if count is None else []
+        whole = partial(_holds_whole_numbers, sheet)
         visited = [name for name in numbers if sheet.columns[name].may_be_visits]
         visits: Choices = [[{"visits": PRESENCE, "lists": (*lists, *visited)}]] if visited else []
         yield OpenQuestionError(
@@ -510,7 +545,7 @@ def _questions(
             [
                 *([answer, {**answer, **aside}] for answer in several),
                 *visits,
-                [{"strata": (*strata, *numbers)}],
+                *([[{"strata": (*strata, *numbers)}]] if all(map(whole, numbers)) else []),
                 *(
                     [{"person": name}]
                     for name in numbers
@@ -586,8 +621,13 @@ def _no_list(
 
 def _ways_to_cut(column: Column, options: Options) -> list[str]:
     """Name the signs at which cells could be cut into names of lists, where some of these are met again."""
-    found = None if options.split is not None or column.is_covariate_by_name else is_cut(column, None)
-    return splits_of(column.levels) if found is not None and found.is_reused else []
+    if options.split is not None or column.is_covariate_by_name:
+        return []
+    found = is_cut(column, None)
+    if found is not None and found.is_reused:
+        return splits_of(column.levels)
+    others = {sign: is_cut(column, sign) for sign in (*OTHER_SIGNS, LETTERS)}
+    return [sign for sign, cut in others.items() if cut is not None and cut.is_clear and cut.is_reused][:1]
 
 
 def _words_of_lists(sheet: Sheet, options: Options) -> dict[str, list[str]]:
@@ -665,10 +705,12 @@ def _holds_whole_numbers(sheet: Sheet, name: str) -> bool:
 def _who(
     sheet: Sheet, persons: Sequence[str], numbers: Sequence[str], aside: Answer, *, of_persons: bool
 ) -> OpenQuestionError:
-    repeats = [name for name in persons if len(sheet.columns[name].levels) < sheet.rows]
+    called = [name for name in persons if sheet.columns[name].is_person_by_name] or persons
+    called = [name for name in called if not sheet.columns[name].is_name_by_name] or called
+    repeats = [name for name in called if len(sheet.columns[name].levels) < sheet.rows]
     told = f"column {_names(persons)} looks like what tells persons apart"
     by_person: Choices = []
-    for name in repeats if repeats else persons:
+    for name in repeats if repeats else called:
         by_person.append([{"person": name}, {"person": name, "lists": aside["lists"]}])
     strata = tuple(aside.get("strata", ()))
     group: Choices = (
@@ -727,6 +769,12 @@ def _count_column(sheet: Sheet, options: Options) -> tuple[str | None, tuple[str
         return options.count, ()
     taken = {*(options.lists or ()), *(options.strata or ()), options.date, options.censored}
     called = [name for name in sheet.columns if is_count_name(name) and name not in taken]
+    texts = [name for name in called if _holds_numbers_in_words(sheet.columns[name])]
+    if texts and not set(called) - set(texts):
+        raise TableError(
+            f"column {_names(texts)} is called as counts are and holds numbers with words beside them; write the whole "
+            "numbers alone there, or, if every row is a person, say --count none"
+        )
     numbers = [name for name in called if sheet.columns[name].is_number and not _counts_captures(sheet, name)]
     if COUNT in called and (COUNT not in numbers or _fits_counts(sheet, COUNT)):
         return COUNT, ()
@@ -745,6 +793,14 @@ def _count_column(sheet: Sheet, options: Options) -> tuple[str | None, tuple[str
             _of_parts(sheet, options, several),
         )
     return None, tuple(f"{name} is the same in every row and is not taken for counts" for name in numbers)
+
+
+def _holds_numbers_in_words(column: Column) -> bool:
+    """Tell texts such as "61 persons"."""
+    read = read_counts_of(column.levels)
+    digits = [any(map(str.isdigit, level)) for level in column.levels]
+    wrong = any(digit and number is None for digit, number in zip(digits, read.numbers, strict=True))
+    return wrong and not read.unclear and sum(digits) > _HALF * len(digits)
 
 
 def _refuse_no_counts(sheet: Sheet, options: Options, count: str) -> None:
@@ -797,7 +853,11 @@ def _likely_lists(sheet: Sheet, options: Options) -> tuple[str, ...]:
 
 def _fits_counts(sheet: Sheet, name: str) -> bool:
     """Tell counts from something of a person: no two rows are of one cell."""
-    others = [column for column in sheet.columns.values() if column.name != name]
+    others = [
+        column
+        for column in sheet.columns.values()
+        if column.name != name and not (_tells(column) or len(column.levels) == sheet.rows > FEW)
+    ]
     groups = [
         column.name
         for column in others
@@ -859,6 +919,29 @@ def _sums(sheet: Sheet, names: Iterable[str]) -> list[str]:
         found.append(name)
         parts.pop(name, None)
     return found
+
+
+def _said_again(sheet: Sheet, count: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Name columns that say again what the counts say: shares of them, or parts that add up to them in every row."""
+    counts = _numbers(sheet.columns[count])
+    known = counts > 0
+    if known.sum() < 2:
+        return ()
+    shares = tuple(name for name in names if _is_share(sheet.columns[name], counts, known))
+    whole = [name for name in names if sheet.columns[name].is_number and name not in shares]
+    parts = [_numbers(sheet.columns[name])[known] for name in whole]
+    return (*shares, *(whole if len(whole) > 1 and _is_sum(counts[known], parts) else ()))
+
+
+def _is_share(column: Column, counts: npt.NDArray[np.float64], known: Bools) -> bool:
+    """Tell whether numbers, with or without %, are the shares of the counts, as they are rounded there."""
+    texts = [level.rstrip("% ").replace(",", ".") for level in column.levels]
+    if not all(map(_SHARE.fullmatch, texts)):
+        return False
+    values = np.array([*map(float, texts), np.nan])[column.codes][known]
+    right = counts[known] / counts[known].sum()
+    digits = max(len(text.partition(".")[2]) for text in texts)
+    return any((np.abs(values - unit * right) <= 0.51 * 10.0**-digits).all() for unit in (1, 100))
 
 
 def _is_sum(total: npt.NDArray[np.float64], parts: Sequence[npt.NDArray[np.float64]]) -> bool:

@@ -9,14 +9,15 @@ import pandas as pd
 
 from hiddenpop._cells import COUNT, unknown_name
 from hiddenpop._typing import Bools, Ints
+from hiddenpop._words import NO_WORDS, YES_WORDS, pair_of, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
 from hiddenpop.reading.columns import (
-    COUNT_NAMES,
     FEW,
     NOT_RECORDED,
     UNKNOWN_COUNT,
     Column,
+    is_count_name,
     one_spelling,
     writable,
 )
@@ -96,6 +97,7 @@ def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
     shapes: tuple[Callable[[Sheet, Options], Sheet | None], ...] = (
         _from_lists_beside_each_other,
         _from_ftable,
+        _from_crossed,
         _from_wide_row,
         _from_wide_names,
         _from_totals,
@@ -310,6 +312,33 @@ def _from_ftable(sheet: Sheet, _: Options) -> Sheet | None:
         for place, text in enumerate(_texts_of(sheet.columns[name]))
     ]
     return _long(rows, sheet, (), f"a flat table was turned into {len(rows)} rows, one a cell")
+
+
+def _from_crossed(sheet: Sheet, _: Options) -> Sheet | None:
+    """Turn counts under the two words of a list, such as nee and ja, beside the other lists, into rows."""
+    pair = {name: plain_word(name) for name in sheet.columns if plain_word(name) in YES_WORDS | NO_WORDS}
+    rest = [name for name in sheet.columns if name not in pair]
+    numbers = all(
+        column.is_number or all(map(is_unknown_count, column.levels))
+        for column in (sheet.columns[name] for name in pair)
+    )
+    listed = [name for name in rest if sheet.columns[name].is_binary]
+    if len(pair) != 2 or pair_of([*pair.values()]) is None or not (numbers and listed):
+        return None
+    if any(map(is_count_name, rest)) or all(sheet.columns[name].is_zero_one for name in pair):
+        return None
+    corner = re.split(r"\s*[\\/|]\s*", rest[0]) if rest[0] in listed else []
+    own, across = corner if len(corner) == 2 and all(corner) else (rest[0], f"list{len(listed) + 1}")
+    rows = [
+        {own if name == rest[0] else name: texts[place] for name, texts in beside.items()}
+        | {across: "01"[word in YES_WORDS], COUNT: counts[place]}
+        for beside in [{name: _texts_of(sheet.columns[name]) for name in rest}]
+        for name, word in pair.items()
+        for counts in [_texts_of(sheet.columns[name])]
+        for place in range(sheet.rows)
+    ]
+    said = f"the counts under {' and '.join(pair)} were turned into rows, of a list {across}"
+    return _long(rows, sheet, (), said)
 
 
 def _filled_down(texts: Sequence[str]) -> list[str]:
@@ -581,11 +610,6 @@ def _several_registrations(sheet: Sheet, options: Options) -> Sheet | None:
     return replace(
         sheet, columns=columns, rows=rows.size, notes=(*sheet.notes, _said_cut(column.name, found))
     )
-
-
-def is_count_name(name: str) -> bool:
-    """Tell whether a column is called as columns of counts are."""
-    return name.casefold().strip() in COUNT_NAMES
 
 
 def is_unknown_count(text: str) -> bool:
