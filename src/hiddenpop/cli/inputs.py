@@ -26,7 +26,7 @@ __all__ = [
     "split_names",
 ]
 
-SEVERAL = ("lists", "strata", "columns")
+SEVERAL = ("lists", "strata", "columns", "list")
 """Options on columns that hold several names."""
 
 AS_WRITTEN = ("model", "minimal", "maximal")

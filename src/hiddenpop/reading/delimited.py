@@ -82,6 +82,9 @@ def _as_utf8(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if content[first : first + 1] == b"\0" == content[first + 2 : first + 3]:
             return content.decode(encoding).encode(), ("the file is in UTF-16",)
+    if content.endswith(b"\0") and b"\0" not in (text := content.rstrip(b"\0")):
+        content, notes = _as_utf8(text)
+        return content, (*notes, "bytes of nothing at the end of the file left out")
     if b"\0" in content:
         raise TableError("cannot read {path} as csv: it holds bytes that are no text; save it again as csv")
     try:

@@ -142,6 +142,13 @@ def texts(value: Any) -> str:
     return "" if right else 'must be a list of texts, such as ["a", "b"]'
 
 
+def text_or_texts(value: Any) -> str:
+    """Ask for a text or a list of texts."""
+    return (
+        "" if not text(value) or not texts(value) else 'must be text, or a list of texts, such as ["a", "b"]'
+    )
+
+
 def named_groups(value: Any) -> str:
     """Ask for a text, a list of texts, or a list of such lists."""
     if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
@@ -200,12 +207,13 @@ COLUMNS = {
     "strata": Key(texts),
     "censored": Key(text),
     "person": Key(text),
-    "list": Key(text),
+    "list": Key(text_or_texts),
     "date": Key(text),
     "conflicts": Key(text),
     "columns": Key(texts),
     "decimal": Key(text),
     "yes": Key(text),
+    "visits": Key(text),
     "split": Key(text),
     "sheet": Key(text),
 }
