@@ -170,14 +170,16 @@ def private_imports(source: str) -> list[str]:
         for entry in node.names
         if entry.name.startswith("_")
         and entry.name != "__version__"
-        and not Path(SOURCE.parent, *(node.module or "").split("."), f"{entry.name}.py").exists()
+        and not Path(ROOT, "src", *(node.module or "").split("."), f"{entry.name}.py").exists()
     ]
 
 
 def test_no_module_takes_what_another_keeps_to_itself() -> None:
     found = {str(path): names for path in modules() if (names := private_imports(path.read_text("utf-8")))}
     assert not found
-    assert private_imports("from hiddenpop.result import Estimate, _spec_from") == ["hiddenpop.result._spec_from"]
+    assert private_imports("from hiddenpop.result import Estimate, _spec_from") == [
+        "hiddenpop.result._spec_from"
+    ]
 
 
 def test_every_room_has_its_floor() -> None:

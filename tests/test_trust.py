@@ -368,7 +368,7 @@ def test_an_estimator_of_ones_own_needs_no_trust(trap: Trap) -> None:
         for found in (whole, resampled):
             back = Estimate.from_dict(json.loads(json.dumps(found.to_dict())))
             assert back.estimator.label == found.estimator.label
-            with pytest.raises(UnknownNameError, match="no registered"):
+            with pytest.raises(UnknownNameError, match="not a registered"):
                 back.estimator.build()
         assert __name__ not in sys.modules
 

@@ -232,7 +232,7 @@ def _are_names(head: Sequence[Sequence[str]], place: int) -> bool:
 
 
 def _is_word_above(text: str, below: Column) -> bool:
-    """Tell a word above numbers, which is no value that is missing among them."""
+    """Tell a word above numbers, which is not a value that is missing among them."""
     return below.is_number and text.isalpha() and text.casefold() not in UNKNOWN_COUNT
 
 

@@ -96,7 +96,7 @@ def _presence(columns: Sequence[Column], options: Options) -> tuple[dict[str, An
 
 
 def _visited(column: Column, read: Counts, missing: int | None) -> "pd.Series[Any]":
-    """Map numbers to 0 and 1; what is no whole number stays, so that it is told with the other faults."""
+    """Map numbers to 0 and 1; what is not a whole number stays, so that it is told with the other faults."""
     mapped: list[Any] = []
     for level, number, bound in zip(column.levels, read.numbers, read.bounds, strict=True):
         if level.casefold() in NOT_RECORDED:
