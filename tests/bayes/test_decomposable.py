@@ -261,7 +261,7 @@ def test_delta_by_default_is_one_over_the_cells():
 
 
 def test_a_uniform_prior_without_a_posterior_is_refused():
-    with pytest.raises(SettingError, match=r"not a proper posterior on 3 lists.*delta above 0.143.*max_missing"):
+    with pytest.raises(SettingError, match=r"no proper posterior on 3 lists.*delta above 0.143.*max_missing"):
         fit(THREE, prior="uniform")
     assert fit(THREE, prior="uniform", delta=0.2).ok
     assert fit(THREE, prior="uniform", max_missing=5000).ok
