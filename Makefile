@@ -29,7 +29,7 @@ PIP := XDG_CACHE_HOME="$(USER_CACHE)" PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pyt
 # Two processes, a file of tests in one of them, in the order of the folders: files that compile the same loops are apart.
 TWICE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow freeze bench notebooks validation picture paper docs dist coverage browser data venv clean
+.PHONY: demo test slow lowest highest hooks freeze bench notebooks validation picture paper docs dist coverage browser data venv clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -45,6 +45,20 @@ test: $(STAMP) browser
 
 slow: $(STAMP) browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+
+# The quick tests with the oldest versions that pyproject.toml allows on the oldest Python, and with the newest of both.
+# Slow: each installs an environment of its own beside the one that the other targets use.
+lowest highest:
+	rm -rf $(VENV)-$@
+	$(if $(filter lowest,$@),python3.11,$(PYTHON)) -m venv $(VENV)-$@
+	$(if $(filter lowest,$@),$(PYTHON) -m tools.lowest > $(VENV)-$@/pins.txt,touch $(VENV)-$@/pins.txt)
+	$(VENV)-$@/bin/python -m pip install --quiet -c $(VENV)-$@/pins.txt -e ".[dev]"
+	OMP_NUM_THREADS=1 $(VENV)-$@/bin/pytest $(TWICE)
+
+# The checks of style and types before every commit.
+hooks: $(STAMP)
+	$(PIP) pre-commit==4.7.0
+	$(BIN)/pre-commit install
 
 # Every answer written down before files are moved; `make freeze WHAT=compare` says what answers otherwise since.
 WHAT := write

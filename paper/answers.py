@@ -17,8 +17,8 @@ from hiddenpop import CaptureTable, HierarchicalModel, datasets
 from hiddenpop.errors import HiddenpopWarning
 from hiddenpop.estimators.registry import build
 from hiddenpop.estimators.resampled import RefitBlock, Resamples, refit
+from hiddenpop.kernels.resampling.bootstrap_modes import bootstrap_modes
 from hiddenpop.kernels.resampling.counts import draw_multinomial
-from hiddenpop.kernels.resampling.lumps import lumps
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.internal_consistency import InternalConsistency, consistency_summary
 
@@ -208,7 +208,7 @@ def _histogram(pool: Pool) -> dict[str, Any]:
     ends = np.quantile(finite, [0.002, 0.998])
     edges = np.round(np.geomspace(ends[0], ends[1], BINS + 1))
     counts, _ = np.histogram(finite, edges)
-    found = lumps(pool.draws, pool.n_observed)
+    found = bootstrap_modes(pool.draws, pool.n_observed)
     return {
         "edges": edges.tolist(),
         "counts": counts.tolist(),

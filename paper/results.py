@@ -1,9 +1,7 @@
 """Results as JSON files: sorted keys, no clock, no machine, written whole."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from paper.answers import Job, answer, jobs_of
 from paper.printed import FOLDER, Printed
 from paper.verdicts import Record, check_reasons, record_of
 
+from hiddenpop._files import write_bytes as whole_bytes
 from hiddenpop.parallel import run_blocks
 
 RESULTS = FOLDER / "results"
@@ -61,13 +60,7 @@ def write_json(path: Path, value: object) -> Path:
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    whole_bytes(content, path)
     return path
 
 

@@ -1,8 +1,16 @@
 """The order of the tests: what comes last, when one of two processes has nothing left to do, should be short."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_steps_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the signatures of finished steps away from the user's own key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIDDENPOP_STEPS_KEY_FILE", str(tmp_path_factory.mktemp("steps") / "key"))
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,7 +26,11 @@ FLOORS = (
         "model",
         "kernels",
         "parallel",
+        "keys",
+        "store",
+        "_files",
         "_screen",
+        "_text",
         "_front_door",
         "_moved",
         "_typing",
@@ -34,12 +38,11 @@ FLOORS = (
     {
         "_cells",
         "_details",
-        "_files",
         "_frames",
-        "_text",
         "_verbs",
         "_views",
         "_words",
+        "fitted_model",
         "reading",
         "serial",
         "provenance",
@@ -156,6 +159,27 @@ def test_the_longest_file_is_read_in_one_go() -> None:
     """One estimator, one file: what is longer than this holds more than one idea."""
     long = {str(path): n for path in modules() if (n := len(path.read_text("utf-8").splitlines())) > LONGEST}
     assert not long
+
+
+def private_imports(source: str) -> list[str]:
+    """Name what a module takes of another that keeps it to itself; a module with an underscore is none of that."""
+    return [
+        f"{node.module}.{entry.name}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hiddenpop")
+        for entry in node.names
+        if entry.name.startswith("_")
+        and entry.name != "__version__"
+        and not Path(ROOT, "src", *(node.module or "").split("."), f"{entry.name}.py").exists()
+    ]
+
+
+def test_no_module_takes_what_another_keeps_to_itself() -> None:
+    found = {str(path): names for path in modules() if (names := private_imports(path.read_text("utf-8")))}
+    assert not found
+    assert private_imports("from hiddenpop.result import Estimate, _spec_from") == [
+        "hiddenpop.result._spec_from"
+    ]
 
 
 def test_every_room_has_its_floor() -> None:

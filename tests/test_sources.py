@@ -116,14 +116,14 @@ def test_what_cannot_be_read_is_refused(source):
 @pytest.mark.parametrize(
     ("verb", "message"),
     [
-        (lambda table: table.drop_list(["EXH", "ABA"]), "is no name of a list; give the names one by one"),
-        (lambda table: table.drop_list(1), "1 is no name of a list; give its name as text"),
-        (lambda table: table.collapse(["sex"]), "is no name of a covariate; give the names one by one"),
-        (lambda table: table.split(["sex"]), "is no name of a covariate; give the names one by one"),
+        (lambda table: table.drop_list(["EXH", "ABA"]), "is not a name of a list; give the names one by one"),
+        (lambda table: table.drop_list(1), "1 is not a name of a list; give its name as text"),
+        (lambda table: table.collapse(["sex"]), "is not a name of a covariate; give the names one by one"),
+        (lambda table: table.split(["sex"]), "is not a name of a covariate; give the names one by one"),
         (lambda table: table.merge_lists(["EXH", "ABA"]), r"give a mapping, \{\"new\": \[\"a\", \"b\"\]\}"),
         (lambda table: table.merge_lists({"new": 1}), "would have the parts 1; give a sequence of names"),
         (lambda table: table.rename(["EXH"]), r"give a mapping, \{\"old\": \"new\"\}"),
-        (lambda table: hp.datasets.load(["kosovo"]), "is no name of a data set; give one name as text"),
+        (lambda table: hp.datasets.load(["kosovo"]), "is not a name of a data set; give one name as text"),
     ],
 )
 def test_a_collection_in_the_place_of_a_name_is_refused(verb, message):
@@ -133,9 +133,9 @@ def test_a_collection_in_the_place_of_a_name_is_refused(verb, message):
 
 @pytest.mark.parametrize("estimator", [["loglinear"], 3, {"loglinear"}], ids=str)
 def test_what_is_no_estimator_is_refused(estimator):
-    with pytest.raises(SettingError, match="is no estimator; give a registered name"):
+    with pytest.raises(SettingError, match="is not an estimator; give a registered name"):
         hp.estimate("kosovo", estimator)
-    with pytest.raises(SettingError, match="is no estimator; give a registered name"):
+    with pytest.raises(SettingError, match="is not an estimator; give a registered name"):
         hp.compare("kosovo", [estimator])
 
 

@@ -60,9 +60,9 @@ def test_labels_travel_with_the_table(counts):
 
 
 def test_a_cell_built_by_hand_is_checked_too(table):
-    with pytest.raises(TableError, match="0 is no capture history on 3 lists; use 1 to 7"):
+    with pytest.raises(TableError, match="0 is not a capture history on 3 lists; use 1 to 7"):
         dataclasses.replace(table, histories=np.array([1, 2, 3, 0, 4]))
-    with pytest.raises(TableError, match="8 is no capture history on 3 lists"):
+    with pytest.raises(TableError, match="8 is not a capture history on 3 lists"):
         dataclasses.replace(table, histories=np.array([1, 2, 3, 8, 4]))
     with pytest.raises(TableError, match="a cell counts -2 people"):
         dataclasses.replace(table, counts=np.array([1, 2, 3, -2, 4]))

@@ -5,12 +5,14 @@ import dataclasses
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from tests.runs.conftest import PLAN
 
@@ -133,7 +135,7 @@ def test_a_report_on_estimates_from_a_file_imports_nothing(trap: Trap) -> None:
 def test_a_name_that_is_not_registered_is_refused_with_what_to_say(
     trap: Trap, build_it: Callable[[], Any]
 ) -> None:
-    with pytest.raises(UnknownNameError, match=r"is no registered estimator.* trust=True .*--trust"):
+    with pytest.raises(UnknownNameError, match=r"is not a registered estimator.* trust=True .*--trust"):
         build_it()
     assert not trap.sprung
 
@@ -220,7 +222,7 @@ def test_a_plan_with_a_foreign_name_is_refused_and_imports_nothing(trap: Trap, w
     path.write_text(PLANS[where])
     assert PLANS[where] != PLAN
     for read in (read_plan, run):
-        with pytest.raises(SettingError, match=rf"'{EVIL}' is no registered estimator.*--trust"):
+        with pytest.raises(SettingError, match=rf"'{EVIL}' is not a registered estimator.*--trust"):
             read(path)
     assert not trap.sprung
 
@@ -235,7 +237,7 @@ def test_a_plan_with_a_foreign_name_is_refused_and_imports_nothing(trap: Trap, w
     ],
 )
 def test_a_plan_cannot_ask_to_be_trusted(trap: Trap, asked: str) -> None:
-    with pytest.raises(SettingError, match="is no registered estimator"):
+    with pytest.raises(SettingError, match="is not a registered estimator"):
         plan_of_text(asked, trap.folder / "plan.toml", trap.folder)
     with pytest.raises(SettingError, match=r"no section|no key|no setting 'trust'"):
         plan_of_text(asked, trap.folder / "plan.toml", trap.folder, trust=True)
@@ -253,7 +255,9 @@ def test_a_trusted_plan_runs_and_its_folder_is_read_only_with_trust(
     assert reproduce(done.folder, trust=True).agrees
     sys.modules.pop(MODULE)
     trap.mark.unlink()
-    with pytest.raises(SettingError, match=r"(?s)the plan cannot be carried out again: .* is no registered"):
+    with pytest.raises(
+        SettingError, match=r"(?s)the plan cannot be carried out again: .* is not a registered"
+    ):
         reproduce(done.folder)
     assert main(["reproduce", str(done.folder)]) == 2
     assert "--trust" in capsys.readouterr().err
@@ -281,7 +285,7 @@ def test_a_command_imports_a_foreign_name_only_with_trust(
     assert main(command) == 2
     answer = capsys.readouterr()
     assert (answer.out, answer.err.count("\n")) == ("", 1)
-    assert "is no registered estimator" in answer.err
+    assert "is not a registered estimator" in answer.err
     assert "--trust" in answer.err
     assert not trap.sprung
 
@@ -316,9 +320,9 @@ def test_compiled_code_in_the_working_folder_is_left_alone(trap: Trap) -> None:
     )
     outside = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     code = """
-from hiddenpop.kernels.poisson.lattice import _solve
+from hiddenpop.kernels.poisson.lattice import solve_factored
 import numba, pathlib
-print(repr(numba.config.CACHE_DIR), pathlib.Path(_solve.stats.cache_path).is_relative_to(pathlib.Path.cwd()))
+print(repr(numba.config.CACHE_DIR), pathlib.Path(solve_factored.stats.cache_path).is_relative_to(pathlib.Path.cwd()))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], env=outside, check=True, capture_output=True, text=True
@@ -364,7 +368,7 @@ def test_an_estimator_of_ones_own_needs_no_trust(trap: Trap) -> None:
         for found in (whole, resampled):
             back = Estimate.from_dict(json.loads(json.dumps(found.to_dict())))
             assert back.estimator.label == found.estimator.label
-            with pytest.raises(UnknownNameError, match="no registered"):
+            with pytest.raises(UnknownNameError, match="not a registered"):
                 back.estimator.build()
         assert __name__ not in sys.modules
 
@@ -420,8 +424,8 @@ ALLOWED = {
     ("sensitivity/registry.py", "importlib.import_module"): "registered checks",
     ("extras.py", "importlib.import_module"): "packages that an extra brings, named where they are used",
     ("_screen.py", "multiprocessing"): "asks whether this process is a worker, and starts none",
-    ("parallel.py", "numpy.load"): "of a block, with allow_pickle=False",
-    ("runs/execute.py", "pickle.loads"): "of one's own unfinished run, signed with one's own key",
+    ("store.py", "numpy.load"): "of a block, with allow_pickle=False",
+    ("store.py", "importlib.import_module"): "modules of this package, for one's own unfinished run",
 }
 """Where such a thing stands, and why it may."""
 
@@ -486,8 +490,192 @@ def test_what_runs_something_is_seen(source: str) -> None:
 
 
 def test_arrays_are_read_without_pickles() -> None:
-    source = (PACKAGE / "parallel.py").read_text("utf-8")
+    source = (PACKAGE / "store.py").read_text("utf-8")
     [call] = [
         n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and ast.unparse(n.func) == "np.load"
     ]
     assert "allow_pickle=False" in ast.unparse(call)
+
+
+# --- what reaches a terminal ---
+
+STEERING = "\u202eevil\u2066 \u200f"
+"""Marks that turn the direction of text; a level or a title may hold them, since Arabic and Hebrew do."""
+ESCAPED = r"\u202eevil\u2066 \u200f"
+COMMAND = f"""
+[analysis]
+title = "T"
+question = "How many?"
+population = "p"
+seed = 1
+[data]
+file = "counts.csv"
+lists = ["a", "b", "c"]
+strata = ["place"]
+[[estimator]]
+name = "loglinear"
+label = "chosen"
+[choice]
+estimator = "chosen"
+why = "It was {ESCAPED}."
+[report]
+formats = []
+"""
+
+
+def raw(text: str) -> list[str]:
+    return [sign for sign in text if sign not in "\n\t" and (ord(sign) < 32 or 127 <= ord(sign) < 160)] + [
+        sign for sign in text if sign in STEERING.replace("evil", "").replace(" ", "")
+    ]
+
+
+@pytest.fixture
+def steering_counts(tmp_path: Path) -> Path:
+    rows = [
+        f"{h & 1},{h >> 1 & 1},{h >> 2},{level},{20 + 3 * h}"
+        for level in ("n", STEERING)
+        for h in range(1, 8)
+    ]
+    path = tmp_path / "counts.csv"
+    path.write_text("a,b,c,place,count\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    path.with_name(f"{STEERING}.csv").write_bytes(path.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["describe", "counts.csv", "--strata", "place"],
+        [
+            "estimate",
+            "counts.csv",
+            "--strata",
+            "place",
+            "--estimator",
+            "stratified",
+            "--set",
+            "base=loglinear",
+        ],
+        [
+            "estimate",
+            "counts.csv",
+            "--strata",
+            "place",
+            "--estimator",
+            "covariate_loglinear",
+            "--set",
+            "n_boot=20",
+        ],
+        ["estimate", "nothing" + STEERING],
+        ["describe", f"{STEERING}.csv", "--strata", "place"],
+        [
+            "sensitivity",
+            "counts.csv",
+            "--strata",
+            "place",
+            "--estimator",
+            "loglinear",
+            "--claim",
+            "more than 100",
+        ],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+def test_no_level_or_name_steers_a_terminal(
+    words: list[str],
+    more: list[str],
+    steering_counts: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(steering_counts.parent)
+    monkeypatch.setenv("HIDDENPOP_KEY_FILE", str(steering_counts.parent / "key"))
+    main([*words, *more])
+    out, err = capsys.readouterr()
+    assert raw(out + err) == []
+    if more and out:
+        assert json.loads(out)
+
+
+def test_what_a_command_prints_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from hiddenpop.cli.screen import print_json, print_note, print_text
+
+    text = f"two\n\tlines{STEERING}\x1b[2J\x9b"
+    print_text(text)
+    print_note(text)
+    out, err = capsys.readouterr()
+    assert out == f"two\n\tlines{ESCAPED}\\x1b[2J\\x9b\n"
+    assert raw(err) == []
+    print_json({text: [text]})
+    out, _ = capsys.readouterr()
+    assert raw(out) == []
+    assert json.loads(out) == {text: [text]}
+
+
+def test_nothing_that_is_shown_steers_a_terminal(steering_counts: Path) -> None:
+    table = hp.CaptureTable.read(steering_counts, strata=["place"], name=STEERING)
+    estimate = hp.LogLinear().fit(table.collapse())
+    shown = [
+        repr(table),
+        repr(estimate),
+        estimate.summary(),
+        hp.describe(table.collapse()).text(),
+        repr(hp.describe(table.collapse())),
+        hp.compare(table.collapse(), ["loglinear", "chao"]).text(),
+    ]
+    assert all(ESCAPED in text for text in shown if "evil" in text)
+    assert sum("evil" in text for text in shown) >= 4
+    assert [text for text in shown if raw(text)] == []
+
+
+def test_commands_print_in_one_place() -> None:
+    """Whoever calls ``typer.echo`` or ``print`` past it could write what a stranger's file says."""
+    root = Path(hp.__file__).parent
+    found = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Attribute) and node.func.attr in ("echo", "secho"))
+            or (isinstance(node.func, ast.Name) and node.func.id == "print")
+        )
+    }
+    assert found == {"cli/screen.py", "cli/entry.py"}
+
+
+def test_a_plan_with_text_that_turns_around_is_refused(steering_counts: Path) -> None:
+    (steering_counts.parent / "plan.toml").write_text(COMMAND)
+    with pytest.raises(
+        SettingError, match=r"\[choice\] why must hold no control characters; got .*u202eevil"
+    ):
+        hp.runs.read_plan(steering_counts.parent / "plan.toml")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Utrecht", "Utrecht\u200b"),
+        ("Den Haag", "Den\u00a0Haag"),
+        ("Den Haag", "Den  Haag"),
+        ("café", "cafe\u0301"),
+        ("a", "\ufeffa"),
+        ("a\u00adb", "ab"),
+        ("x\ufe0f", "x"),
+    ],
+)
+def test_levels_and_lists_that_look_the_same_are_named(first: str, second: str, tmp_path: Path) -> None:
+    told = f"{first!a} and {second!a} differ only by characters that cannot be seen"
+    other = f"{second!a} and {first!a} differ only by characters that cannot be seen"
+    match = f"({re.escape(told)}|{re.escape(other)})"
+    frame = pd.DataFrame({"a": [1, 0, 1, 1], "b": [0, 1, 1, 0], "place": [first, first, second, second]})
+    with pytest.raises(TableError, match=f"column 'place': the levels {match}; write them in one way"):
+        hp.CaptureTable.from_counts(frame.assign(count=[30, 20, 14, 17]), strata=["place"])
+    (tmp_path / "t.csv").write_text(
+        frame.assign(count=[30, 20, 14, 17]).to_csv(index=False), encoding="utf-8"
+    )
+    with pytest.raises(TableError, match=match):
+        hp.CaptureTable.read(tmp_path / "t.csv", lists=["a", "b"], count="count", strata=["place"])
+    with pytest.raises(TableError, match=f"the names {match}; rename a list"):
+        hp.CaptureTable.from_indicators(pd.DataFrame({first: [1, 0, 1], second: [0, 1, 1]}))

@@ -27,8 +27,10 @@ __all__ = [
     "check_names",
     "check_texts",
     "exact_sum",
+    "in_escapes",
     "is_written",
     "level_text",
+    "look_alikes",
     "merge_coverage",
     "merger_parts",
     "operating",
@@ -74,7 +76,7 @@ class Coverage:
     Raises
     ------
     TableError
-        If no level is named: a list that operates nowhere is no list.
+        If no level is named: a list that operates nowhere is not a list.
 
     Examples
     --------
@@ -112,6 +114,40 @@ def is_written(text: str) -> bool:
     (True, False)
     """
     return text.isprintable() or not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text)
+
+
+def look_alikes(texts: Iterable[str]) -> tuple[str, str] | None:
+    r"""Find two texts that look the same and are not: they differ by characters that nobody sees.
+
+    Such are signs without a width, variants of a blank, blanks too many, and accents apart from their letter.
+
+    Examples
+    --------
+    >>> look_alikes(["north", "south", "nor\u200bth"]), look_alikes(["north", "North"])
+    (('north', 'nor\u200bth'), None)
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        seen = "".join(sign for sign in unicodedata.normalize("NFC", text) if not _has_no_width(sign))
+        first = found.setdefault(" ".join(seen.split()), text)
+        if first != text:
+            return first, text
+    return None
+
+
+def in_escapes(first: str, second: str) -> str:
+    r"""Say of two texts that look the same how they differ.
+
+    Examples
+    --------
+    >>> print(in_escapes("a", "a\xad"))
+    'a' and 'a\xad' differ only by characters that cannot be seen
+    """
+    return f"{first!a} and {second!a} differ only by characters that cannot be seen"
+
+
+def _has_no_width(sign: str) -> bool:
+    return unicodedata.category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f" or sign in "\u115f\u3164\u034f"
 
 
 def distinct_texts(rows: Iterable[Sequence[str]], sign: str) -> list[str]:
@@ -165,7 +201,7 @@ def check_texts(kind: str, names: Iterable[object]) -> None:
             continue
         one_by_one = isinstance(name, list | tuple | set | frozenset)
         advice = "give the names one by one, not in a collection" if one_by_one else "give its name as text"
-        raise TableError(f"{name!r:.60} is no name of a {kind}; {advice}")
+        raise TableError(f"{name!r:.60} is not a name of a {kind}; {advice}")
 
 
 def check_mapping(names: object, example: str) -> None:
@@ -192,6 +228,8 @@ def check_names(lists: Sequence[str], covariates: Sequence[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise TableError(f"the name {repeated[0]!r} is used more than once; rename a list or covariate")
+    if alike := look_alikes(names):
+        raise TableError(f"the names {in_escapes(*alike)}; rename a list or covariate")
     for name in names:
         if not name.strip() or name in (COUNT, CENSORED) or not is_written(name):
             raise TableError(
@@ -212,7 +250,7 @@ def check_codes(histories: Ints, counts: Ints, n_lists: int) -> None:
     outside = (histories < 1) | (histories > (1 << n_lists) - 1)
     if outside.any():
         raise TableError(
-            f"{histories[outside][0]} is no capture history on {n_lists} lists; use 1 to {(1 << n_lists) - 1}"
+            f"{histories[outside][0]} is not a capture history on {n_lists} lists; use 1 to {(1 << n_lists) - 1}"
         )
     if (counts < 0).any():
         raise TableError(f"a cell counts {counts.min()} people; counts are 0 or more")
@@ -286,7 +324,7 @@ def merge_coverage(coverage: Iterable[Coverage], new: str, parts: Sequence[str])
     Raises
     ------
     TableError
-        If that is no plain set of levels of one covariate.
+        If that is not a plain set of levels of one covariate.
     """
     entries = tuple(coverage)
     kept = tuple(entry for entry in entries if entry.list not in parts)

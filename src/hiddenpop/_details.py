@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Deferred", "read_only"]
+__all__ = ["Deferred", "read_only", "with_best_models"]
+
+MOST_WRITTEN = 100
+"""Models of a selection that a file holds beside other estimates; a file of one estimate has them all."""
 
 
 class Deferred:
@@ -72,3 +75,11 @@ def read_only(details: Mapping[str, Any]) -> MappingProxyType[str, Any]:
     """Give details that cannot be changed; those of another estimate keep what they have not made yet."""
     own = details.copy() if isinstance(details, MappingProxyType) else details
     return MappingProxyType(_Details(own))
+
+
+def with_best_models(written: dict[str, Any]) -> dict[str, Any]:
+    """Leave of a long table of models in an estimate written out only the best."""
+    models = written["details"].get("selection")
+    if isinstance(models, list):
+        written["details"]["selection"] = models[:MOST_WRITTEN]
+    return written

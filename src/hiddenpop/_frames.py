@@ -1,6 +1,6 @@
 """From the frames and files people have to the cells of a capture table, with every fault reported at once.
 
-Nothing here quotes what could identify a person: a value of a table with a row a person is shown only when it is a
+Nothing here quotes what could identify a person: a value of a table with one row per person is shown only when it is a
 small number or a very short text, and people are named by their position.
 """
 
@@ -17,8 +17,10 @@ import pandas as pd
 from hiddenpop._cells import (
     Cells,
     exact_sum,
+    in_escapes,
     is_written,
     level_text,
+    look_alikes,
     starts_cell,
     stratum_codes,
     unknown_name,
@@ -40,6 +42,7 @@ __all__ = [
 
 MAX_COUNT = 2**62  # far above any population, and exact in float64
 MAX_TOTAL = 2**63 - 1
+_LONGEST_QUOTED = 60
 _ROWS_SHOWN = 5
 _SHORT_TEXT = 3
 _FEW_LEVELS = 10
@@ -372,7 +375,8 @@ def _quoted(value: object, personal: bool, hidden: bool) -> str:
     """Show a value, unless it stands in a row about one person and could be a name or a number of that person."""
     if bool(np.all(pd.isna(np.asarray(value, dtype=object)))):
         return "is missing"
-    if not hidden and (not personal or _tells_nothing(value)):
+    short = not isinstance(value, str) or len(value) <= _LONGEST_QUOTED
+    if short and not hidden and (not personal or _tells_nothing(value)):
         return f"holds {value.item() if isinstance(value, np.generic) else value!r}"
     return f"holds a text of {len(value)} characters" if isinstance(value, str) else "holds another value"
 
@@ -405,8 +409,12 @@ def _counts(column: "pd.Series[Any]", faults: list[str]) -> Ints:
     return counts
 
 
+def _truth(value: Any) -> Any:
+    return WRITTEN_TRUTHS.get(value, value) if isinstance(value, str) else value
+
+
 def _flags(column: "pd.Series[Any]", faults: list[str]) -> Bools:
-    values = _zero_one(column.astype(object).replace(WRITTEN_TRUTHS))
+    values = _zero_one(column.astype(object).map(_truth))
     wrong = ~((values == 0) | (values == 1))
     _refuse(
         wrong,
@@ -431,6 +439,8 @@ def _levels(frame: pd.DataFrame, strata: Sequence[str], faults: list[str]) -> tu
             f"column {name!r}: control characters, such as a line break, in {{rows}}; take them out",
             faults,
         )
+        if alike := look_alikes(columns[name].categories):
+            faults.append(f"column {name!r}: the levels {in_escapes(*alike)}; write them in one way")
     return pd.DataFrame(columns, index=frame.index), placed
 
 
@@ -501,7 +511,7 @@ def _refuse(
 ) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
-        # A column may be called "{": the message is no format.
+        # A column may be called "{": the message is not a format.
         told = _places(rows + 1 if places is None else np.unique(places[rows]), unit)
         faults.append(message.replace("{rows}", told))
 

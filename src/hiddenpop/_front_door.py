@@ -133,7 +133,7 @@ def _unbound(
 
 
 def _check_rng(rng: object) -> None:
-    """Refuse what is no seed and no generator.
+    """Refuse what is not a seed and no generator.
 
     Raises
     ------

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from hiddenpop._text import visible
+
 __all__ = ["draw_bar", "end_bar", "in_notebook", "is_watched", "notes", "write_note"]
 
 VARIABLE = "HIDDENPOP_COMPILE_NOTE"
@@ -60,14 +62,14 @@ def write_note(text: str) -> None:
     bar = _LAST.bar
     above = f"\r{' ' * len(bar)}\r" if bar else ""
     with suppress(OSError, ValueError):  # nobody's computation ends because nobody can be told of it
-        sys.stderr.write(f"{above}hiddenpop: note: {text}\n{bar}")
+        sys.stderr.write(f"{above}hiddenpop: note: {visible(text)}\n{bar}")
         sys.stderr.flush()
 
 
 def draw_bar(stream: Any, text: str) -> None:
     """Write a bar over the one before."""
-    stream.write("\r" + text)
-    _LAST.bar = text
+    _LAST.bar = visible(text)
+    stream.write("\r" + _LAST.bar)
 
 
 def end_bar(stream: Any) -> None:

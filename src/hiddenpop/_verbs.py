@@ -280,7 +280,7 @@ class TableVerbs(TableViews):
         Raises
         ------
         TableError
-            If cells are censored: an upper bound is no number of people to draw from.
+            If cells are censored: an upper bound is not a number of people to draw from.
 
         Examples
         --------

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hiddenpop import _cells, _files, disclosure
 from hiddenpop._cells import CENSORED, COUNT, Coverage
+from hiddenpop._text import screen_text
 from hiddenpop._typing import Bools, Ints
 from hiddenpop.errors import TableError, TableSizeError
 from hiddenpop.histories import captures, decode
@@ -232,7 +233,7 @@ class TableViews:
             *([f"{int(self.censored.sum())} censored"] if self.has_censored else []),
             *(f"{e.list} only where {e.covariate} is {' or '.join(e.levels)}" for e in self.coverage),
         ]
-        return f"CaptureTable {self.name!r}: {', '.join(parts)}"
+        return screen_text(f"CaptureTable {self.name!r}: {', '.join(parts)}")
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(repr(self))}</p>\n{self.to_frame().to_html(index=False, max_rows=60)}"

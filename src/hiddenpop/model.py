@@ -19,6 +19,8 @@ from hiddenpop.histories import MAX_LISTS, bit_positions, subset_order
 
 __all__ = ["MAX_ENUMERATED_LISTS", "HierarchicalModel", "enumerate_models", "model_space_size", "notations"]
 
+LONGEST = 100_000
+"""Letters of a model in words or brackets."""
 MAX_ENUMERATED_LISTS = 6
 """A model of up to six lists fits in the 64 bits of one integer; seven lists have 2.4e12 models."""
 
@@ -126,6 +128,10 @@ class HierarchicalModel:
             raise ModelError("to read a model give the names of the lists, or their number")
         if lists is not None and n_lists not in (None, len(lists)):
             raise ModelError(f"{len(lists)} names were given for {n_lists} lists; leave out n_lists")
+        if len(text) > LONGEST:
+            raise ModelError(
+                f"a model of {len(text):,} letters, beginning {text[:20]!r}; it has at most {LONGEST:,}"
+            )
         size = len(lists) if lists is not None else int(n_lists or 0)
         names = tuple(lists) if lists is not None else ()
         word = text.strip().lower().replace("_", "-").replace(" ", "-")

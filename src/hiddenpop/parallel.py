@@ -7,37 +7,42 @@ import hashlib
 import inspect
 import io
 import itertools
-import json
 import operator
 import os
 import pickle
 import shutil
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hiddenpop._screen import draw_bar, end_bar, in_notebook
+from hiddenpop._text import visible
 from hiddenpop.errors import SettingError
+from hiddenpop.store import read_finished, write_finished
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["block_slices", "parallel", "progress_bar", "run_blocks", "spawn_seeds", "threads"]
+__all__ = [
+    "block_slices",
+    "parallel",
+    "progress_bar",
+    "run_blocks",
+    "signed_blocks",
+    "spawn_seeds",
+    "threads",
+]
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 # A block computed under another version may differ in its last bits, so it is not mixed with new ones.
 _VERSIONS_IN_KEY = ("hiddenpop", "numpy", "scipy", "numba")
-_DIGEST_SIZE = hashlib.sha256().digest_size
-_PLAIN = (type(None), bool, int, float, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class _Setup:
 
     progress: bool = False
     store: Path | None = None
+    key: bytes = b""
     inside_block: bool = False
 
 
@@ -118,6 +124,28 @@ def parallel(
             yield
         finally:
             _SETUP.reset(token)
+
+
+@contextlib.contextmanager
+def signed_blocks(key: bytes) -> Iterator[None]:
+    """Sign the blocks that are stored inside, and take up only those that bear the same signature.
+
+    Parameters
+    ----------
+    key : bytes
+        Of whose work they are.
+
+    Examples
+    --------
+    >>> with signed_blocks(b"mine"):
+    ...     run_blocks(abs, [-1, 2])
+    [1, 2]
+    """
+    token = _SETUP.set(replace(_SETUP.get(), key=key))
+    try:
+        yield
+    finally:
+        _SETUP.reset(token)
 
 
 def _joblib_workers(workers: int | None) -> contextlib.AbstractContextManager[Any]:
@@ -206,7 +234,7 @@ def run_blocks(
         What is being computed, for the bar and for errors.
     store : path, optional
         Folder of finished blocks, by default the one given to `parallel`. It keeps results made of arrays, numbers,
-        text, tuples, lists, dicts with text keys, named tuples and dataclasses.
+        text, tuples, lists, sets, dicts, frames, named tuples and dataclasses.
 
     Returns
     -------
@@ -233,7 +261,9 @@ def run_blocks(
     listed = list(tasks)
     folder = _SETUP.get().store if store is None else Path(store)
     paths = None if folder is None else _block_paths(folder, function, listed)
-    done = {i: result for i, path in enumerate(paths or ()) for result in _read_block(path)}
+    done = {
+        i: result for i, path in enumerate(paths or ()) for result in read_finished(path, _SETUP.get().key)
+    }
     todo = [_Block(i, len(listed), label, function, task) for i, task in enumerate(listed) if i not in done]
     with (
         progress_bar(label, len(listed), len(done)) as step,
@@ -241,7 +271,7 @@ def run_blocks(
     ):
         for number, result in outcomes:
             if paths is not None:
-                _write_block(paths[number], result)
+                write_finished(paths[number], result, _SETUP.get().key)
             done[number] = result
             step()
     return [done[number] for number in range(len(listed))]
@@ -355,7 +385,7 @@ def _draw_bar(stream: Any, label: str, done: int, total: int, time_left: str) ->
 def _draw_line(stream: Any, label: str, done: int, total: int, time_left: str) -> None:
     """Write a line every tenth, and no more: a saved notebook keeps them all."""
     if done * 10 // total > (done - 1) * 10 // total:
-        stream.write(f"{label}: {done}/{total}{time_left}\n")
+        stream.write(f"{visible(label)}: {done}/{total}{time_left}\n")
 
 
 def _time_left(elapsed: float, computed: int, left: int) -> str:
@@ -369,7 +399,7 @@ def _time_left(elapsed: float, computed: int, left: int) -> str:
     )
 
 
-# --- the store: arrays and JSON, nothing that could be executed ---
+# --- the store ---
 
 
 def _block_paths(folder: Path, function: Callable[[Any], Any], tasks: list[Any]) -> list[Path]:
@@ -403,98 +433,3 @@ def _content_hash(value: Any) -> str:
     pickler.fast = True  # by content alone: equal parts give equal bytes, whether or not they are one object
     pickler.dump(value)
     return hashlib.sha256(pickled.getbuffer()).hexdigest()
-
-
-def _digest(path: Path, payload: bytes) -> bytes:
-    return hashlib.sha256(path.name.encode() + payload).digest()
-
-
-def _write_block(path: Path, result: Any) -> None:
-    """Write a block under a passing name first, so that a file with its final name is whole."""
-    import numpy as np
-
-    arrays: list[np.ndarray[Any, Any]] = []
-    tree = json.dumps(_pack(result, arrays)).encode()
-    buffer = io.BytesIO()
-    np.savez(buffer, np.frombuffer(tree, dtype=np.uint8), *arrays)
-    payload = buffer.getvalue()
-    try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_digest(path, payload) + payload)
-            Path(draft).replace(path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
-    except OSError as error:
-        raise SettingError(f"cannot write {path}: {error.strerror}; choose a folder you can write") from error
-
-
-def _read_block(path: Path) -> Iterator[Any]:
-    """Yield the stored result; nothing where the file is absent, cut short, damaged or of another make."""
-    import numpy as np
-
-    try:
-        content = path.read_bytes()
-        digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
-        if digest != _digest(path, payload):
-            return
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            result = _unpack(json.loads(arrays["arr_0"].tobytes()), arrays)
-    except (OSError, LookupError, RecursionError, TypeError, ValueError):
-        return
-    yield result
-
-
-def _pack(value: Any, arrays: "list[np.ndarray[Any, Any]]") -> Any:
-    """Turn a result into JSON, its arrays set aside and numbered from 1."""
-    import numpy as np
-
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if (kind is np.ndarray or isinstance(value, np.generic)) and not value.dtype.hasobject:
-        arrays.append(np.asarray(value))
-        return {"array" if kind is np.ndarray else "scalar": len(arrays)}
-    if kind in (list, tuple):
-        return {kind.__name__: [_pack(item, arrays) for item in value]}
-    if kind is dict and all(type(key) is str for key in value):
-        return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
-    if names := _field_names(kind):
-        content = {name: _pack(getattr(value, name), arrays) for name in names}
-        return {"record": content, "class": [kind.__module__, kind.__qualname__]}
-    raise SettingError(
-        f"the result of a block holds {kind.__module__}.{kind.__qualname__}, which cannot be stored; return arrays, "
-        "numbers, text, and tuples, lists, dicts with text keys or dataclasses of them"
-    )
-
-
-def _field_names(kind: type) -> tuple[str, ...]:
-    """Name what the constructor of a dataclass or a named tuple takes; nothing for any other class."""
-    if is_dataclass(kind):
-        return tuple(field.name for field in fields(kind) if field.init)
-    return tuple(getattr(kind, "_fields", ())) if issubclass(kind, tuple) else ()
-
-
-def _unpack(tree: Any, arrays: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    kind, content = next(iter(tree.items()))
-    if kind in ("array", "scalar"):
-        array = arrays[f"arr_{content}"]
-        return array if kind == "array" else array[()]
-    if kind in ("list", "tuple"):
-        items = [_unpack(item, arrays) for item in content]
-        return items if kind == "list" else tuple(items)
-    named = {key: _unpack(item, arrays) for key, item in content.items()}
-    return named if kind == "dict" else _record_class(*tree["class"])(**named)
-
-
-def _record_class(module: str, name: str) -> type:
-    """Find a class among the modules that are loaded already: reading a file imports and runs nothing."""
-    found: Any = sys.modules.get(module)
-    for part in str(name).split("."):
-        found = vars(found).get(part) if isinstance(found, ModuleType | type) else None  # getattr may import
-    if not (isinstance(found, type) and _field_names(found)):
-        raise LookupError(f"{module}.{name} is not a loaded dataclass or named tuple")
-    return found

@@ -49,7 +49,7 @@ def make_provenance(table: TableSummary, rng: RNGLike, packages: Sequence[str] =
         or (isinstance(seed, Integral) and int(seed) >= 0)
     ):
         raise SettingError(
-            f"rng={rng!r} is no seed; give a whole number of at least 0, a numpy Generator, or None"
+            f"rng={rng!r} is not a seed; give a whole number of at least 0, a numpy Generator, or None"
         )
     if isinstance(rng, np.random.Generator):
         described: Any = {"bit_generator": type(rng.bit_generator).__name__}

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -14,9 +14,11 @@ import pandas as pd
 
 from hiddenpop._details import read_only
 from hiddenpop._front_door import front_doors
+from hiddenpop._text import screen_text, steering_text, visible
 from hiddenpop.disclosure import is_small, protect_cells, protect_text, protect_value
 from hiddenpop.errors import EstimateNotOkError, SettingError, TableError
-from hiddenpop.serial import NotJsonableError, steering_text, to_jsonable, visible
+from hiddenpop.fitted_model import FittedModel, ModelSelection, fitted_model_of, selection_of
+from hiddenpop.serial import NotJsonableError, to_jsonable
 from hiddenpop.table import TableSummary
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ __all__ = [
     "Estimate",
     "EstimatorSpec",
     "Interval",
+    "Resamples",
     "Status",
 ]
 
@@ -99,15 +102,64 @@ class Diagnostic:
         A stable short name, e.g. ``"face"``.
     level : {"info", "warning", "error"}
     message : str
-        One sentence for a reader.
+        One sentence for a reader. Where `sizes` are given, with ``{0}``, ``{1}``, ... in the place of each.
     value : float or str, optional
         The figure behind it.
+    sizes : tuple of float, optional
+        Population sizes that the sentence names. The estimate that the remark belongs to writes them, as it writes its
+        own: one size is rounded in one way.
+
+    Examples
+    --------
+    >>> Diagnostic("other", "info", "without list A, N = {0}", sizes=(1234.5,)).written(lambda n: f"{n:,.0f}").message
+    'without list A, N = 1,234'
     """
 
     name: str
     level: Severity
     message: str
     value: float | str | None = None
+    sizes: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    _template: str = field(default="", init=False, compare=False, repr=False)
+
+    def written(self, write: Callable[[float], str]) -> "Diagnostic":
+        """Give the remark with its sizes in the sentence; again, if it has been written before."""
+        if not self.sizes:
+            return self
+        template = self._template or self.message
+        written = replace(self, message=template.format(*map(write, self.sizes)))
+        object.__setattr__(written, "_template", template)
+        return written
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the remark as plain values for JSON."""
+        plain = {"name": self.name, "level": self.level, "message": self.message, "value": self.value}
+        return {name: to_jsonable(value) for name, value in plain.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resamples:
+    """What a bootstrap found.
+
+    Attributes
+    ----------
+    models : pandas.DataFrame
+        Models chosen: ``model``, ``share`` of the resamples, ``median`` of their estimates.
+    model_of_draw : tuple of str
+        The model chosen in each resample.
+    modes : tuple of (float, float)
+        Sizes around which the estimates lie, each with its share of the resamples.
+    base_interval : Interval
+        That of the estimator that was resampled.
+    widening : float
+        How many times as wide the interval of the bootstrap is.
+    """
+
+    models: pd.DataFrame
+    model_of_draw: tuple[str, ...]
+    modes: tuple[tuple[float, float], ...]
+    base_interval: Interval
+    widening: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +269,8 @@ class Estimate:
         _check_consistency(self)
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
         object.__setattr__(self, "details", read_only(self.details))
+        remarks = tuple(d.written(self.persons_in_words) for d in self.diagnostics)
+        object.__setattr__(self, "diagnostics", remarks)
         for name in ("draws", "stratum_draws"):
             if getattr(self, name) is not None:
                 view = getattr(self, name).view()
@@ -227,6 +281,56 @@ class Estimate:
         """Pickle by the fields, with plain mappings; what was read-only is read-only again."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         return _rebuild, ({**plain, "provenance": dict(self.provenance), "details": dict(self.details)},)
+
+    @property
+    def fitted_model(self) -> FittedModel | None:
+        """The model behind the number: coefficients, criteria, fitted cells; None for a method without one."""
+        return fitted_model_of(self.details, self.table.lists, self.interval.level)
+
+    @property
+    def model(self) -> str:
+        """The model in the notation of the literature, or as a formula; empty for a method without one."""
+        return str(self.details.get("model", ""))
+
+    @property
+    def selection(self) -> ModelSelection | None:
+        """Models that were tried, for a choice among models and for an average; else None."""
+        return selection_of(self.details)
+
+    @property
+    def resamples(self) -> Resamples | None:
+        """What a bootstrap found; None for another method."""
+        base = self.details.get("base_interval")
+        if base is None:
+            return None
+        widening = self.details["widening"]
+        return Resamples(
+            models=pd.DataFrame(self.details["models"]),
+            model_of_draw=tuple(self.details["draw_models"]),
+            modes=tuple((float(lump["n"]), float(lump["share"])) for lump in self.details["lumps"]),
+            base_interval=base if isinstance(base, Interval) else _interval_from(base),
+            widening=math.nan if widening is None else float(widening),
+        )
+
+    @property
+    def idata(self) -> Any:
+        """The draws as an ``arviz.InferenceData``, for a method that samples; None otherwise and out of a file."""
+        return self.details.get("idata")
+
+    @property
+    def convergence(self) -> Mapping[str, Any] | None:
+        """How well the chains agree: ``rhat``, ``ess_bulk``, ``ess_tail``, divergences; None without chains."""
+        measured = self.details.get("convergence")
+        return measured if isinstance(measured, Mapping) else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of the number of hidden persons, where the method gives one."""
+        for name in ("n0_standard_error", "standard_error"):
+            error = self.details.get(name)
+            if isinstance(error, float):
+                return error
+        return None
 
     @property
     def ok(self) -> bool:
@@ -263,7 +367,7 @@ class Estimate:
                 f"  {self.n_failed} inner fits gave no finite answer; they are counted in the interval"
             )
         lines += [f"  {d.level}: {d.message}" for d in self.diagnostics if d.name != MISFIT]
-        return "\n".join(lines)
+        return screen_text("\n".join(lines))
 
     def in_words(self) -> tuple[str, str]:
         """Write the estimate and its interval with the digits that the width of the interval supports."""
@@ -340,9 +444,7 @@ class Estimate:
             "status": self.status,
             "reason": protect_text(self.reason) if hide else self.reason,
             "n_failed": self.n_failed,
-            "diagnostics": to_jsonable(
-                [protect_remark(d) for d in self.diagnostics] if hide else self.diagnostics
-            ),
+            "diagnostics": [(protect_remark(d) if hide else d).to_dict() for d in self.diagnostics],
             "by_stratum": to_jsonable(_protect_strata(self.by_stratum) if hide else self.by_stratum),
             "estimator": {"name": self.estimator.name, "settings": to_jsonable(self.estimator.settings)},
             "table": to_jsonable(self.table),
@@ -414,12 +516,10 @@ class Estimate:
     @classmethod
     def _of_fields(cls, data: Mapping[str, Any]) -> "Estimate":
         n_hat = data["n_hat"] if data["n_hat"] is not None else N_HAT_WITHOUT_NUMBER[data["status"]]
-        limits = data["interval"]
-        high = math.inf if limits["high"] is None else limits["high"]
         return cls(
             n_hat=n_hat,
             n_observed=data["n_observed"],
-            interval=Interval(limits["low"], high, limits["level"], limits["method"]),
+            interval=_interval_from(data["interval"]),
             status=data["status"],
             reason=data["reason"],
             n_failed=data["n_failed"],
@@ -439,7 +539,9 @@ class Estimate:
         return forest_plot([self], ax=ax)
 
     def __repr__(self) -> str:
-        return f"<Estimate {self.estimator.name} on {self.table.name}: {self._headline()}; {self.status}>"
+        return screen_text(
+            f"<Estimate {self.estimator.name} on {self.table.name}: {self._headline()}; {self.status}>"
+        )
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
@@ -466,6 +568,11 @@ def _spec_from(written: Mapping[str, Any]) -> EstimatorSpec:
     if len(written) != 2 or not isinstance(name, str) or not isinstance(settings, Mapping):
         raise TypeError("its estimator must be a name and a table of settings")
     return EstimatorSpec(name, settings)
+
+
+def _interval_from(written: Mapping[str, Any]) -> Interval:
+    high = math.inf if written["high"] is None else written["high"]
+    return Interval(written["low"], high, written["level"], written["method"])
 
 
 def _rebuild(values: dict[str, Any]) -> Estimate:
@@ -499,7 +606,7 @@ def _protect_detail(value: Any) -> Any:
 
 def protect_remark(remark: Diagnostic) -> Diagnostic:
     """Write a remark about a table that is not public without its numbers."""
-    return replace(remark, message=protect_text(remark.message), value=None)
+    return Diagnostic(remark.name, remark.level, protect_text(remark.message))
 
 
 def _protect_strata(frame: pd.DataFrame) -> pd.DataFrame:
@@ -554,6 +661,10 @@ def format_level(level: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if places else text}%"
 
 
+LARGEST_IN_FULL = 1e15
+"""A size from here on is not a number of persons, and is written as a power of ten."""
+
+
 def format_persons(n: float, width: float, least: float = 0.0) -> str:
     """Write a number of persons with the digits that an interval of this width supports, but at least three.
 
@@ -563,6 +674,8 @@ def format_persons(n: float, width: float, least: float = 0.0) -> str:
     --------
     >>> format_persons(12349.587, 5800.0), format_persons(137.2, 12.0), format_persons(math.inf, math.inf)
     ('12,350', '137', 'infinity')
+    >>> format_persons(3.21e18, 4e18)
+    '3.21e+18'
     >>> format_persons(1234.2, 90000.0, least=1234)
     '1,234'
     """
@@ -570,6 +683,8 @@ def format_persons(n: float, width: float, least: float = 0.0) -> str:
         return "unknown"
     if math.isinf(n):
         return "infinity"
+    if n >= LARGEST_IN_FULL:
+        return f"{n:.3g}"
     spare = min(width, n) if math.isfinite(width) else 0.0
     places = max(0, math.floor(math.log10(spare)) - 2) if spare >= 1.0 else 0
     return f"{max(round(n, -places), least):,.0f}"

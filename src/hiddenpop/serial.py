@@ -1,8 +1,7 @@
-"""From results to JSON: numbers, frames and records as plain values, never a NaN or an Infinity token. And text."""
+"""From results to JSON: numbers, frames and records as plain values, never a NaN or an Infinity token."""
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,7 @@ import pandas as pd
 
 from hiddenpop.model import HierarchicalModel
 
-__all__ = ["NotJsonableError", "steering_text", "to_jsonable", "visible"]
-
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters besides tab and line feed, marks that turn the direction of text, and halves of characters."""
-_NOT_ON_A_LINE = re.compile(rf"[\t\n{_STEERING.pattern[1:]}")
+__all__ = ["NotJsonableError", "to_jsonable"]
 
 
 class NotJsonableError(TypeError):
@@ -68,43 +63,3 @@ def _container(value: Any) -> Any:
     if isinstance(value, np.ndarray | list | tuple):
         return [to_jsonable(item) for item in value]
     raise NotJsonableError(f"{type(value).__name__} has no form in JSON")
-
-
-def visible(text: str) -> str:
-    r"""Write what steers a terminal, breaks a line or turns the direction of text as its escape.
-
-    Examples
-    --------
-    >>> visible("café"), visible("a\x1b[2J\nb")
-    ('café', 'a\\x1b[2J\\nb')
-    """
-    return _NOT_ON_A_LINE.sub(lambda sign: ascii(sign[0])[1:-1], text)
-
-
-def steering_text(value: Any) -> str:
-    r"""Give the first text in plain values that would steer a terminal; empty where there is none.
-
-    Parameters
-    ----------
-    value : object
-        As JSON gives it: mappings, lists, text, numbers. Line breaks and tabs may be in text.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> steering_text({"a": ["two\nlines", 1]}), steering_text([{"b\x1b[2J": None}])
-    ('', 'b\x1b[2J')
-    """
-    left = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, str) and _STEERING.search(item):
-            return item
-        if isinstance(item, Mapping):
-            left += [*item, *item.values()]
-        elif isinstance(item, list | tuple):
-            left += item
-    return ""

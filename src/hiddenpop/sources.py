@@ -54,7 +54,7 @@ def as_table(source: TableLike) -> CaptureTable:
         return published(source)
     if not isinstance(source, type) and (isinstance(source, str | os.PathLike) or is_frame(source)):
         return CaptureTable.read(source)
-    raise TableError(f"{_kind(source)} is no capture table; {_way_out(source)}")
+    raise TableError(f"{_kind(source)} is not a capture table; {_way_out(source)}")
 
 
 def check_table(table: object) -> None:

@@ -320,12 +320,13 @@ class CaptureTable(TableVerbs):
         censored: str | None = None,
         *,
         person: str | None = None,
-        list: str | None = None,
+        list: str | Sequence[str] | None = None,
         date: str | None = None,
         conflicts: str = "error",
         columns: Sequence[str] | None = None,
         decimal: str | None = None,
         yes: str | None = None,
+        visits: str | None = None,
         split: str | None = None,
         sheet: str | None = None,
         name: str | None = None,
@@ -344,14 +345,17 @@ class CaptureTable(TableVerbs):
             The columns that are lists, in the order wanted; columns that are not named are then set aside. By default
             the columns of 0 and 1, yes and no, and the like.
         count : str, optional
-            The column of counts; "none" where a row is a person. By default a column that is called as counts are.
+            The column of counts; "none" where a row is a person. By default a column that is called as counts are. Of
+            registrations, how often the person was on the list: rows with 0 are left out.
         strata : sequence of str, optional
             Columns of categorical covariates. By default columns of text, and of 0 and 1 with a name such as "sex".
         censored : str, optional
             A boolean column. By default, in a file with counts, a column called "censored".
-        person, list : str, optional
-            Of registrations, the column that says who was registered, and the one that names the list; without the
-            second, the lists are columns of 0 and 1.
+        person : str, optional
+            Of registrations, the column that says who was registered.
+        list : str or sequence of str, optional
+            Of registrations, the column that names the list; without it, the lists are columns of 0 and 1. Or several
+            columns that each name a list of the row, whatever a row is.
         date : str, optional
             Of registrations, the column of days, for `conflicts`.
         conflicts : {"error", "first", "last", "mode"}
@@ -362,6 +366,8 @@ class CaptureTable(TableVerbs):
             The decimal sign, where the file leaves it open.
         yes : str, optional
             The value that says "on the list", where the file leaves it open.
+        visits : {"presence"}, optional
+            How lists that hold numbers of visits or registrations are read: on the list is who has any.
         split : str, optional
             What stands between lists that are named in one cell, such as "+" or "and"; "letters" where each letter is
             a list, as in AB; "none" where a cell names one list. By default found out where that cannot be misread.
@@ -404,7 +410,7 @@ class CaptureTable(TableVerbs):
         >>> table
         CaptureTable 'example': 2 lists (police, shelter), 77 observed in 3 cells
         >>> print(table.reading)
-        Read 3 rows, a row a combination of lists: lists police, shelter; counts total.
+        Read 3 rows, one row per combination of lists: lists police, shelter; counts total.
         total is taken for the counts by its name.
         """
         if isinstance(source, type) or not (isinstance(source, str | os.PathLike) or is_frame(source)):
@@ -424,6 +430,7 @@ class CaptureTable(TableVerbs):
             columns=columns,
             decimal=decimal,
             yes=yes,
+            visits=visits,
             split=split,
             sheet=sheet,
         )

@@ -96,7 +96,7 @@ def test_modes_carry_their_weights(uk):
     assert modes["location"].tolist() == [11_718, 24_307]
     assert modes["weight"].sum() == pytest.approx(1.0, abs=1e-4)
     warning = next(d for d in uk.diagnostics if d.name == "several_modes")
-    assert "24,307 (69%), 11,718 (31%)" in warning.message
+    assert "24,300 (69%), 11,700 (31%)" in warning.message
     assert uk.details["posterior"].set_index("n").loc[24_307.0, "below"] > modes["weight"][0]
 
 

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from hiddenpop.bayes import diagnostics
-from hiddenpop.bayes.convergence import FEWEST_ROUND_TRIPS, effective_draws, in_words, rhat
+from hiddenpop.bayes.convergence import FEWEST_ROUND_TRIPS, effective_draws, in_words, rhat, three_digits
 from hiddenpop.bayes.diagnostics import Convergence, convergence, judge, modes
 
 GOOD = {"rhat": 1.004, "ess_bulk": 900.0, "ess_tail": 800.0, "n_chains": 4, "n_draws": 1000}
@@ -220,7 +220,7 @@ def test_equal_draws_are_one_mode():
 
 def test_modes_in_words():
     frame = pd.DataFrame([{"location": 144_321.0, "weight": 0.8712, "standard_error": 0.061}])
-    assert in_words(frame) == ["144,000 (weight 0.87, standard error 0.06)"]
+    assert in_words(frame, [three_digits(144_321.0)]) == "144,000 (weight 0.87, standard error 0.06)"
 
 
 def test_the_face_holds_what_it_names():

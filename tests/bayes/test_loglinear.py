@@ -433,7 +433,7 @@ def test_a_sampler_without_draws_is_no_estimate(monkeypatch):
     assert estimate.interval.high == math.inf
 
 
-# --- what comes along -------------------------------------------------------------------------------------------------
+# --- what is included -------------------------------------------------------------------------------------------------
 
 
 def test_equal_seeds_give_equal_draws_and_nothing_is_lost_on_the_way():

@@ -172,10 +172,22 @@ COLUMNS = {
         "--list region",
         "--list region --person region",
         "--list count --person police",
+        "--list ''",
+        "--list ,",
+        "--list police,shelter",
+        "--list police,none-such",
+        "--list region,region",
     ],
     "date": ["--date none-such", "--date region --person count --conflicts first", "--date police"],
     "conflicts": ["--conflicts never", "--conflicts ''"],
     "columns": ["--columns a", "--columns a,a,b,c", "--columns a,b,c,d,e", "--columns ,"],
+    "censored": [
+        "--censored none-such",
+        "--censored region",
+        "--censored police --lists police,shelter",
+        "--censored ''",
+    ],
+    "visits": ["--visits twice", "--visits ''", "--visits presence --yes 1"],
     "decimal": ["--decimal ;", "--decimal ''", "--decimal point"],
     "yes": ["--yes none-such", "--yes ''"],
     "split": ["--split +", "--split ''", "--split letters"],
@@ -298,7 +310,7 @@ VALUES = [(name, p) for name, p in parameters() if not getattr(p, "is_flag", Fal
 
 @pytest.fixture
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with everything that is no table, no plan and no run."""
+    """A folder with everything that is not a table, no plan and no run."""
     for name, content in NO_TABLE.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "good.csv").write_bytes(GOOD)

@@ -234,8 +234,8 @@ def test_notes_are_told_once_and_in_one_line(run: Run, tmp_path: Path) -> None:
     ]
     lines = answer.out.splitlines()
     assert lines[:4] == [
-        "Read 3 rows, a row a combination of lists: lists a, b, c; counts count; stratum",
-        "  sex.",
+        "Read 3 rows, one row per combination of lists: lists a, b, c; counts count;",
+        "  stratum sex.",
         "sex is taken for a stratum, as the values are no 0 and 1.",
         "",
     ]

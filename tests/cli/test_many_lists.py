@@ -11,7 +11,7 @@ import hiddenpop as hp
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    """Write persons on 34 independent lists, a row a person."""
+    """Write persons on 34 independent lists, one row per person."""
     rng = np.random.default_rng(20261130)
     on = rng.random((8_000, 34)) < rng.uniform(0.01, 0.04, 34)
     path = tmp_path_factory.mktemp("many") / "sources.csv"
@@ -30,7 +30,7 @@ def test_a_file_of_many_lists_is_described(run, sources):
     answer = run("describe", str(path))
     assert answer.code == 0
     said = squeezed(answer.out)
-    assert f"Read {len(frame):,} rows, a row a person: lists source_1, source_2" in said
+    assert f"Read {len(frame):,} rows, one row per person: lists source_1, source_2" in said
     assert f"{len(frame):,} persons observed on 34 lists" in said
     assert f"34 source_34 {frame['source_34'].sum():,}" in said
     assert "its models are not judged: 562 of 2^561 looked at" in said

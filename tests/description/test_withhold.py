@@ -46,7 +46,7 @@ def test_no_small_cell_follows_from_what_is_shown(values: list[int]) -> None:
     n_lists = len(values).bit_length() - 1
     matrix = np.array(shown_rows(counts, tuple("abcd"[:n_lists])) or [np.zeros(len(counts) - 1)])
     rank = np.linalg.matrix_rank(matrix)
-    # Whoever observed fewer than ten people shows no total at all, so that case is no exception.
+    # Whoever observed fewer than ten people shows no total at all, so that case is not an exception.
     for cell in np.flatnonzero((counts[1:] > 0) & (counts[1:] < 10)):
         assert np.linalg.matrix_rank(np.vstack([matrix, np.eye(len(counts) - 1)[cell]])) > rank
 

@@ -146,7 +146,7 @@ def test_each_column_of_a_frame_leaves_as_what_it_is():
 def test_what_is_named_wrongly_is_refused():
     with pytest.raises(TableError, match="no column 'twn'; it has town, year"):
         frame_record(dimensions=["twn"])
-    with pytest.raises(TableError, match="a share of 'persons', which is no column of counts"):
+    with pytest.raises(TableError, match="a share of 'persons', which is not a column of counts"):
         frame_record(shares={"share": Shares(of="helped", among="persons")})
     with pytest.raises(TableError, match="no base; say which persons"):
         frame_record(base=None)

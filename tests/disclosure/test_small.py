@@ -1,17 +1,12 @@
-import os
-import stat
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from hiddenpop.disclosure import (
-    KEY_VARIABLE,
     is_small,
     protect_cells,
     protect_counts,
     protect_value,
-    secret_key,
 )
 from hiddenpop.errors import SettingError, TableError
 
@@ -106,64 +101,3 @@ def test_a_column_of_whole_zero_one_figures_is_protected_by_its_name():
 def test_cells_without_counts_cannot_be_protected():
     with pytest.raises(TableError, match="without a column 'count'"):
         protect_cells(pd.DataFrame({"fitted": [1.0]}))
-
-
-def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path, monkeypatch):
-    path = tmp_path / "folder" / "key"
-    monkeypatch.setenv(KEY_VARIABLE, str(path))
-    key = secret_key()
-    assert len(key) == 32
-    assert path.read_bytes() == key == secret_key()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_two_keys_differ(tmp_path, monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "one"))
-    first = secret_key()
-    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "two"))
-    assert secret_key() != first
-
-
-def test_without_the_variable_the_key_is_in_the_configuration_folder(tmp_path, monkeypatch):
-    monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert (tmp_path / "hiddenpop" / "key").exists() is False
-    key = secret_key()
-    assert (tmp_path / "hiddenpop" / "key").read_bytes() == key
-
-
-def test_without_any_variable_the_key_is_under_home(tmp_path, monkeypatch):
-    monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    key = secret_key()
-    assert (tmp_path / ".config" / "hiddenpop" / "key").read_bytes() == key
-
-
-def test_of_two_processes_that_start_together_the_first_key_wins(tmp_path, monkeypatch):
-    path = tmp_path / "key"
-    monkeypatch.setenv(KEY_VARIABLE, str(path))
-    link = os.link
-
-    def late(source, target):
-        path.write_bytes(b"k" * 32)
-        link(source, target)
-
-    monkeypatch.setattr(os, "link", late)
-    assert secret_key() == b"k" * 32
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_key_that_cannot_be_made_names_the_variable(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "file" / "key"))
-    with pytest.raises(TableError, match=f"cannot be read or created .*set {KEY_VARIABLE}"):
-        secret_key()
-
-
-def test_a_key_that_is_too_short_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "key").write_bytes(b"short")
-    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "key"))
-    with pytest.raises(TableError, match=r"holds 5 bytes, fewer than the 32"):
-        secret_key()

@@ -296,7 +296,7 @@ def test_toys_go_through_a_run_and_its_report(tmp_path: Path, capsys: pytest.Cap
     assert (found["toy"].n_hat, found["wrapped"].n_hat) == (3.0 * KOREA.n_observed, 2.0 * KOREA.n_observed)
     assert found["resampled"].n_hat == 2.0 * KOREA.n_observed
     html = next(done.folder.rglob("*.html")).read_text(encoding="utf-8")
-    assert "What it takes for granted is not known here" in html
+    assert "What it assumes is not known here" in html
     assert "is not told by the method" in html
     assert main(["reproduce", str(done.folder), "--trust", "--workers", "1"]) == 0
     capsys.readouterr()

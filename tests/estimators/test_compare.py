@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+import pickle
 import re
 from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.contract.cases import table_of
 
 import hiddenpop as hp
@@ -75,8 +78,8 @@ def test_the_panel_says_in_a_label_where_models_are_left_out():
 
 def test_a_reduced_order_stands_in_the_method_and_every_order_in_none():
     table = hp.datasets.load("uk_5")
-    for settings in ({"max_order": 2}, {"search": "exhaustive", "max_order": 2}, {"search": "stepwise_p"}):
-        method = hp.SelectedLogLinear(**settings).fit(table).interval.method
+    for search in ({"max_order": 2}, {"search": "exhaustive", "max_order": 2}, {"search": "stepwise_p"}):
+        method = hp.SelectedLogLinear(**search).fit(table).interval.method
         assert method.endswith(", on models to order 2")
     for search in ("exact", "exhaustive", "downhill"):
         method = hp.SelectedLogLinear(search=search).fit(table).interval.method
@@ -303,6 +306,37 @@ def test_the_remarks_of_an_estimate_are_written_as_the_estimate_is():
     found = hp.SelectedLogLinear().fit(KOSOVO)
     (remark,) = [d for d in found.diagnostics if d.name == "rivals_disagree"]
     assert f"give N from {found.in_words()[0]} to 18,390" in remark.message
+
+
+@pytest.mark.parametrize("name", ["uk_5", "kosovo", "korea"])
+def test_a_bootstrap_writes_the_sizes_in_the_remarks_of_its_base_with_its_own_digits(name):
+    found = hp.Bootstrapped(base=hp.SelectedLogLinear(), n_boot=200).fit(hp.datasets.load(name), rng=1)
+    (remark,) = [d for d in found.diagnostics if d.name == "rivals_disagree"]
+    low, high = map(found.persons_in_words, remark.sizes)
+    assert f"give N from {low} to {high}" in remark.message
+    assert pickle.loads(pickle.dumps(found)).diagnostics == found.diagnostics
+    assert hp.Estimate.from_dict(found.to_dict()).diagnostics == found.diagnostics
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    sizes=st.lists(st.floats(0.0, 1e14), min_size=1, max_size=4),
+    width=st.floats(0.0, 1e9),
+    other=st.floats(0.0, 1e9),
+)
+def test_a_size_in_a_remark_is_written_as_the_estimate_that_it_stands_beside(sizes, width, other):
+    sentence = "; ".join(f"{{{place}}} at {place}" for place in range(len(sizes)))
+    remark = hp.Diagnostic("sizes", "info", sentence, sizes=tuple(sizes))
+    first = dataclasses.replace(
+        found_of("korea"), interval=hp.Interval(123.0, 200.0 + width, 0.95, "x"), diagnostics=(remark,)
+    )
+    for found in (first, dataclasses.replace(first, interval=hp.Interval(123.0, 200.0 + other, 0.95, "x"))):
+        written = "; ".join(f"{found.persons_in_words(n)} at {place}" for place, n in enumerate(sizes))
+        assert [d.message for d in found.diagnostics] == [written]
+
+
+def found_of(name):
+    return hp.LogLinear().fit(hp.datasets.load(name))
 
 
 def test_an_interval_without_an_upper_limit_takes_its_digits_from_its_lower_side():

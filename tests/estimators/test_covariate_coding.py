@@ -53,7 +53,7 @@ def test_a_polynomial_has_no_more_powers_than_the_numbers_carry():
 
 @pytest.mark.parametrize("level", ["unknown", "nan", "inf", ""])
 def test_a_polynomial_of_what_is_no_number_is_refused(level):
-    with pytest.raises(SettingError, match=rf"poly\(2\) and its level '{level}' is no number"):
+    with pytest.raises(SettingError, match=rf"poly\(2\) and its level '{level}' is not a number"):
         level_columns("year", ("2015", level, "2016"), "poly(2)", 1)
 
 

@@ -158,7 +158,7 @@ def test_terms_without_their_parts_are_no_model():
         CovariateModel(factors=("A", "B"), n_lists=2, terms=(1, 3))
     with pytest.raises(ModelError, match="leaves out B"):
         CovariateModel(factors=("A", "B"), n_lists=2, terms=(1,))
-    with pytest.raises(ModelError, match="8 is no set of 2 factors"):
+    with pytest.raises(ModelError, match="8 is not a set of 2 factors"):
         CovariateModel(factors=("A", "B"), n_lists=2, terms=(1, 2, 8))
 
 

@@ -19,8 +19,8 @@ from hiddenpop.estimators.covariate_loglinear import CovariateLogLinear
 from hiddenpop.estimators.covariate_outcome import passive_covariates
 from hiddenpop.estimators.loglinear import LogLinear
 from hiddenpop.estimators.selected_covariates import GapSearch, SelectedCovariateLogLinear
+from hiddenpop.kernels.poisson.composite_link import fit_composite
 from hiddenpop.kernels.poisson.hidden_cells import fit_hidden
-from hiddenpop.kernels.poisson.summed_cells import fit_summed
 from hiddenpop.kernels.search.stepwise import SearchSpace, stepwise_path
 from hiddenpop.synthetic import scenario
 
@@ -188,7 +188,7 @@ def test_what_is_absorbed_has_the_same_fit_as_all_its_cells(formula, absent, lis
     terms = model.onto(design.factors).terms
     assert summed_lists(design, terms) == 0
     cells = model_cells(design, terms)
-    whole = fit_summed(_summed(design, terms, design.sometimes_absent), design.counts)
+    whole = fit_composite(_summed(design, terms, design.sometimes_absent), design.counts)
     exact = fit_hidden(cells.design, cells.hidden, design.counts)
     assert whole.hidden_status.tolist() == exact.hidden_status.tolist()
     np.testing.assert_allclose(whole.means, exact.means, rtol=1e-6)

@@ -623,7 +623,7 @@ def test_settings_are_hashable_and_survive_json_and_pickling():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"model": 3}, ModelError, "model=3 is no text"),
+        ({"model": 3}, ModelError, "model=3 is not text"),
         ({"interval": "profile"}, SettingError, "interval='profile' is not one of 'bootstrap', 'lognormal'"),
         ({"combinations": "all"}, SettingError, "combinations='all' is not one of"),
         ({"n_boot": 20}, SettingError, "n_boot"),

@@ -201,7 +201,7 @@ def test_settings_are_read_and_written_in_one_form():
     ("given", "message"),
     [
         ("a", "must hold two lists and a number"),
-        ([("a", "b")], "no pair of lists with a number"),
+        ([("a", "b")], "not a pair of lists with a number"),
         ([("a", "a", 2)], "two different lists"),
         ([("a", "b", 0)], "above 0"),
         ([("a", "b", math.inf)], "above 0"),

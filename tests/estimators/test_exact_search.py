@@ -11,7 +11,7 @@ from tests.support.tables import table_of
 from hiddenpop import SelectedLogLinear, datasets
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.estimators.search import Rule, exact, exhaustive, judge
+from hiddenpop.estimators.search import SelectionRule, exact, exhaustive, judge
 from hiddenpop.estimators.selected import SELECTION_WINDOW
 
 SMALL = [
@@ -165,7 +165,7 @@ def test_tables_on_which_few_models_or_none_may_be_chosen_get_the_same_answer_fr
 
 def test_the_search_itself_gives_what_the_full_search_gives():
     data = list_counts(datasets.load("australia"), estimator="selected")
-    rule = Rule("bic", "all", "exists")
+    rule = SelectionRule("bic", "all", "exists")
     near, proof = exact(data, rule, None, 6.0, 10_000)
     everything, n_models = exhaustive(data, rule, None)
     ranked, full = (judge(data, fits).ranked(data, rule) for fits in (near, everything))

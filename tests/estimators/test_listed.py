@@ -9,7 +9,7 @@ from tests.support.tables import table_of
 
 from hiddenpop import datasets
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.estimators.search import Rule, exhaustive, judge, list_models
+from hiddenpop.estimators.search import SelectionRule, exhaustive, judge, list_models
 from hiddenpop.kernels.poisson.faces import face_of_model
 from hiddenpop.kernels.poisson.lattice import independent_terms, ranks_of_people, superset_sums
 from hiddenpop.model import enumerate_models
@@ -57,7 +57,7 @@ def assert_same_by_rank(data, listed, tried, rule):
 @pytest.mark.parametrize("admissible", ["finite", "exists"])
 @pytest.mark.parametrize("name", ["korea", "artificial_3", "kosovo", "australia", "uk_4"])
 def test_the_leading_models_and_the_best_by_rank_of_published_tables(name, criterion, admissible):
-    rule = Rule(criterion, "all", admissible)
+    rule = SelectionRule(criterion, "all", admissible)
     found = both(datasets.load(name), rule)
     assert_same_leading(*found, rule)
     assert_same_by_rank(*found, rule)
@@ -65,20 +65,21 @@ def test_the_leading_models_and_the_best_by_rank_of_published_tables(name, crite
 
 @pytest.mark.parametrize("name", ["western_us", "new_orleans_5_185"])
 def test_five_sparse_lists(name):
-    rule = Rule("bic")
+    rule = SelectionRule("bic")
     found = both(datasets.load(name), rule)
     assert_same_leading(*found, rule)
     assert_same_by_rank(*found, rule)
 
 
-@settings(max_examples=20, deadline=None)
-@given(
+SPARSE = (
     st.lists(st.sampled_from([0, 0, 0, 1, 2, 7, 40]), min_size=15, max_size=15).filter(any),
     st.sampled_from(["bic", "aic", "aicc"]),
     st.sampled_from(["finite", "exists"]),
 )
-def test_any_sparse_table_of_four_lists(cells, criterion, admissible):
-    rule = Rule(criterion, "all", admissible)
+
+
+def the_same_of_a_sparse_table(cells, criterion, admissible):
+    rule = SelectionRule(criterion, "all", admissible)
     table = quietly(table_of, [0, *cells])
     if len(table.lists) - len(table.empty_lists) < 2:
         return
@@ -87,8 +88,21 @@ def test_any_sparse_table_of_four_lists(cells, criterion, admissible):
     assert_same_by_rank(*found, rule)
 
 
+@settings(max_examples=6, deadline=None)  # some seconds each
+@given(*SPARSE)
+def test_any_sparse_table_of_four_lists(cells, criterion, admissible):
+    the_same_of_a_sparse_table(cells, criterion, admissible)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(*SPARSE)
+def test_many_sparse_tables_of_four_lists(cells, criterion, admissible):
+    the_same_of_a_sparse_table(cells, criterion, admissible)
+
+
 def test_everything_is_what_all_judged_give():
-    rule = Rule("bic")
+    rule = SelectionRule("bic")
     _, listed, tried = both(datasets.load("australia"), rule)
     everything = listed.everything()
     for name in ("term_sets", "deviance", "n0", "rank", "status", "exists"):

@@ -12,7 +12,7 @@ from tests.support.plain import dense_counts, design, statsmodels_fit
 
 from hiddenpop import HierarchicalModel, LogLinear, SelectedLogLinear, datasets
 from hiddenpop.estimators.prepare import list_counts
-from hiddenpop.estimators.search import Rule, default_order, evaluate, exhaustive, judge
+from hiddenpop.estimators.search import SelectionRule, default_order, evaluate, exhaustive, judge
 from hiddenpop.model import enumerate_models
 
 FOUR_LISTS = ("kosovo", "australia", "uk_4")
@@ -290,7 +290,7 @@ def test_more_than_six_lists_are_judged_one_by_one_with_the_same_result():
 
 def test_models_of_equal_criterion_come_smaller_first():
     data = quietly(list_counts, table_of(SPARSE, "abc"), estimator="test")
-    rule = Rule("bic", "rank")
+    rule = SelectionRule("bic", "rank")
     fits, n_models = exhaustive(data, rule, None)
     ranked = judge(data, fits).ranked(data, rule)
     values = ranked.criteria(data, "rank")["bic"]

@@ -31,8 +31,8 @@ def simdat(*covariates):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"minimal": 3}, ModelError, "minimal=3 is no text"),
-        ({"maximal": None}, ModelError, "maximal=None is no text"),
+        ({"minimal": 3}, ModelError, "minimal=3 is not text"),
+        ({"maximal": None}, ModelError, "maximal=None is not text"),
         ({"criterion": "dic"}, SettingError, "criterion='dic' is not one of 'bic', 'aic', 'aicc'"),
         ({"interval": "bca"}, SettingError, "interval='bca'"),
         ({"n_boot": 20}, SettingError, "20"),

@@ -8,7 +8,7 @@ from tests.support.tables import table_of
 from hiddenpop import datasets
 from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.prepare import ListCounts, list_counts
-from hiddenpop.estimators.search import Rule, exact, judge
+from hiddenpop.estimators.search import SelectionRule, exact, judge
 from hiddenpop.estimators.selected import stochastic
 
 
@@ -19,10 +19,10 @@ def data_of(table):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("uk", Rule("bic")),
-        ("netherlands", Rule("aic")),
-        ("western_us", Rule("bic", admissible="exists")),
-        ("new_orleans_186", Rule("aicc")),
+        ("uk", SelectionRule("bic")),
+        ("netherlands", SelectionRule("aic")),
+        ("western_us", SelectionRule("bic", admissible="exists")),
+        ("new_orleans_186", SelectionRule("aicc")),
     ],
 )
 def test_it_lists_what_the_exact_search_lists(name, rule):
@@ -47,10 +47,10 @@ def test_ten_lists_agree_with_the_proof():
     eta = captures @ rng.uniform(-3.0, -1.2, 10) + (captures[:, 0::2] * captures[:, 1::2]).sum(axis=1)
     table = table_of(np.append(0, rng.multinomial(3_000, np.exp(eta) / np.exp(eta).sum())[1:]))
     data = data_of(table)
-    tried, found = stochastic(data, Rule("bic"), rng=1, n_steps=4_000, n_chains=3)
-    proven, proof = exact(data, Rule("bic"), 2, 0.0, 50_000)
+    tried, found = stochastic(data, SelectionRule("bic"), rng=1, n_steps=4_000, n_chains=3)
+    proven, proof = exact(data, SelectionRule("bic"), 2, 0.0, 50_000)
     assert proof.finished
-    assert tried.term_sets[0] == judge(data, proven).ranked(data, Rule("bic")).term_sets[0]
+    assert tried.term_sets[0] == judge(data, proven).ranked(data, SelectionRule("bic")).term_sets[0]
     assert found["agreement"].found_best == 3
 
 
@@ -59,7 +59,7 @@ def test_same_bytes_on_any_number_of_workers():
     runs = []
     for workers in (1, 3):
         with joblib.parallel_config("threading", n_jobs=workers):
-            runs.append(stochastic(data, Rule("bic"), rng=5, n_steps=500))
+            runs.append(stochastic(data, SelectionRule("bic"), rng=5, n_steps=500))
     (a, found_a), (b, found_b) = runs
     assert a.term_sets.tolist() == b.term_sets.tolist()
     assert a.deviance.tobytes() == b.deviance.tobytes()
@@ -68,20 +68,20 @@ def test_same_bytes_on_any_number_of_workers():
 
 def test_disagreement_is_said():
     data = data_of(datasets.load("netherlands"))
-    _, found = stochastic(data, Rule("aic"), rng=1, n_steps=100)
+    _, found = stochastic(data, SelectionRule("aic"), rng=1, n_steps=100)
     (note,) = found["diagnostics"]
     assert note.level == "warning"
     assert "chains of the stochastic search disagree" in note.message
     assert "Take more steps" in note.message
-    _, settled = stochastic(data, Rule("bic"), rng=1, n_steps=20_000)
+    _, settled = stochastic(data, SelectionRule("bic"), rng=1, n_steps=20_000)
     assert settled["diagnostics"] == ()
     assert settled["agreement"].agree
 
 
 def test_a_table_without_any_admissible_model():
     apart = table_of([0, 10, 12, 0, 9, 0, 0, 0])
-    tried, found = stochastic(data_of(apart), Rule("bic"), rng=1, n_steps=100)
-    assert not tried.eligible(data_of(apart), Rule("bic")).any()
+    tried, found = stochastic(data_of(apart), SelectionRule("bic"), rng=1, n_steps=100)
+    assert not tried.eligible(data_of(apart), SelectionRule("bic")).any()
     assert len(tried) > 0
     (note,) = found["diagnostics"]
     assert "none admissible" in note.message
@@ -89,7 +89,7 @@ def test_a_table_without_any_admissible_model():
 
 def test_better_models_without_an_answer_are_listed():
     data = data_of(datasets.load("artificial_3"))
-    rule = Rule("aic")
+    rule = SelectionRule("aic")
     tried, _ = stochastic(data, rule, rng=1, n_steps=500)
     values, allowed = tried.criteria(data, "all")["aic"], tried.eligible(data, rule)
     proven = judge(data, exact(data, rule, 2, 0.0, 200_000)[0])
@@ -107,7 +107,7 @@ def test_better_models_without_an_answer_are_listed():
 )
 def test_bad_settings_are_refused(setting, match):
     with pytest.raises(SettingError, match=match):
-        stochastic(data_of(datasets.load("uk")), Rule("bic"), rng=1, **setting)
+        stochastic(data_of(datasets.load("uk")), SelectionRule("bic"), rng=1, **setting)
 
 
 def test_thirteen_lists_are_refused():
@@ -116,4 +116,4 @@ def test_thirteen_lists_are_refused():
     names = tuple(f"l{i}" for i in range(13))
     data = ListCounts(counts, names, tuple(range(13)), (), int(counts.sum()), (), False)
     with pytest.raises(CapabilityError, match="at most 12 lists and this table has 13"):
-        stochastic(data, Rule("bic"), rng=1)
+        stochastic(data, SelectionRule("bic"), rng=1)

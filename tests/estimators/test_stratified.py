@@ -346,7 +346,7 @@ def test_limits_of_a_sum_cover_it():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"base": hp.LogLinear}, "is no estimator"),
+        ({"base": hp.LogLinear}, "is not an estimator"),
         ({"by": ("region", "region")}, "each once"),
         ({"by": (1,)}, "must name covariates"),
         ({"without_estimate": "zero"}, "not one of 'none', 'observed', 'together'"),

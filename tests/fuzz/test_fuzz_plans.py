@@ -1,4 +1,4 @@
-"""Plans of any content: judged whole, or refused with an error of the package, before anything runs."""
+"""Plans of any content: judged as a whole, or refused with an error of the package, before anything runs."""
 
 import copy
 import tomllib

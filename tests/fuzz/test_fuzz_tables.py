@@ -174,6 +174,7 @@ def test_what_is_written_is_read_back(folder: Path, cells: list[tuple[int, str, 
 @given(content=st.binary(max_size=80))
 @example(content=b"")
 def test_a_key_file_of_anything(folder: Path, content: bytes) -> None:
+    (folder / "key").touch(0o600)
     (folder / "key").write_bytes(content)
     assert answered(secret_key) in (REFUSED, content)
     (folder / "key").unlink()

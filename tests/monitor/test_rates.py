@@ -84,7 +84,7 @@ def test_missing_and_zero_residents_are_named_together() -> None:
         (residents(sex=["f", "f", "m"], residents=[1, 2, 3]), "sex='f' is given more than once"),
         (
             residents(sex=["f", "m"], colour=["x", "y"], residents=[1, 2]),
-            "'colour' of residents is no covariate",
+            "'colour' of residents is not a covariate",
         ),
     ],
 )

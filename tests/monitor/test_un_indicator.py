@@ -60,7 +60,7 @@ def test_every_combination_of_levels_and_totals_is_there_once_a_year() -> None:
 
 
 def test_detected_are_the_observed_in_the_series_of_the_un() -> None:
-    frame = indicator(victims()).frame.set_index(["SeriesCode", "TimePeriod", "Sex"])["Value"]
+    frame = indicator(victims()).frame.set_index(["SeriesCode", "TimePeriod", "Sex"])["Value"].sort_index()
     assert frame["VC_HTF_DETV", "2018", "BOTHSEX"] == 150
     assert frame["VC_HTF_DETV", "2019", "FEMALE"] == 77
     assert frame["VC_HTF_DETVSX", "2018", "BOTHSEX"] == 60

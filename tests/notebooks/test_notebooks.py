@@ -144,6 +144,9 @@ STATUSES = {
     "06-sensitivity-for-a-report": {"first": "ok", "united_kingdom": "ok"},
 }
 
+LONG = {"03-how-far-can-we-trust-it", "04-bayesian-estimates", "05-by-year-group-and-place"}
+"""Simulation studies and chains: minutes each, half of it compiling; run with the statistical tests."""
+
 # A number that is off by this factor must be noticed by the notebook itself.
 FAULT = {"04-bayesian-estimates": 1.1, "05-by-year-group-and-place": 1.1}
 
@@ -175,7 +178,13 @@ def _own_places(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+        for path in NOTEBOOKS
+    ],
+)
 def executed(request, tmp_path_factory):
     """Name of a notebook, the notebook as stored, and the same executed with its namespace read at the end."""
     stored = nbformat.read(request.param, as_version=4)

@@ -151,6 +151,18 @@ MADE = {
     "lists-of-a-registration": "client,where\n"
     + "".join(f"K{i % 17:05},{('Politie', 'Opvang', 'Politie en justitie')[i % 3]}\n" for i in range(40)),
     "weights": "a,b,w,seen\n1,0,6.1,61\n0,1,8.4,84\n1,1,1.8,18\n",
+    "visits": "a,b,c\n" + "".join(f"{i % 4},{i // 4 % 3},{i // 12 % 2}\n" for i in range(72)),
+    "visits-and-persons": "klant,a,b\n" + "".join(f"NL-{i:05},{i % 4},{i // 4 % 3}\n" for i in range(72)),
+    "visits-and-counts": "a,b,n\n1,0,61\n0,1,84\n1,2,18\n2,1,7\n",
+    "one-number-in-a-list": "a,b,n\n1,0,61\n0,1,84\n1,2,18\n",
+    "visits-by-person-and-list": "klant,bron,keer\n"
+    + "".join(f"NL-{i // 2:05},{'ab'[i % 2]},{(i * 7 + i // 5) % 4}\n" for i in range(80)),
+    "names-beside": "klant,reg1,reg2\n"
+    + "".join(f"NL-{i % 50:05},{'abc'[i % 3]},{('b', 'c', '')[i // 3 % 3]}\n" for i in range(80)),
+    "names-beside-and-person": "klant,reg1,reg2\n"
+    + "".join(f"NL-{i % 50:05},{'abc'[i % 3]},{('b', 'c', '')[i // 3 % 3]}\n" for i in range(80)),
+    "numbers-of-records": "naam,reg1,reg2\n"
+    + "".join(f"p{i},{f'{10_000 + i}' * (i % 3 > 0)},{f'A{i}-{i * 7}' * (i % 2)}\n" for i in range(60)),
 }
 TYPED = {
     "lists-and-text-beside-strata": "--strata sex",
@@ -163,6 +175,8 @@ TYPED = {
     "lists-of-a-registration": "--person client --list where",
     "weights": "--count w",
     "conflicts": "--person client --list where --strata ward",
+    "visits-by-person-and-list": "--person klant --list bron",
+    "names-beside-and-person": "--person klant",
 }
 FAULTS = {
     "identifying-stratum": (LONG, "--person client --list where --strata client_name", "leave it out of --strata",
@@ -304,10 +318,10 @@ def test_every_question_of_the_reader_is_among_those_tried(
     made: dict[int, tuple[str, int]] = {}
     make = OpenQuestionError.__init__
 
-    def noted(self: OpenQuestionError, *given: Any) -> None:
+    def noted(self: OpenQuestionError, *given: Any, **more: Any) -> None:
         caller = inspect.stack()[1]
         made[id(self)] = (Path(caller.filename).name, caller.lineno)
-        make(self, *given)
+        make(self, *given, **more)
 
     def asked(question: OpenQuestionError, *given: Any) -> TableError:
         put.add(made[id(question)])  # and not the questions that an answer, when it is tried, would lead to

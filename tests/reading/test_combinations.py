@@ -87,7 +87,7 @@ def test_a_text_file_is_the_same_table(
     suffix: str,
 ) -> None:
     if words == ("", "x") and nobody == "":
-        nobody = "NA"  # a row without a cell is no row
+        nobody = "NA"  # a row without a cell is not a row
     write = NUMBERS[number]
     around_it = decorated([*LISTS, count], grid(words, write, nobody), write(sum(COUNTS.values())))
     content = text_of(around_it[around], separator).encode(encoding)
@@ -265,7 +265,7 @@ def test_registrations_are_brought_together_to_persons(tmp_path: Path) -> None:
     table = CaptureTable.read(tmp_path / "mine.csv", person="cliënt", list="bron")
     assert table == CaptureTable.from_registrations(REGISTRATIONS, person="cliënt", list="bron")
     assert table.reading.lines()[0] == (
-        "Read 7 rows, a row a registration of fewer than 10 persons: lists named in bron; person cliënt; "
+        "Read 7 rows, one row per registration of fewer than 10 persons: lists named in bron; person cliënt; "
         "set aside sex, day."
     )
     assert table.reading.to_dict()["persons"] is None

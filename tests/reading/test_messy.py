@@ -92,6 +92,25 @@ AROUND = {
     "a label of each row": f"combi,{HEADER},n\n"
     + "".join(f"{'en '.join('abc'[place] for place in range(3) if bits[place] == '1')},{','.join(bits)},{n}\n"
               for bits, n in COUNTS.items()),
+    "persons counted in words": f"{HEADER},Aantal personen\n{rows()}",
+    "number of persons": f"{HEADER},number of persons\n{rows()}",
+    "shares in a column of numbers": f"{HEADER},n,percentage\n"
+    + "".join(f"{','.join(bits)},{n},{100 * n / TOTAL:.1f}\n" for bits, n in COUNTS.items()),
+    "shares with a decimal comma": f"{HEADER.replace(',', ';')};n;%\n"
+    + "".join(f"{';'.join(bits)};{n};{100 * n / TOTAL:.2f}".replace(".", ",") + "\n" for bits, n in COUNTS.items()),
+    "parts that add up": f"{HEADER},2019,2020,Totaal\n"
+    + "".join(f"{','.join(bits)},{n - 3},3,{n}\n" for bits, n in COUNTS.items()),
+    "a remark": f"{HEADER},n,opmerking\n"
+    + "".join(f"{','.join(bits)},{n},{'zie noot' * (n == 13)}\n" for bits, n in COUNTS.items()),
+    "bytes of nothing behind it": f"{HEADER},n\n{rows()}\0\0\0",
+    "Dutch truth values": f"{HEADER},n\n" + rows(words=("ONWAAR", "WAAR")),
+    "German truth values": f"{HEADER},n\n" + rows(words=("FALSCH", "WAHR")),
+    "French truth values": f"{HEADER},n\n" + rows(words=("FAUX", "VRAI")),
+    "registered or not": f"{HEADER},n\n" + rows(words=("not registered", "registered")),
+    "an error of Excel for what is sought": f"{HEADER},n\n0,0,0,#VERW!\n{rows()}",
+    "a flat table of R": ",,kliniek,0,1\npolitie,opvang,,,\n0,0,,NA,21\n,1,,103,13\n1,0,,1089,29\n,1,,24,27\n",
+    "years beside counts": f"{HEADER},n,2019,2020\n"
+    + "".join(f"{','.join(bits)},{n},{n - 3},3\n" for bits, n in COUNTS.items()),
     "shares as texts": f"{HEADER},n,share\n"
     + "".join(f"{','.join(bits)},{n},{100 * n / TOTAL:.3f}%\n" for bits, n in COUNTS.items()),
 }  # fmt: skip
@@ -233,9 +252,13 @@ def test_what_programs_write(name: str, tmp_path: Path) -> None:
         "cap_hist,freq\n" + "".join(f"{int(bits)},{n}\n" for bits, n in COUNTS.items()),
         '"","ch","freq"\n'
         + "".join(f'"{place}","{bits}",{COUNTS[bits]}\n' for place, bits in enumerate(COUNTS, 1)),
+        "ch,n\n" + "".join(f"{' '.join(bits)},{n}\n" for bits, n in COUNTS.items()),
+        "ch,n\n" + "".join(f"{'-'.join(bits)},{n}\n" for bits, n in COUNTS.items()),
+        "ch;n\n" + "".join(f"({', '.join(bits)});{n}\n" for bits, n in COUNTS.items()),
+        "ch,n\n" + "".join(f'"\'{bits}",{n}\n' for bits, n in COUNTS.items()),
         ",".join(f"x.{bits}" for bits in COUNTS) + ",x.000\n" + ",".join(map(str, COUNTS.values())) + ",\n",
     ],
-    ids=["letters in front", "zeros lost", "row names", "wide"],
+    ids=["letters in front", "zeros lost", "row names", "blanks", "dashes", "vectors", "apostrophes", "wide"],
 )
 def test_histories_as_programs_write_them(text: str, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text(text)
@@ -316,13 +339,64 @@ def test_an_index_with_a_name_is_a_column() -> None:
         (persons(f"dossier,{HEADER}", lambda i, bits: f"{i % 5 + 1},{','.join(bits)}"), "tells persons apart"),
         ("a;b;n\n1;0;1.089\n0;1;2.400\n1;1;1.250\n", "can be decimal or stand between thousands"),
         ("a,b,n\n1,0,5\n1,7\n1,1,4\n", "is missing"),
+        (f"{HEADER},n\n" + rows(number=lambda n: f"{n} personen"), "numbers with words beside them"),
+        (f"{HEADER},aantal\n" + rows(number=lambda n: f"{n} ({n / TOTAL:.0%})"), "numbers with words beside them"),
+        ("politie,opvang,2018,2019\n1,0,61,50\n0,1,84,60\n1,1,18,20\n", "say --count 2018 .* or --count 2019"),
+        ("politie,opvang,aantal,\n,,mannen,vrouwen\n1,0,61,50\n0,1,84,60\n1,1,18,20\n", "--count mannen .* or"),
+        ("lijsten,n\n1,61\n2,84\n3,12\n12,18\n13,5\n", "say --split letters$"),
+        ("lijsten,n\npolitie,61\nopvang,84\npolitie-opvang,18\n", "say --split -$"),
+        ("klant,a,b,n\n" + "".join(f"K{i:04},{i % 2},{i % 3 % 2},{1 + i % 6}\n" for i in range(90)),
+         "may hold parts of counts, or something of a person"),
+        ("bsn,achternaam,a,b\n" + "".join(f"{123450000 + i},Jansen{i % 9},{i % 2},1\n" for i in range(80)),
+         "say --lists a,b or --person bsn$"),
     ],
     ids=[
         "one list and a municipality", "crosses and one of words", "a question mark", "blanks in a list of 0 and 1",
         "contacts", "parts", "years and counts", "few numbers of files", "thousands or decimals", "a row too short",
+        "counts with words",
+        "counts with shares", "years", "two lines of names", "digits", "dashes", "contacts of clients", "family names",
     ],
 )  # fmt: skip
 def test_what_is_not_clear_is_not_read(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(TableError, match=told):
         CaptureTable.read(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "politie \\ opvang,nee,ja\nnee,,84\nja,61,18\n",
+        "politie/opvang;0;1\n0;?;84\n1;61;18\n".replace("0;1", "FALSE;TRUE"),
+        '"","","opvang","0","1"\n"politie","","","",""\n'.replace('"","","opvang"', '"","opvang"').replace(
+            '"politie","","","",""', '"politie","","",""'
+        )
+        + '"0","",NA,84\n"1","",61,18\n',
+    ],
+    ids=["words", "truth values", "R"],
+)
+def test_two_lists_across_each_other(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    table = CaptureTable.read(tmp_path / "mine.csv")
+    assert table.list_totals.to_dict() == {"politie": 79, "opvang": 102}
+    assert table.n_observed == 163
+
+
+def test_counts_under_the_words_of_a_list_beside_two_others() -> None:
+    wide = FRAME.pivot_table("n", list(LISTS[:2]), LISTS[2], fill_value=0).rename(columns=str).reset_index()
+    table = CaptureTable.read(wide)
+    assert table.rename({"list3": "kliniek"}) == RIGHT
+
+
+def test_days_and_family_names_are_not_called_persons_that_repeat(tmp_path: Path) -> None:
+    lines = [f"K{i:04},{2000 + i % 9}-01-02,Jansen{i % 9},{','.join(bits)}" for i, bits in enumerate(PERSONS)]
+    (tmp_path / "mine.csv").write_text("\n".join([f"klant,datum,achternaam,{HEADER}", *lines]))
+    table = CaptureTable.read(tmp_path / "mine.csv", lists=LISTS)
+    assert (table.n_observed, table.reading.notes) == (len(PERSONS), ())
+
+
+def test_a_code_of_1_and_2_is_no_list_with_faults(tmp_path: Path) -> None:
+    lines = [f"{1 + i % 2},{','.join(bits)}" for i, bits in enumerate(PERSONS)]
+    (tmp_path / "mine.csv").write_text("\n".join([f"sexe,{HEADER}", *lines]))
+    table = CaptureTable.read(tmp_path / "mine.csv")
+    assert (table.lists, [*table.strata.columns], table.n_observed) == (LISTS, ["sexe"], len(PERSONS))

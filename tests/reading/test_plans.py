@@ -128,7 +128,7 @@ def test_the_first_lines_say_how_the_file_was_read(command: str, capsys: pytest.
     assert main(command.format(file=CASES / "13-sex-coded-01.csv").split()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "Read 16 rows, a row a combination of lists: lists kc, np, po; counts count;",
+        "Read 16 rows, one row per combination of lists: lists kc, np, po; counts count;",
         "  stratum female.",
     ]
     assert lines[2] == "female is taken for a stratum by name; if it is a list, name it in --lists."

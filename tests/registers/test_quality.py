@@ -203,7 +203,7 @@ def test_a_model_is_saved_without_values_and_used_again(links: Links, tmp_path: 
     again = FellegiSunter(model=str(path)).fit(links.registrations)
     np.testing.assert_array_equal(again.persons, links.persons)
     (tmp_path / "bad.json").write_text("[]")
-    with pytest.raises(SettingError, match="is no model of links"):
+    with pytest.raises(SettingError, match="is not a model of links"):
         FellegiSunter(model=str(tmp_path / "bad.json")).fit(links.registrations)
     weights = links.weights()
     same = weights[weights["level"] == "same"].set_index("field")["weight"]

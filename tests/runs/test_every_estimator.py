@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from hiddenpop import datasets
-from hiddenpop.disclosure import secret_key
 from hiddenpop.estimators.registry import ESTIMATORS, build
 from hiddenpop.parallel import parallel
 from hiddenpop.runs.execute import Steps
@@ -44,7 +43,6 @@ def test_steps_and_blocks_of_every_estimator_are_kept(name: str, tmp_path: Path)
     data, settings = SETTINGS.get(name, ("kosovo", {}))
     table, method = datasets.load(data), build(name, settings)
     assert refusal(method, table) == ""
-    secret_key()
     steps = Steps(tmp_path / "steps", "run")
     with parallel(workers=1, store=tmp_path / "blocks"):
         first = steps.done("estimate", name, lambda: method.fit(table, rng=1))

@@ -197,7 +197,7 @@ def test_faults_of_the_table_stand_each_on_a_line(tmp_path: Path) -> None:
 def test_what_is_no_toml_is_told_with_its_line(text: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "analysis.toml"
     path.write_text(text)
-    with pytest.raises(SettingError, match=rf"analysis\.toml is no TOML: .*{told}"):
+    with pytest.raises(SettingError, match=rf"analysis\.toml is not TOML: .*{told}"):
         read_plan(path)
 
 

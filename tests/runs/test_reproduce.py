@@ -57,7 +57,7 @@ def verdicts(found: Reproduction) -> dict[str, str]:
 def test_a_run_that_nobody_touched_agrees(name: str, finished: Path, copied: Path) -> None:
     found = reproduce(copied / f"{name}-run", workers=1)
     assert found.agrees
-    assert found.makings == ()
+    assert found.environment == ()
     assert list(found.counts) == [EQUAL]
     assert found.counts[EQUAL] > 200
     assert set(found.files["status"]) == {"same"}
@@ -200,7 +200,7 @@ def test_on_other_versions_a_limit_may_move_by_chance(copied: Path) -> None:
     change_results(folder, shift("high", 0.02))
     found = reproduce(folder)
     assert verdicts(found) == {"estimates[resampled].interval.high": CHANCE}
-    assert found.makings == ("numpy: 1.26.0 then, " + found.makings[0].split("then, ")[1],)
+    assert found.environment == ("numpy: 1.26.0 then, " + found.environment[0].split("then, ")[1],)
     assert "made otherwise: numpy: 1.26.0 then" in found.summary()
 
 
@@ -237,7 +237,7 @@ def test_an_estimate_without_draws_may_not_move_on_any_version(copied: Path) -> 
 
 
 def test_rounding_is_told_apart() -> None:
-    known = Comparing(allowed={}, drawn=frozenset(), same_makings=True, same_key=True)
+    known = Comparing(allowed={}, drawn=frozenset(), same_environment=True, same_key=True)
 
     def verdict(before: Any, after: Any, name: str = "x") -> str:
         return compared({name: before}, {name: after}, known)[0].verdict
@@ -266,7 +266,7 @@ def test_what_rests_on_draws_is_not_compared_across_versions() -> None:
     drawn = frozenset({("estimates", "b")})
     found = {}
     for same in (True, False):
-        known = Comparing(allowed={}, drawn=drawn, same_makings=same, same_key=True)
+        known = Comparing(allowed={}, drawn=drawn, same_environment=same, same_key=True)
         found[same] = {f.where[13:]: f.verdict for f in compared(before, after, known)}
     assert found[False] == {
         "label": EQUAL,
@@ -308,7 +308,7 @@ def test_a_folder_without_a_finished_run_is_refused(copied: Path, tmp_path: Path
     with pytest.raises(SettingError, match="is unfinished; run its plan again"):
         reproduce(copied / "public-run")
     change_manifest(copied / "public-run", status="complete", plan={"hash": "x"})
-    with pytest.raises(SettingError, match="no whole manifest"):
+    with pytest.raises(SettingError, match="not a whole manifest"):
         reproduce(copied / "public-run")
     (copied / "private-run" / "results.json").write_text("{")
     with pytest.raises(SettingError, match=r"results\.json cannot be read, so nothing can be compared"):

@@ -1,9 +1,11 @@
 """`run`: what it leaves, that nothing leaves that should not, and that nothing but the plan matters."""
 
 import hashlib
+import hmac
 import importlib
 import json
 import os
+import pickle
 import stat
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 
 from hiddenpop import datasets, monitor
 from hiddenpop.errors import SettingError, TableError
+from hiddenpop.keys import secret_key, steps_key
 from hiddenpop.result import Estimate
 from hiddenpop.runs import read_plan, run
 from hiddenpop.runs.execute import read_manifest, seed_of_step, write_manifest
@@ -376,11 +379,11 @@ def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="cannot be read as the manifest of a run"):
         run(tmp_path / "plan.toml", out)
     (out / "manifest.json").write_text('{"name": "an app"}')
-    with pytest.raises(SettingError, match="is no manifest of a run that this version reads"):
+    with pytest.raises(SettingError, match="is not a manifest of a run that this version reads"):
         run(tmp_path / "plan.toml", out)
     (out / "manifest.json").write_text('{"schema_version": 1, "seed": 1, "inputs": [3], "plan": "x"}')
     with pytest.raises(
-        SettingError, match="is no whole manifest of a run: status, plan, core_versions, machine"
+        SettingError, match="is not a whole manifest of a run: status, plan, core_versions, machine"
     ):
         run(tmp_path / "plan.toml", out)
     assert {p.name for p in out.iterdir()} == {"thesis.txt", "manifest.json"}
@@ -467,6 +470,73 @@ def test_what_has_to_stay_is_readable_by_its_owner_alone(
     assert set(seen) == {"work", ".work", "manifest.json"}
 
 
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o722])
+def test_a_folder_of_steps_that_others_may_write_is_refused(mode: int, copied: Path) -> None:
+    folder = unfinished(copied)
+    (folder / ".work").mkdir()
+    (folder / ".work").chmod(mode)
+    with pytest.raises(SettingError, match=r"others may write to .*\.work .*run: chmod 700 .*\.work"):
+        run(copied / "private.toml")
+    (folder / ".work").chmod(0o700)
+    run(copied / "private.toml")
+
+
+def test_a_folder_of_steps_that_is_a_link_is_refused(copied: Path) -> None:
+    folder = unfinished(copied)
+    (copied / "elsewhere").mkdir(mode=0o700)
+    (folder / ".work").symlink_to(copied / "elsewhere")
+    with pytest.raises(SettingError, match=r"\.work leads elsewhere; delete that link"):
+        run(copied / "private.toml")
+
+
+def test_a_folder_of_steps_of_another_user_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = unfinished(copied)
+    (folder / ".work").mkdir(mode=0o700)
+    monkeypatch.setattr("os.geteuid", lambda: 12345678)
+    with pytest.raises(SettingError, match=r"\.work belongs to another user"):
+        run(copied / "private.toml")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_blocks_of_somebody_else_are_computed_again(tmp_path: Path, finished: Path) -> None:
+    """Whoever hands on an unfinished run can write blocks with a right checksum, and has no signature."""
+    from hiddenpop.runs.execute import execute
+    from hiddenpop.store import read_finished, write_finished
+
+    (tmp_path / "plan.toml").write_text(PLAN)
+    plan, work = read_plan(tmp_path / "plan.toml"), tmp_path / "work"
+    first = execute(plan, work=work, workers=1)
+    blocks = sorted((work / "blocks").iterdir())
+    assert blocks
+    for path in blocks:
+        [own] = read_finished(path, steps_key())
+        write_finished(path, own * 0 if hasattr(own, "dtype") else own)
+    for path in (work / "steps").iterdir():
+        path.unlink()
+    again = execute(plan, work=work, workers=1)
+    assert [e.draws is None or e.draws.tolist() for e in again.estimates.values()] == [
+        e.draws is None or e.draws.tolist() for e in first.estimates.values()
+    ]
+    assert all(list(read_finished(path, steps_key())) for path in blocks)
+
+
+def test_a_file_that_vanishes_before_it_is_hashed_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("hiddenpop.runs.write")
+    (tmp_path / "plan.toml").write_text(PLAN)
+
+    def lose(plan: Any, found: Any, folder: Path) -> list[str]:
+        (folder / "draws.parquet").unlink()
+        return []
+
+    monkeypatch.setattr(module, "_write_figures", lose)
+    with pytest.raises(SettingError, match=r"draws\.parquet was written and is gone; .*run again"):
+        run(tmp_path / "plan.toml")
+    assert read_manifest(tmp_path / "plan-run")["status"] == "unfinished"  # type: ignore[index]
+
+
 def test_a_step_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hiddenpop.runs.execute import Steps
 
@@ -475,16 +545,41 @@ def test_a_step_of_somebody_else_is_not_read(tmp_path: Path, monkeypatch: pytest
     assert steps.done("estimate", "x", lambda: 2) == 1
     assert steps.done("estimate", "y", lambda: 3) == 3
     assert Steps(tmp_path / "steps", "other run").done("estimate", "x", lambda: 4) == 4
-    assert steps.done("estimate", "no pickle", lambda: lambda: 8)() == 8
-    monkeypatch.setenv("HIDDENPOP_KEY_FILE", str(tmp_path / "another key"))
+    assert steps.done("estimate", "no plain form", lambda: lambda: 8)() == 8
+    monkeypatch.setenv("HIDDENPOP_STEPS_KEY_FILE", str(tmp_path / "another key"))
     assert steps.done("estimate", "x", lambda: 5) == 5
     for path in (tmp_path / "steps").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
     assert steps.done("estimate", "x", lambda: 6) == 6
-    monkeypatch.setenv("HIDDENPOP_KEY_FILE", str(tmp_path / "file" / "key"))
+    monkeypatch.setenv("HIDDENPOP_STEPS_KEY_FILE", str(tmp_path / "file" / "key"))
     (tmp_path / "file").write_text("")
     assert steps.done("estimate", "x", lambda: 7) == 7
     assert len(list((tmp_path / "steps").iterdir())) == 3
+
+
+def test_who_has_the_key_of_fingerprints_can_plant_no_step(tmp_path: Path) -> None:
+    """A colleague shares that key, as SECURITY advises, and writes a step: a pickle, or numbers of his own."""
+    from hiddenpop.runs.execute import Steps
+
+    class Planted:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (tmp_path / "ran").write_text, ("code",)
+
+    shared = secret_key()
+    steps = Steps(tmp_path / "steps", "run")
+    assert steps.done("estimate", "x", lambda: 1) == 1
+    [path] = (tmp_path / "steps").iterdir()
+    own = path.read_bytes()
+    for payload in (pickle.dumps(Planted()), own[32:]):
+        path.write_bytes(hmac.digest(shared, path.name.encode() + payload, "sha256") + payload)
+        assert steps.done("estimate", "x", lambda: 2) == 2
+    path.write_bytes(own)
+    assert steps.done("estimate", "x", lambda: 3) == 1
+    mine = steps_key()
+    payload = pickle.dumps(Planted())
+    path.write_bytes(hmac.digest(mine, path.name.encode() + payload, "sha256") + payload)
+    assert steps.done("estimate", "x", lambda: 4) == 4
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -105,7 +105,7 @@ def test_low_coverage_is_told():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pairs": [("a", "a")]}, "no pair of different lists"),
+        ({"pairs": [("a", "a")]}, "not a pair of different lists"),
         ({"pairs": []}, "must name pairs of lists"),
         ({"pairs": [("a", "b"), ("b", "a")]}, "each once"),
         ({"odds_ratios": ()}, "nothing to try"),

@@ -212,6 +212,46 @@ def test_a_check_does_not_depend_on_the_company_it_keeps():
     assert alone["trajectory"].table.equals(together["trajectory"].table)
 
 
+def test_the_claim_is_passed_on_to_checks_that_have_none():
+    checks = [build_check("list_influence"), build_check("highest_order")]
+    report = standard(KOSOVO, "loglinear", claim="more than 9,000", checks=checks, rng=4)
+    alone = standard(
+        KOSOVO, "loglinear", checks=[build_check(c.name, {"claim": "more than 9,000"}) for c in checks], rng=4
+    )
+    for result in report.results:
+        assert "more than 9,000" in result.text
+        assert "within the interval" not in result.text
+        assert (result.passed, result.text) == (alone[result.name].passed, alone[result.name].text)
+    assert report.claim.text == alone.claim.text == "more than 9,000"
+    assert "Held to: more than 9,000" in alone.summary()
+
+
+def test_checks_with_different_claims_are_refused():
+    check = build_check("list_influence", {"claim": "more than 8,000"})
+    with pytest.raises(
+        SettingError, match="held to 'more than 8,000' and the others to 'more than 9,000'; leave"
+    ):
+        standard(KOSOVO, "loglinear", claim="more than 9,000", checks=[check], rng=4)
+    with pytest.raises(
+        SettingError, match=r"different claims \('more than 8,000', none\); give standard one claim"
+    ):
+        standard(KOSOVO, "loglinear", checks=[check, build_check("highest_order")], rng=4)
+
+
+def test_checks_that_do_not_apply_are_not_counted():
+    table = KOSOVO.drop_list("HRW", "OSCE")
+    report = standard(table, "loglinear", claim="more than 60", rng=4)
+    without = [result for result in report.results if not result.applies]
+    assert without
+    assert all(result.verdict == "no verdict" and not len(result.table) for result in without)
+    held = sum(result.passed is True for result in report.results)
+    rest = f"{len(without)} more {'does' if len(without) == 1 else 'do'} not apply"
+    told = f"Holds in {held} of {len(report.results) - len(without)} checks that apply, with "
+    assert told in report.summary()
+    assert rest in report.summary()
+    assert f"{sum(result.n_points for result in report.results):,} points" in report.summary()
+
+
 def test_an_interrupted_set_goes_on_where_it_was(tmp_path, monkeypatch):
     checks = [STANDARD["dependence_sweep"], STANDARD["list_influence"]]
     first = standard(KOSOVO, hp.LogLinear(), checks=checks, rng=1, store=tmp_path)

@@ -239,7 +239,7 @@ def test_shares_are_of_those_with_a_number_and_the_rest_is_counted() -> None:
     found = check.run(Times(), KOSOVO)
     assert (found.n_points, found.n_failed, found.passed) == (4, 1, False)
     assert "By estimate 2 of 3 support it (67%), by their whole interval 0 of 3 (0%)." in found.text
-    assert "is no probability" in found.text
+    assert "is not a probability" in found.text
     assert "Without a number: 1 unbounded (told to)." in found.text
     assert found.table["n_hat"].tolist()[-1] == math.inf
     assert found.table["supports"].tolist() == [False, True, True, False]
@@ -350,8 +350,8 @@ def test_nothing_to_choose_does_not_apply() -> None:
         ({"a": {}}, "the choice 'a' has no options"),
         ({"n_hat": {"x": {}}}, "a choice cannot be called 'n_hat'"),
         ({"a": "bic"}, "choice 'a': 'bic' is neither a mapping nor pairs"),
-        ([("a", {"x": {}}), ("a", {"x": {}})], "the name 'a' is no text, empty, or given twice"),
-        ({"a": {"x": {"estimator": LogLinear}}}, "is no estimator; give one"),
+        ([("a", {"x": {}}), ("a", {"x": {}})], "the name 'a' is not text, empty, or given twice"),
+        ({"a": {"x": {"estimator": LogLinear}}}, "is not an estimator; give one"),
         ({"a": {"x": {"merge": [["A", "B"]]}}}, "must give the parts of a new list"),
         ({"a": {"x": {"drop": {"A", "B"}}}}, "can change later; give numbers, text, tuples"),
         (

@@ -379,9 +379,9 @@ def test_settings_are_checked():
         PartialIdentification(odds_ratio=(0, 2))
     with pytest.raises(SettingError, match=r"gammas=\(0.5,\) must be numbers from 1"):
         PartialIdentification(gammas=(0.5,))
-    with pytest.raises(SettingError, match="is no pair of different lists"):
+    with pytest.raises(SettingError, match="is not a pair of different lists"):
         PartialIdentification(pairs=(("a", "a"),))
-    with pytest.raises(SettingError, match="is no pair of different lists"):
+    with pytest.raises(SettingError, match="is not a pair of different lists"):
         PartialIdentification(pairs=("ab",))
     with pytest.raises(SettingError, match="each once"):
         PartialIdentification(pairs=(("a", "b"), ("b", "a")))

@@ -33,6 +33,16 @@ KOSOVO = datasets.load("kosovo")
         ("between 10,000 and 13,000", 12_000, 13_001),
         ("10000 to 13000", 10_000, 9_999),
         ("10,000-13,000", 13_000, 13_001),
+        ("more than 1.000.000", 1_000_001, 999_999),
+        ("more than 1,500.5", 1_501, 1_500),
+        ("meer dan 2.000", 2_001, 1_999),
+        ("Minstens 1.500,5", 1_501, 1_500),
+        ("ten minste 10 000", 10_000, 9_999),
+        ("minder dan 20.000", 19_999, 20_001),
+        ("hoogstens 300", 300, 301),
+        ("tussen de 10.000 en 13.000", 12_000, 13_001),
+        ("tussen 10.000 en de 13.000", 12_000, 9_999),
+        ("10.000 tot 13.000", 10_000, 9_999),
     ],
 )
 def test_claims_are_read_as_people_write_them(text, inside, outside):
@@ -46,6 +56,24 @@ def test_claims_are_read_as_people_write_them(text, inside, outside):
 @pytest.mark.parametrize("text", ["about 10,000", "more than many", "", "between 5", "10,000"])
 def test_a_claim_that_says_nothing_is_refused(text):
     with pytest.raises(SettingError, match="cannot be read"):
+        Claim.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("more than 50.000", "'50.000' can be read as 50, or as 50,000 the Dutch way; write 50000, or 50"),
+        ("> 1.500", "'1.500' can be read as 1.5, or as 1,500 the Dutch way; write 1500, or 1.5"),
+        ("meer dan 50,000", "'50,000' can be read as 50, or as 50,000 the English way; write 50000, or 50"),
+        ("tussen 1.000 en 2,000", "'2,000' can be read as 2, or as 2,000 the English way"),
+        ("between 10,000 and 13.000", "'13.000' can be read as 13, or as 13,000 the Dutch way"),
+        ("more than 10 00", "'10 00' is not a number; write 1000"),
+        ("more than 1,0000", "'1,0000' is not a number; write it without signs between thousands"),
+        ("more than 1.000,000", "'1.000,000' is not a number"),
+    ],
+)
+def test_a_claim_that_can_be_read_in_two_ways_is_refused(text, told):
+    with pytest.raises(SettingError, match=f"claim={text!r}: {told}"):
         Claim.parse(text)
 
 

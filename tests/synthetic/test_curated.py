@@ -1,4 +1,4 @@
-"""The data that come along: whole, made again byte for byte, and told by their cards."""
+"""The data that are included: whole, made again byte for byte, and told by their cards."""
 
 import tomllib
 from importlib.metadata import version

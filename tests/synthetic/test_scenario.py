@@ -85,7 +85,7 @@ def fit_of_counts(counts: np.ndarray, expected: np.ndarray) -> float:
             {"groups": (Group(size=5, law=LAW, strata={"police": "x"}),)},
             "the name 'police' is used more than",
         ),
-        ({"groups": (Group(size=5, law="independent"),)}, "'independent' is no law"),
+        ({"groups": (Group(size=5, law="independent"),)}, "'independent' is not a law"),
         ({"groups": (Group(size=5, law=CellLaw(probabilities=(1, 0, 0, 0))),)}, "no list can catch anybody"),
         ({"model": "[1,2]"}, "'log_linear' holds exactly when a model is named"),
         ({"assumptions": {"log_linear"}}, "'log_linear' holds exactly when a model is named, and model=None"),

@@ -367,7 +367,7 @@ def test_keys_miss_links(world):
 def test_a_wrong_wish_is_refused(world):
     with pytest.raises(SettingError, match=r"no victims in year=2021; it covers 2015 to 2019"):
         world_table(world, year=2021)
-    with pytest.raises(UnknownNameError, match=r"'age' is no stratum of a world; choose from year, form"):
+    with pytest.raises(UnknownNameError, match=r"'age' is not a stratum of a world; choose from year, form"):
         world_truth(world, by=["age"])
     with pytest.raises(SettingError, match=r"identify='name' is not one of 'person', 'key'"):
         world_table(world, identify="name")

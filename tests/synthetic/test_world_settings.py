@@ -69,7 +69,7 @@ def test_every_value_has_a_source_or_says_that_it_has_none():
         ("victims.visibility.less_visible", 1.0, r"victims\.visibility\.less_visible=1\.0 leaves nobody"),
         ("years", [2015, 2016, 2018, 2019, 2020], r"years=.* must follow on each other"),
         ("years", "2015", r"years='2015' must be a table or a list"),
-        ("followed_until", "31-12-2021", r"followed_until='31-12-2021' is no day; write it as YYYY-MM-DD"),
+        ("followed_until", "31-12-2021", r"followed_until='31-12-2021' is not a day; write it as YYYY-MM-DD"),
         ("followed_until", "2018-12-31", r"followed_until='2018-12-31' lies before the last year, 2019"),
         (
             "agency.police.found.4",
@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(SettingError, match=r"cannot read .*none\.toml: No such file"):
         read_settings(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("years = [")
-    with pytest.raises(SettingError, match=r"bad\.toml is no TOML file"):
+    with pytest.raises(SettingError, match=r"bad\.toml is not TOML file"):
         read_settings(tmp_path / "bad.toml")
 
 

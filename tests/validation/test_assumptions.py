@@ -1,4 +1,4 @@
-"""What estimators take for granted, against scenarios in which it holds or not."""
+"""What estimators assume, against scenarios in which it holds or not."""
 
 from typing import Any
 

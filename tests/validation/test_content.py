@@ -66,5 +66,5 @@ def test_each_table_and_each_fit_has_its_own_numbers() -> None:
 
 @pytest.mark.parametrize("rng", [-1, "seed"])
 def test_what_is_no_seed_is_refused(rng: object) -> None:
-    with pytest.raises(SettingError, match="is no seed"):
+    with pytest.raises(SettingError, match="is not a seed"):
         root_words(rng)

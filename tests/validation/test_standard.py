@@ -108,7 +108,7 @@ def test_a_broken_estimator_is_named_as_such(run: StandardRun) -> None:
     worse = dataclasses.replace(run, study=dataclasses.replace(run.study, replicates=broken))
     text = section(validation_page(worse, command="x", folder="v"), "independence")
     assert "It does not in independent-three." in text
-    assert "nothing: all it takes for granted holds" in text
+    assert "nothing: all it assumes holds" in text
 
 
 def boundary_hides(run: StandardRun) -> StandardRun:

@@ -91,7 +91,6 @@ LAPLACE_ERROR = 0.1
 FACTORS, MOVED = (0.5, 2.0), 1.15
 """A figure that moves by more than 15 % when a prior is twice or half as wide rests on it."""
 
-LARGEST_SHOWN = 1e15
 HEAVY = 0.05
 APART = 0.8
 """Two models disagree when their equal-tailed intervals of this probability have nothing in common."""
@@ -676,12 +675,13 @@ def _prior_sensitivity(sensitivity: pd.DataFrame) -> list[Diagnostic]:
             continue
         here = sensitivity.loc[[rows[0], 0, rows[1]]]
         shown = ", ".join(
-            f"{_three_digits(median)} [{_three_digits(low)}, {_three_digits(high)}] at {value:.3g}"
-            for value, median, low, high in here[[name, "median", "low", "high"]].to_numpy().tolist()
+            f"{{{3 * row}}} [{{{3 * row + 1}}}, {{{3 * row + 2}}}] at {value:.3g}"
+            for row, value in enumerate(here[name])
         )
+        sizes = tuple(here[["median", "low", "high"]].to_numpy().ravel().tolist())
         message = f"the answer moves with the prior {name}: {shown}; report the range"
         largest = round(float(np.exp(moved[rows].max())), 2)
-        found.append(Diagnostic(f"sensitive_{name}", "warning", message, largest))
+        found.append(Diagnostic(f"sensitive_{name}", "warning", message, largest, sizes))
     return found
 
 
@@ -696,19 +696,13 @@ def _models_disagree(found: Averaged) -> list[Diagnostic]:
     if limits[highest, 1] <= limits[lowest, 2]:
         return []
     names = notations(found.space.term_sets[heavy], found.data.n_lists)
-    shown = [
-        f"{names[i]} has {_three_digits(limits[i, 0])} ({posterior.probability[heavy[i]]:.0%})"
-        for i in (lowest, highest)
-    ]
-    message = (
-        f"models that both carry weight are far apart: {shown[0]} and {shown[1]}; the median may lie between"
+    first, last = (
+        f"{names[i]} has {{{place}}} ({posterior.probability[heavy[i]]:.0%})"
+        for place, i in enumerate((lowest, highest))
     )
-    return [Diagnostic("models_disagree", "warning", message, len(heavy))]
-
-
-def _three_digits(value: float) -> str:
-    rounded = float(f"{value:.3g}")
-    return f"{rounded:,.0f}" if rounded < LARGEST_SHOWN else f"{rounded:.2e}"
+    message = f"models that both have weight are far apart: {first} and {last}; the median may lie between"
+    sizes = (float(limits[lowest, 0]), float(limits[highest, 0]))
+    return [Diagnostic("models_disagree", "warning", message, len(heavy), sizes)]
 
 
 def _laplace_error(found: Averaged, importance: Importance) -> list[Diagnostic]:

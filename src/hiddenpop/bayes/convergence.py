@@ -1,7 +1,7 @@
 """Whether chains agree on the size of a population, and between which modes they move."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
-from hiddenpop.kernels.resampling.lumps import divide
+from hiddenpop.kernels.resampling.bootstrap_modes import divide
 
 __all__ = ["Convergence", "convergence", "effective_draws", "judge", "modes", "rhat"]
 
@@ -312,15 +312,26 @@ def _weight_error(inside: Floats) -> float:
     return math.sqrt(weight * (1.0 - weight) / effective_draws(inside, "mean"))
 
 
-def in_words(found: pd.DataFrame) -> Sequence[str]:
-    """Write modes with their weights.
+def three_digits(size: float) -> str:
+    """Write a size with three digits.
 
     Examples
     --------
-    >>> in_words(pd.DataFrame([{"location": 52871.0, "weight": 0.13, "standard_error": 0.05}]))
-    ['52,900 (weight 0.13, standard error 0.05)']
+    >>> three_digits(52871.0)
+    '52,900'
     """
-    return [
-        f"{float(f'{row.location:.3g}'):,.0f} (weight {row.weight:.2f}, standard error {row.standard_error:.2f})"
-        for row in found.itertuples()
-    ]
+    return f"{float(f'{size:.3g}'):,.0f}"
+
+
+def in_words(found: pd.DataFrame, sizes: Iterable[str]) -> str:
+    """List modes with their weights, the sizes as they are given.
+
+    Examples
+    --------
+    >>> in_words(pd.DataFrame([{"location": 52871.0, "weight": 0.13, "standard_error": 0.05}]), ["52,900"])
+    '52,900 (weight 0.13, standard error 0.05)'
+    """
+    return ", ".join(
+        f"{size} (weight {row.weight:.2f}, standard error {row.standard_error:.2f})"
+        for size, row in zip(sizes, found.itertuples(), strict=True)
+    )

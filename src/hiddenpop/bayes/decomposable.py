@@ -562,10 +562,10 @@ def diagnostics_of(
     """
     found = [*_no_overlap(data), *_saturated(data, delta, p_saturated)]
     if len(summits) > 1:
-        n = data.n_observed
-        listed = ", ".join(f"{n + mode.position:,.0f} ({mode.weight:.0%})" for mode in summits)
+        sizes = tuple(float(data.n_observed + mode.position) for mode in summits)
+        listed = ", ".join(f"{{{place}}} ({mode.weight:.0%})" for place, mode in enumerate(summits))
         message = f"the posterior has {len(summits)} modes: {listed}; read them beside the median"
-        found.append(Diagnostic("several_modes", "warning", message, len(summits)))
+        found.append(Diagnostic("several_modes", "warning", message, len(summits), sizes))
     if beyond_limit > LIMIT_WARNING:
         message = (
             f"the range of dark figures cuts off {beyond_limit:.0%} of the posterior that the same priors give without "

@@ -740,10 +740,11 @@ def _moved(posterior: Posterior) -> list[Diagnostic]:
     if high <= NOTABLE_MOVE * low and worth >= FEWEST_EFFECTIVE:
         return []
     message = (
-        f"the prior of the interactions is a part of the answer: raised to the powers 0.8 and 1.25 it moves the median "
-        f"between {low:,.0f} and {high:,.0f}; report the range of sweep_priors"
+        "the prior of the interactions is a part of the answer: raised to the powers 0.8 and 1.25 it moves the median "
+        "between {0} and {1}; report the range of sweep_priors"
     )
-    return [Diagnostic("prior_of_interactions", "warning", message, round(high / max(low, 1.0), 3))]
+    ratio = round(high / max(low, 1.0), 3)
+    return [Diagnostic("prior_of_interactions", "warning", message, ratio, (low, high))]
 
 
 # === how the answer of a Bayesian log-linear model moves with the prior of its interactions ===========================

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._typing import Floats
-from hiddenpop.bayes.convergence import Convergence, in_words, judge, modes
+from hiddenpop.bayes.convergence import Convergence, in_words, judge, modes, three_digits
 from hiddenpop.bayes.inference_data import inference_data
 from hiddenpop.bayes.predictive import fit_remarks
 from hiddenpop.disclosure import is_small
@@ -28,7 +28,7 @@ __all__ = [
 
 
 FAR = 100.0
-"""An upper limit beyond so many times (n + 1)^t is no figure that n persons on t lists can tell."""
+"""An upper limit beyond so many times (n + 1)^t is not a figure that n persons on t lists can tell."""
 
 SHARES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 NOBODY_HIDDEN = "the posterior median is the number observed: half of the posterior or more has nobody hidden"
@@ -247,7 +247,7 @@ APART = "not converged: from the lowest limit of a chain to the highest"
 
 
 def _with_modes(reason: str, found: pd.DataFrame) -> str:
-    listed = ", ".join(in_words(found))
+    listed = in_words(found, map(three_digits, found["location"]))
     return f"{reason}; the draws lie around {listed}"
 
 
@@ -276,10 +276,10 @@ def _remarks(
         )
         remarks.append(Diagnostic("divergences", "warning", message, measured.n_divergent))
     if len(found) > 1 and status == "ok":
-        message = (
-            f"the posterior has {len(found)} modes: {', '.join(in_words(found))}; read them beside the median"
-        )
-        remarks.append(Diagnostic("several_modes", "warning", message, len(found)))
+        sizes = tuple(found["location"].astype(float))
+        listed = in_words(found, (f"{{{place}}}" for place in range(len(found))))
+        message = f"the posterior has {len(found)} modes: {listed}; read them beside the median"
+        remarks.append(Diagnostic("several_modes", "warning", message, len(found), sizes))
     if math.isinf(limits[1]):
         message = (
             "the upper limit of the posterior lies further than so few persons can tell and is written as infinite; "

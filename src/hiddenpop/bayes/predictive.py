@@ -48,9 +48,9 @@ class PredictiveCheck:
     ----------
     kind : {"posterior", "prior"}
     cells : DataFrame
-        A row a cell: its lists (0/1), ``observed``, and of the replicates ``median``, ``low``, ``high`` and ``tail``,
-        the share above what was observed, those equal to it counted half. Near 0 or 1 the model does not make such
-        a count.
+        One row per cell: its lists (0/1), ``observed``, and of the replicates ``median``, ``low``, ``high`` and
+        ``tail``, the share above what was observed, those equal to it counted half. Near 0 or 1 the model does not make
+        such a count.
     captures : DataFrame
         The same by number of lists that caught a person.
     lists : DataFrame
@@ -110,7 +110,7 @@ def predictive_check(
     replicates : array_like, shape (..., cells)
         Counts drawn from the model, the last axis in the order of `cells`.
     cells : DataFrame
-        A row a cell that can be observed, those with nobody included: 0/1 columns of the lists, ``count``, and any
+        One row per cell that can be observed, those with nobody included: 0/1 columns of the lists, ``count``, and any
         other columns, e.g. strata.
     lists : sequence of str
         Columns that are lists.
@@ -352,7 +352,7 @@ class LeaveOneOut:
     n_unreliable : int
         Cells whose Pareto k is above 0.7: their prediction cannot be had from these draws.
     cells : DataFrame
-        A row a cell: ``cell``, ``elpd``, ``pareto_k``.
+        One row per cell: ``cell``, ``elpd``, ``pareto_k``.
     """
 
     elpd: float

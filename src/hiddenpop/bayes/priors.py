@@ -39,7 +39,7 @@ SMALLEST_DELTA, LARGEST_DELTA = 1e-9, 1e6
 
 SMALLEST_MEAN, LARGEST_MEAN = 1e-9, 1e15
 SMALLEST_SHAPE, LARGEST_SHAPE = 1e-9, 1e9
-"""Outside, the prior of N is no distribution that a computer can sum: all of it on 0, a Poisson law, or no limit."""
+"""Outside, the prior of N is not a distribution that a computer can sum: all of it on 0, a Poisson law, or no limit."""
 
 LARGEST_MISSING = 2**53 - 1
 """A larger whole number and the next one are not both floating numbers."""
@@ -70,7 +70,7 @@ def check_count(setting: str, count: Any, least: float, most: float, word: str) 
 
 
 def check_between(setting: str, value: Any, *, above: float, at_most: float) -> float:
-    """Refuse what is no number above a limit and at most another."""
+    """Refuse what is not a number above a limit and at most another."""
     checked = as_number(value)
     if not above < checked <= at_most:
         raise SettingError(f"{setting}={value!r} must be a number above {above:g} and at most {at_most:g}")
@@ -78,7 +78,7 @@ def check_between(setting: str, value: Any, *, above: float, at_most: float) -> 
 
 
 def check_prior(prior: Any) -> Prior:
-    """Refuse what is no prior of the population size."""
+    """Refuse what is not a prior of the population size."""
     if isinstance(prior, str) and prior in NAMED:
         return prior
     if isinstance(prior, tuple | list) and len(prior) == 3 and prior[0] == NEGATIVE_BINOMIAL:
@@ -265,7 +265,7 @@ def log_graph_prior(
     Raises
     ------
     SettingError
-        For a number of weights that is not that of the graphs, or a model that is no decomposable graph.
+        For a number of weights that is not that of the graphs, or a model that is not a decomposable graph.
     """
     weights = np.ones(len(graphs.links)) if setting is None else _weights(setting, graphs, lists)
     with np.errstate(divide="ignore"):

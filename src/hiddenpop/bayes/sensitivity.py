@@ -51,7 +51,7 @@ def prior_sensitivity(estimate: Estimate) -> pd.DataFrame:
     The prior, or the likelihood, is raised to a power near 1 by reweighting the draws, and the distance that this moves
     the posterior is measured. Above 0.05 counts as sensitive. Prior and likelihood both sensitive: they pull N in
     different directions. The prior alone: the data say little about N, and the prior decides. A flat part has no power
-    to be raised to, and is no row.
+    to be raised to, and is not a row.
 
     References
     ----------

@@ -107,9 +107,9 @@ class ThresholdedLogLinear(BaseEstimator):
 
     Notes
     -----
-    This is no proper posterior over models: the data choose the interactions and then fit them. The interval takes the
-    choice as known, and so is too short where the choice is not clear. An interaction near 0 in truth stays when the
-    data say so by chance, and then its size is overstated. Compare with an average over models such as
+    This is not a proper posterior over models: the data choose the interactions and then fit them. The interval takes
+    the choice as known, and so is too short where the choice is not clear. An interaction near 0 in truth stays when
+    the data say so by chance, and then its size is overstated. Compare with an average over models such as
     `DecomposableAveraging`. With ``threshold=0`` nothing is chosen, and with proper priors of everything the posterior
     is one in the full sense.
 

@@ -1,23 +1,20 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from hiddenpop._files import write_file
+from hiddenpop._details import with_best_models
+from hiddenpop._files import write_file, write_text
 from hiddenpop.cli.figures import save_forest, save_overlap, save_released
 from hiddenpop.cli.inputs import check_place
-from hiddenpop.cli.screen import estimate_text, wrapped
+from hiddenpop.cli.screen import estimate_text, print_json, print_note, print_text, wrapped
 from hiddenpop.description import TableDescription, closing_sentence, describe
-from hiddenpop.errors import CapabilityError, SettingError, TableError
+from hiddenpop.errors import CapabilityError, SettingError
 from hiddenpop.estimators.compare import Comparison, fit_panel
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.released import released_estimates
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
 
-PANEL_MODELS = 100
 STAYS_INSIDE = (
     "This file holds everything in full, small counts included. It must not leave where the data are."
 )
@@ -89,9 +85,9 @@ def answer_description(table: CaptureTable, wish: Wish) -> None:
         save_overlap(table, wish.plot, protect=wish.protects(table))
         _say_written("figure", wish.plot)
     if wish.as_json:
-        _print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
+        print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
     else:
-        typer.echo("\n\n".join([*_about_the_file(table), description.text()]))
+        print_text("\n\n".join([*_about_the_file(table), description.text()]))
 
 
 def _about_the_file(table: CaptureTable) -> list[str]:
@@ -108,7 +104,7 @@ def _said_before_a_refusal(table: CaptureTable, wish: Wish) -> Iterator[None]:
         yield
     except CapabilityError:
         for line in () if wish.as_json else _about_the_file(table):
-            typer.echo(f"{line}\n")
+            print_text(f"{line}\n")
         sys.stdout.flush()
         raise
 
@@ -134,9 +130,7 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
         _write_draws(found, wish.draws)
     if wish.protects(table):
         if parts is not None and wish.as_json:
-            typer.echo(
-                "hiddenpop: note: numbers by group are on the screen alone: they are not released", err=True
-            )
+            print_note("numbers by group are on the screen alone: they are not released")
         if _leave(table, {found.estimator.label: found}, wish):
             return
     elif wish.plot:
@@ -145,11 +139,11 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     if wish.as_json:
         shown = found.to_dict(show_small_counts=wish.show_small_counts)
         grouped = {} if parts is None else {"subgroups": _rows(parts, False)}
-        _print_json(_with_reading(table, {**shown, **grouped}))
+        print_json(_with_reading(table, {**shown, **grouped}))
         return
     by_group = [] if parts is None else [parts.text()]
     about = _about_the_file(table)
-    typer.echo("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
+    print_text("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
 
 
 def _leave(table: CaptureTable, estimates: Mapping[str, Estimate], wish: Wish) -> bool:
@@ -161,7 +155,7 @@ def _leave(table: CaptureTable, estimates: Mapping[str, Estimate], wish: Wish) -
         save_released(content, wish.plot)
         _say_written("figure", wish.plot)
     if wish.as_json:
-        _print_json(content)
+        print_json(content)
     return wish.as_json
 
 
@@ -169,19 +163,7 @@ def _write_inside(content: dict[str, Any], path: Path) -> None:
     """Write everything in full to a file that its owner alone can read, and that says where it must stay."""
     marked = {"inside": STAYS_INSIDE, **content}
     text = json.dumps(marked, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise TableError(
-            f"cannot write {path}: {error.strerror or error}; make room, or name another"
-        ) from error
+    write_text(text, path, private=True)
     _say_written("everything in full, for inside alone,", path)
 
 
@@ -204,7 +186,7 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
         _write_inside(_panel_object(comparison, description, True), wish.inside)
     if wish.as_json:
         for label, reason in comparison.left_out.items():
-            typer.echo(f"hiddenpop: note: {label} is left out: {reason}", err=True)
+            print_note(f"{label} is left out: {reason}")
     if wish.protects(table):
         if _leave(table, dict(zip(comparison.labels, comparison.estimates, strict=True)), wish):
             return
@@ -213,13 +195,13 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
         _say_written("figure", wish.plot)
     if wish.as_json:
         content = _panel_object(comparison, description, wish.show_small_counts)
-        _print_json(_with_reading(table, content))
+        print_json(_with_reading(table, content))
         return
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"
     notes = (f"Note: {note.message}" for note in description.notes)
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
     parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
-    typer.echo("\n\n".join(parts))
+    print_text("\n\n".join(parts))
 
 
 def _released(table: CaptureTable, estimates: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -245,18 +227,10 @@ def _panel_object(
         "disagreements": comparison.disagreements(),
         "seed": comparison.seed,
         "estimates": [
-            {"label": label, **_shortened(e.to_dict(show_small_counts=show_small_counts))}
+            {"label": label, **with_best_models(e.to_dict(show_small_counts=show_small_counts))}
             for label, e in pairs
         ],
     }
-
-
-def _shortened(estimate: dict[str, Any]) -> dict[str, Any]:
-    """Leave of a long table of models only the best; alone, an estimate keeps them all."""
-    models = estimate["details"].get("selection")
-    if isinstance(models, list):
-        estimate["details"]["selection"] = models[:PANEL_MODELS]
-    return estimate
 
 
 def _write_draws(found: Estimate, path: Path) -> None:
@@ -268,9 +242,5 @@ def _write_draws(found: Estimate, path: Path) -> None:
     _say_written("draws", path)
 
 
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
-
-
 def _say_written(what: str, path: Path) -> None:
-    typer.echo(f"hiddenpop: note: {what} written to {path}", err=True)
+    print_note(f"{what} written to {path}")

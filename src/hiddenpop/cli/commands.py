@@ -9,6 +9,7 @@ from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.initial import init
 from hiddenpop.cli.link import link
 from hiddenpop.cli.run import TRUST, reproduce, run
+from hiddenpop.cli.screen import print_text
 from hiddenpop.cli.sensitivity import sensitivity
 from hiddenpop.cli.simulate import simulate
 from hiddenpop.cli.validate import validate
@@ -64,14 +65,14 @@ def start(
     if version:
         from hiddenpop import __version__
 
-        typer.echo(f"hiddenpop {__version__}")
+        print_text(f"hiddenpop {__version__}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_text(context.get_help())
 
 
 @app.command()
 def datasets(*, as_json: Json = False) -> None:
-    """List the published tables that come along."""
+    """List the published tables that are included."""
     from hiddenpop.cli.listing import list_datasets
 
     list_datasets(as_json=as_json)

@@ -36,7 +36,7 @@ def save_forest(
 
     several = len(estimates) > 1
     forest_height = HEAD + (ROW_OF_SEVERAL if several else ROW) * len(estimates)
-    landscape = not several and "selection" in estimates[0].details
+    landscape = not several and estimates[0].selection is not None
     heights = [forest_height, LANDSCAPE] if landscape else [forest_height]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hiddenpop.cli.columns import Columns, reads_columns
+from hiddenpop.cli.screen import print_text
 from hiddenpop.errors import SettingError
 
 __all__ = ["init"]
@@ -32,7 +33,7 @@ def init(
     if out.exists():
         raise SettingError(f"{out} is there already; name another file with --out")
     if not is_file_name(table):
-        raise SettingError(f"{table!r} is no file; name one such as counts.csv")
+        raise SettingError(f"{table!r} is not a file; name one such as counts.csv")
     typed = {option: text for option, text in columns.items() if text is not None}
     write_text(initial_plan(Path(table), read_columns(typed), out), out)
-    typer.echo(f"{out} is written: fill in the population, read the rest, and run it: hiddenpop run {out}")
+    print_text(f"{out} is written: fill in the population, read the rest, and run it: hiddenpop run {out}")

@@ -1,11 +1,11 @@
 """From the words of a command line to tables, settings and places to write to."""
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._files import parse_json
 from hiddenpop.errors import EmptyListWarning, SettingError
 from hiddenpop.estimators.compare import standard_panel
 from hiddenpop.estimators.protocol import Estimator
@@ -26,7 +26,7 @@ __all__ = [
     "split_names",
 ]
 
-SEVERAL = ("lists", "strata", "columns")
+SEVERAL = ("lists", "strata", "columns", "list")
 """Options on columns that hold several names."""
 
 AS_WRITTEN = ("model", "minimal", "maximal")
@@ -163,13 +163,13 @@ def _read_value(key: str, text: str) -> Any:
     if key in AS_WRITTEN:
         return text
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return parse_json(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return split_names(text) if key in NAMES and "," in text else text
 
 
 def _no_number(token: str) -> None:
-    raise ValueError(f"{token} is no number")
+    raise ValueError(f"{token} is not a number")
 
 
 def make_method(

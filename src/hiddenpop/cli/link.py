@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hiddenpop.cli.screen import print_text
+
 __all__ = ["link"]
 
 
@@ -22,7 +24,7 @@ def link(
     Shows sizes, overlaps, what is missing, how far records of a person agree, and an audit of the links by the key,
     each with the assumption of an estimate that it touches. Nothing is estimated.
     """
-    from hiddenpop._files import write_text
+    from hiddenpop._files import parse_toml, write_text
     from hiddenpop.cli.inputs import check_place
     from hiddenpop.errors import SettingError
     from hiddenpop.registers.page import quality_page
@@ -30,17 +32,17 @@ def link(
 
     check_place("--out", out, (".html",))
     try:
-        sections = tomllib.loads(plan.read_bytes().decode("utf-8-sig"))
+        sections = parse_toml(plan.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise SettingError(f"cannot read the plan {plan}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{plan} is no TOML: {error}; mind quotes and brackets") from error
+        raise SettingError(f"{plan} is not TOML: {error}; mind quotes and brackets") from error
     told = read_link_plan(sections.get("registers"), sections.get("link"), plan.parent)
     links = told.link()
     analysis = sections.get("analysis", {})
     title = str(analysis.get("title", plan.stem)) if isinstance(analysis, dict) else plan.stem
     unit = str(told.counting.get("unit", "person"))
     page = quality_page(links, told.table(links), title=f"Registers and links: {title}", unit=unit)
-    typer.echo(page.to_text())
+    print_text(page.to_text())
     if out is not None:
         write_text(page.to_html(), out)

@@ -1,13 +1,11 @@
 """What there is to choose from: published tables, told without loading what an estimate needs, and estimators."""
 
-import json
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
-import typer
-
 from hiddenpop._text import columns, wrapped
+from hiddenpop.cli.screen import print_json, print_text
 from hiddenpop.datasets.records import catalogue_rows
 
 __all__ = ["list_datasets", "list_estimators"]
@@ -22,10 +20,10 @@ def list_datasets(*, as_json: bool) -> None:
         from hiddenpop.result import SCHEMA_VERSION
 
         content = {"schema_version": SCHEMA_VERSION, "datasets": found}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(content)
         return
     rows = [row for entry in found for row in _catalogue_rows(entry)]
-    typer.echo(columns([["name", "n", "lists", "title"], *rows], right=[1, 2]))
+    print_text(columns([["name", "n", "lists", "title"], *rows], right=[1, 2]))
 
 
 def _catalogue_rows(entry: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -43,7 +41,7 @@ def list_estimators() -> None:
         kind = estimator_class(name)
         about = (kind.__doc__ or "").strip().splitlines()[0]
         settings = ", ".join(f"{key}={_default(value)}" for key, value in default_settings(name).items())
-        typer.echo(f"{name}\n{wrapped(f'  {about}', '  ')}\n{wrapped(f'  {settings}', '    ')}")
+        print_text(f"{name}\n{wrapped(f'  {about}', '  ')}\n{wrapped(f'  {settings}', '    ')}")
 
 
 def _default(value: Any) -> str:

@@ -1,10 +1,11 @@
 """`hiddenpop run` and `hiddenpop reproduce`: an analysis from a file, and the same done again."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from hiddenpop.cli.screen import print_json, print_text, wrapped
 
 __all__ = ["TRUST", "reproduce", "run"]
 
@@ -29,14 +30,13 @@ def run(
 ) -> None:
     """Carry out an analysis that is written in a file.
 
-    Leaves a folder with results, figures, the report and a manifest. The plan is judged whole before the first step. A
-    run that was interrupted goes on where it was.
+    Leaves a folder with results, figures, the report and a manifest. The plan is judged as a whole before the first
+    step. A run that was interrupted goes on where it was.
     """
-    from hiddenpop.cli.screen import wrapped
     from hiddenpop.runs import run as carry_out
 
     done = carry_out(plan, out, workers=workers, progress=True, trust=trust)
-    typer.echo("\n".join(wrapped(line, "    ") for line in done.summary().splitlines()))
+    print_text("\n".join(wrapped(line, "    ") for line in done.summary().splitlines()))
 
 
 def reproduce(
@@ -52,17 +52,16 @@ def reproduce(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Do a run again and compare it, number by number, with what it left.
+    """Repeat a run and compare it, number by number, with what it left.
 
     Exit code 0 where all agrees, 1 where something differs.
     """
-    from hiddenpop.cli.screen import wrapped
     from hiddenpop.runs import reproduce as do_again
 
     found = do_again(folder, data=data, workers=workers, progress=True, trust=trust)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(found.to_dict())
     else:
-        typer.echo("\n".join(wrapped(line, "    ") for line in found.summary().splitlines()))
+        print_text("\n".join(wrapped(line, "    ") for line in found.summary().splitlines()))
     if not found.agrees:
         raise typer.Exit(DIFFERENT)

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hiddenpop._details import with_best_models
 from hiddenpop.cli.columns import TABLE_HELP, Columns, reads_table
 from hiddenpop.cli.run import TRUST
+from hiddenpop.cli.screen import print_json, print_note, print_text
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
     from hiddenpop.sensitivity.standard_set import SensitivityReport
 
 __all__ = ["sensitivity"]
-
-MOST_MODELS = 100
-"""Of a long table of models only the best go into the results; `hiddenpop estimate --json` has them all."""
 
 FILES = ("page.png", "results.json", "table.csv")
 
@@ -71,11 +70,11 @@ def sensitivity(
     report = standard(counted, method, claim=held, rng=seed, workers=workers, progress=True)
     if out is not None:
         _write(report, out, show_small_counts=show_small_counts)
-        typer.echo(f"hiddenpop: note: {', '.join(FILES)} written to {out}", err=True)
+        print_note(f"{', '.join(FILES)} written to {out}")
     if as_json:
-        typer.echo(_json(report, show_small_counts), nl=False)
+        print_json(_content(report, show_small_counts))
     else:
-        typer.echo(_text(report))
+        print_text(_text(report))
 
 
 def _make_folder(out: Path | None) -> None:
@@ -88,12 +87,10 @@ def _make_folder(out: Path | None) -> None:
         raise SettingError(f"--out {out}: {error.strerror}; name a folder you can write") from error
 
 
-def _json(report: "SensitivityReport", show_small_counts: bool) -> str:
+def _content(report: "SensitivityReport", show_small_counts: bool) -> dict[str, Any]:
     content = report.to_dict(show_small_counts=show_small_counts)
-    models = content["baseline"]["details"].get("selection")
-    if isinstance(models, list):
-        content["baseline"]["details"]["selection"] = models[:MOST_MODELS]
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with_best_models(content["baseline"])
+    return content
 
 
 def _text(report: "SensitivityReport") -> str:
@@ -110,7 +107,10 @@ def _write(report: "SensitivityReport", out: Path, *, show_small_counts: bool) -
     from hiddenpop.plotting import check_page, save_figure
 
     save_figure(_page(report, check_page, show_small_counts), out / "page.png")
-    write_text(_json(report, show_small_counts), out / "results.json")
+    content = _content(report, show_small_counts)
+    write_text(
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", out / "results.json"
+    )
     leaving = [result.to_dict(show_small_counts=show_small_counts)["text"] for result in report.results]
     write_file(report.table().assign(in_words=leaving), out / "table.csv")
 

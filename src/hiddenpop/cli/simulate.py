@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hiddenpop.cli.screen import print_text
 from hiddenpop.errors import SettingError
 
 __all__ = ["simulate"]
@@ -30,7 +31,7 @@ def simulate(
         int | None, typer.Option("--size", min=1, help="Persons, if not those of the scenario.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="The synthetic data that come along, byte for byte.")
+        bool, typer.Option("--all", help="The synthetic data that are included, byte for byte.")
     ] = False,
     workers: Annotated[int, typer.Option("--workers", help="Processes, -1 for every core.")] = 1,
 ) -> None:
@@ -84,7 +85,7 @@ def _write_all(out: Path, seed: int | None) -> None:
 
     paths = write_curated(out, seed=CURATED_SEED if seed is None else seed)
     total = sum(path.stat().st_size for path in paths)
-    typer.echo(f"{len(paths)} files in {out}, {total / 1e6:.1f} MB")
+    print_text(f"{len(paths)} files in {out}, {total / 1e6:.1f} MB")
 
 
 def _write_one(name: str, out: Path, seed: int, size: int | None) -> None:
@@ -92,10 +93,10 @@ def _write_one(name: str, out: Path, seed: int, size: int | None) -> None:
 
     if name == WORLD:
         write_world_set(out, seed=seed, size=size)
-        typer.echo(f"world, seed {seed}: registers in {out}, the truth in {out / 'truth'}")
+        print_text(f"world, seed {seed}: registers in {out}, the truth in {out / 'truth'}")
     else:
         table, card = write_scenario(out, name, seed=seed, size=size)
-        typer.echo(f"{name}, seed {seed}: {table}, with the truth in {card}")
+        print_text(f"{name}, seed {seed}: {table}, with the truth in {card}")
 
 
 def _list_scenarios() -> None:
@@ -105,4 +106,4 @@ def _list_scenarios() -> None:
     about = {WORLD: "The registers of a synthetic country, person by person."}
     about |= {name: entry.description for name, entry in LIBRARY.items()}
     for name, sentence in about.items():
-        typer.echo(f"{name}\n{wrapped(f'  {sentence}', '  ')}")
+        print_text(f"{name}\n{wrapped(f'  {sentence}', '  ')}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hiddenpop.cli.screen import print_text
 from hiddenpop.errors import SettingError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def validate(
         store = _folders(out) / f"seed-{chosen}"
         run = run_standard(quick=quick, rng=chosen, store=store)
     _write(run, out, _command(quick, seed))
-    typer.echo(f"{out.with_suffix('.md')}, {out / 'performance.csv'} and three figures in {out}")
+    print_text(f"{out.with_suffix('.md')}, {out / 'performance.csv'} and three figures in {out}")
 
 
 def _command(quick: bool, seed: int | None) -> str:
@@ -63,12 +64,14 @@ def _command(quick: bool, seed: int | None) -> str:
 
 def _folders(out: Path) -> Path:
     """Make the folders, the one of blocks with a note for git that it is nothing to keep."""
+    from hiddenpop._files import write_text
+
     store = out / STORE
     try:
         store.mkdir(parents=True, exist_ok=True)
-        (store / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise SettingError(f"--out {out}: {error.strerror}; name a folder you can write") from error
+    write_text("*\n", store / ".gitignore")
     return store
 
 

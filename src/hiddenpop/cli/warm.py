@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hiddenpop._screen import notes
+from hiddenpop.cli.screen import print_text
 from hiddenpop.errors import SettingError
 
 __all__ = ["warm"]
@@ -32,4 +33,4 @@ def warm(
     started = time.monotonic()
     with parallel(workers=workers, progress=True), notes(shown=False):
         warm_up()
-    typer.echo(f"ready after {time.monotonic() - started:.0f} s; what is compiled lies in {cache_folder()}")
+    print_text(f"ready after {time.monotonic() - started:.0f} s; what is compiled lies in {cache_folder()}")

@@ -142,7 +142,7 @@ def info(name: str) -> DataSet:
     UnknownNameError
         If no table has this name, or if it stands for more than one version of a table.
     TableError
-        If it is no text.
+        If it is not text.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def info(name: str) -> DataSet:
     4400
     """
     if not isinstance(name, str):
-        raise TableError(f"{name!r:.60} is no name of a data set; give one name as text, such as 'kosovo'")
+        raise TableError(f"{name!r:.60} is not a name of a data set; give one name as text, such as 'kosovo'")
     records, ambiguous = _read_catalogue()
     if name in ambiguous:
         raise UnknownNameError(f"data set {name!r} is ambiguous: {ambiguous[name]}.")

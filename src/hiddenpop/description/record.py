@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_door
+from hiddenpop._text import screen_text
 from hiddenpop.description.rules import (
     VERDICTS,
     Figures,
@@ -209,10 +210,10 @@ class TableDescription:
 
     def text(self) -> str:
         """Write the description out for a screen of 80 columns."""
-        return text_of(self)
+        return screen_text(text_of(self))
 
     def __repr__(self) -> str:
-        return f"<TableDescription {self.sentence}>"
+        return screen_text(f"<TableDescription {self.sentence}>")
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.text())}</pre>"

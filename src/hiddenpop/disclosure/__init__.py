@@ -106,16 +106,15 @@ from hiddenpop.disclosure.records import Answers, EstimateRecord, FrameRecord, M
 from hiddenpop.disclosure.release import Release, audit_frames, prices, release
 from hiddenpop.disclosure.rules import ReleaseRules
 from hiddenpop.disclosure.small import (
-    KEY_VARIABLE,
     THRESHOLD,
     is_small,
     protect_cells,
     protect_counts,
     protect_text,
     protect_value,
-    secret_key,
 )
 from hiddenpop.disclosure.tables import Base, OutputTable, Releasable
+from hiddenpop.keys import KEY_VARIABLE, secret_key
 
 __all__ = [
     "KEY_VARIABLE",

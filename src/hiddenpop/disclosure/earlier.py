@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._files import parse_json
 from hiddenpop._typing import Floats
 from hiddenpop.disclosure.answers import Printed
 from hiddenpop.disclosure.linear import Knowledge, joined
@@ -183,7 +184,7 @@ def read_knowledge(folder: str | Path) -> dict[str, Disclosed]:
     path = Path(folder)
     path = path / FILE if path.is_dir() or path.suffix != ".json" else path
     try:
-        return {str(name): _read(plain) for name, plain in json.loads(path.read_text("utf-8")).items()}
+        return {str(name): _read(plain) for name, plain in parse_json(path.read_text("utf-8")).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise SettingError(
             f"what an earlier release has told cannot be read from {path.name}; give the folder that stayed inside"

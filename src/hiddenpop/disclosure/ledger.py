@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from hiddenpop._files import write_text
 from hiddenpop.disclosure.earlier import Disclosed, plain_disclosed, read_knowledge
 from hiddenpop.disclosure.release import Release
 from hiddenpop.errors import SettingError
@@ -85,25 +85,26 @@ class Ledger:
         place = self._place(table)
         Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         place.mkdir(mode=0o700, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=place, suffix=".part")
+        path = _next(place)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(plain_disclosed(release.knowledge))
-            return self._named(Path(draft), place)
-        finally:
-            Path(draft).unlink(missing_ok=True)
-
-    def _named(self, draft: Path, place: Path) -> Path:
-        """Give an entry the next free number; two that end together get one each."""
-        number = len(list(place.glob("*.json")))
-        while True:
-            number += 1
-            path = place / f"{number:06d}.json"
-            try:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            except FileExistsError:
-                continue
-            return draft.replace(path)
+            write_text(plain_disclosed(release.knowledge), path, private=True)
+        except BaseException:
+            path.unlink()  # its number was taken, and nothing has left under it
+            raise
+        return path
 
     def _place(self, table: str) -> Path:
         return Path(self.folder) / hashlib.sha256(table.encode("utf-8")).hexdigest()[:32]
+
+
+def _next(place: Path) -> Path:
+    """Take the next free number for an entry; two that end together get one each."""
+    number = len(list(place.glob("*.json")))
+    while True:
+        number += 1
+        path = place / f"{number:06d}.json"
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            continue
+        return path

@@ -280,7 +280,8 @@ class FrameRecord:
             strange = [part for part in (one.of, one.among) if part not in self.counts]
             if strange:
                 raise TableError(
-                    f"frame {self.name!r}: column {column!r} is a share of {strange[0]!r}, which is no column of counts"
+                    f"frame {self.name!r}: column {column!r} "
+                    f"is a share of {strange[0]!r}, which is not a column of counts"
                 )
         if self.base is None and (self.counts or self.answers):
             raise TableError(f"frame {self.name!r} has numbers of persons and no base; say which persons")
@@ -407,7 +408,7 @@ class Message:
 
     Notes
     -----
-    Whatever is neither a setting nor a number of persons with its base is no part of a message: an estimate stands in
+    Whatever is neither a setting nor a number of persons with its base is not part of a message: an estimate stands in
     an `EstimateRecord` beside it.
 
     Examples

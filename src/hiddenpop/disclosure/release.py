@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hiddenpop._files import csv_text
 from hiddenpop._typing import Bools, Floats
 from hiddenpop.disclosure.answers import LEVELS, Court, Printed, Resolver, judge_answers, read_printed
 from hiddenpop.disclosure.earlier import Disclosed, brought_onto, plain_disclosed, with_earlier
@@ -512,7 +513,7 @@ class _Room:
         return _Shown(frames, account, log)
 
     def _rounded(self) -> Places:
-        """Round all numbers together; what is no count cannot be."""
+        """Round all numbers together; what is not a count cannot be."""
         other = [table.name for table in self.tables if table.kind == "magnitudes"]
         if other:
             raise SettingError(
@@ -976,24 +977,17 @@ def _file_name(name: str) -> str:
     return "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in name).strip(".") or "output"
 
 
-FORMULA = ("=", "+", "-", "@")
-"""What begins a text that a spreadsheet would work out."""
-
-
 def _as_text(frame: pd.DataFrame) -> str:
     """Write a csv in which no text is a formula for the program that opens it, and none steers a terminal."""
     columns = [frame.iloc[:, place].map(_harmless) for place in range(frame.shape[1])]
     safe = pd.concat(columns, axis=1) if columns else frame
-    return safe.set_axis([_harmless(str(name)) for name in frame.columns], axis=1).to_csv(
-        index=False, lineterminator="\n"
-    )
+    return csv_text(safe.set_axis([_harmless(str(name)) for name in frame.columns], axis=1))
 
 
 def _harmless(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in value)
 
 
 def _written(folder: Path, files: Mapping[str, str], *, private: bool) -> Path:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from hiddenpop._files import parse_toml
 from hiddenpop.errors import SettingError
 
 __all__ = ["ReleaseRules"]
@@ -176,7 +177,7 @@ class ReleaseRules:
         15
         """
         try:
-            settings = tomllib.loads(text)
+            settings = parse_toml(text)
         except tomllib.TOMLDecodeError as error:
             raise SettingError(f"{name} is not TOML: {error}") from error
         return cls.from_dict(settings)
@@ -241,7 +242,7 @@ def _fault(name: str, value: Any) -> str:
         return "" if value in choices else f"{name}={value!r} is none of {', '.join(map(repr, choices))}"
     if name == "dominance":
         wrong = [pair for pair in value if pair[0] < 1 or not 0 < pair[1] <= 1]
-        return f"dominance {wrong[0]} is no pair of a number from 1 and a share up to 1" if wrong else ""
+        return f"dominance {wrong[0]} is not a pair of a number from 1 and a share up to 1" if wrong else ""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind or (name == "name" and not value.strip()):

@@ -40,7 +40,7 @@ class Numbers:
     cells : tuple of str, length b
         Labels of the base cells.
     matrix : csr_array, shape (q, b)
-        A row a number; no two rows are equal.
+        One row per number; no two rows are equal.
     truth : ndarray, shape (b,)
         The base cells as they are.
     floor, ceiling : ndarray, shape (b,)

@@ -191,12 +191,12 @@ class OutputTable:
     name : str
     kind : {"counts", "magnitudes", "answers", "safe"}
     frame : DataFrame
-        A row a number, with what it is the number of.
+        One row per number, with what it is the number of.
     value : str
         The column of the numbers; empty where nothing in the frame is to be protected.
     base : Base or None
     matrix : csr_array or None
-        A row a number, as a sum of base cells. For answers the sums that they depend on, and on nothing else; None
+        One row per number, as a sum of base cells. For answers the sums that they depend on, and on nothing else; None
         where they depend on the table in another way.
     dimensions : tuple of str
         Columns that say what each number is the number of. They are shown as they are; a table has no other columns.
@@ -334,7 +334,7 @@ class OutputTable:
         name : str
         base : Base
         frame : DataFrame
-            A row a number, with what it is the number of.
+            One row per number, with what it is the number of.
         matrix : csr_array, shape (rows, b)
         value : str
             The column of the numbers.
@@ -412,9 +412,9 @@ class OutputTable:
         name : str
         base : Base
         frame : DataFrame
-            A row a number.
+            One row per number.
         value : str
-            The column of the answers. What is no number there (a status, a chosen model) is shown as it is or not at
+            The column of the answers. What is not a number there (a status, a chosen model) is shown as it is or not at
             all, and must come out alike from other tables of counts.
         margins : csr_array, optional
             The sums that the answers depend on, and on nothing else: of a given hierarchical model the number

@@ -29,19 +29,19 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, fit_one
 from hiddenpop.estimators.search import (
+    CandidateModels,
     Listed,
-    Rule,
-    Tried,
+    SelectionRule,
     canonical_order,
     default_order,
     exhaustive,
     judge,
     list_models,
+    occams_window,
     refuse_proof,
     refuse_space,
     refuse_uncounted,
     space_in_words,
-    weighty,
 )
 from hiddenpop.estimators.selected import ADMISSIBLE, COUNTS, estimate_without_model, selection_frame
 from hiddenpop.kernels.poisson.model_fit import fit_model, hidden_profile
@@ -308,7 +308,7 @@ class AveragedLogLinear(BaseEstimator):
             For more than six lists, and as for `LogLinear`.
         """
         data = self.prepare(table)
-        rule = Rule(self.criterion, self.count, self.admissible)
+        rule = SelectionRule(self.criterion, self.count, self.admissible)
         models, found = self._search(data, rule)
         weights, boundary, lost = _weights(models)
         extra: dict[str, Any] = {
@@ -382,18 +382,18 @@ class AveragedLogLinear(BaseEstimator):
 
     def median(self, data: ListCounts) -> float:
         """Give the median of the mixture alone, nan where there is none: what a resample needs."""
-        models, found = self._search(data, Rule(self.criterion, self.count, self.admissible))
+        models, found = self._search(data, SelectionRule(self.criterion, self.count, self.admissible))
         weights, boundary, _ = _weights(models)
         if not weights[~boundary].any() or found.get("outside") == math.inf:
             return math.nan
         return data.n_observed + _mixture(models, weights, boundary, data).quantile(0.5)
 
-    def _search(self, data: ListCounts, rule: Rule) -> tuple["_Models", dict[str, Any]]:
+    def _search(self, data: ListCounts, rule: SelectionRule) -> tuple["_Models", dict[str, Any]]:
         if self.search == "exhaustive":
             fits, n_models = exhaustive(data, rule, self.max_order)
             found: dict[str, Any] = {"n_models": n_models}
         else:
-            fits, proof, outside = weighty(data, rule, self.max_order, self.outside, self.max_fits)
+            fits, proof, outside = occams_window(data, rule, self.max_order, self.outside, self.max_fits)
             found = {"n_models": proof.n_fits, "proof": proof, "outside": outside}
         if rule.count == "rank":
             return _of_judged(judge(data, fits).ranked(data, rule), data, rule), found
@@ -443,7 +443,8 @@ class AveragedLogLinear(BaseEstimator):
             "boundary_weight": mixture.boundary_weight,
         }
         median = mixture.quantile(0.5)
-        estimate = Estimate(
+        remarks = _diagnostics(lost, mixture.boundary_weight, modes)
+        return Estimate(
             n_hat=n + median,
             n_observed=n,
             interval=Interval(
@@ -458,10 +459,9 @@ class AveragedLogLinear(BaseEstimator):
             table=table.summary,
             provenance=make_provenance(table.summary, rng),
             details={**details, **extra},
+            diagnostics=(*data.diagnostics, *remarks),
             protected=PROTECTED if data.has_small else (),
         )
-        remarks = _diagnostics(lost, mixture.boundary_weight, modes, estimate.persons_in_words)
-        return replace(estimate, diagnostics=(*data.diagnostics, *remarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,7 +486,7 @@ class _Models:
     log_n0_variance: Floats
     term_sets: npt.NDArray[Any]
     allowed: Callable[[npt.NDArray[np.intp]], tuple[Bools, Bools]]
-    everything: Callable[[], Tried]
+    everything: Callable[[], CandidateModels]
 
 
 def _of_listed(listed: Listed) -> _Models:
@@ -501,7 +501,7 @@ def _of_listed(listed: Listed) -> _Models:
     return _Models(listed.values, fits.n0, fits.log_n0_variance, fits.term_sets, allowed, listed.everything)
 
 
-def _of_judged(tried: Tried, data: ListCounts, rule: Rule) -> _Models:
+def _of_judged(tried: CandidateModels, data: ListCounts, rule: SelectionRule) -> _Models:
     values, finite = tried.criteria(data, rule.count)[rule.criterion], tried.eligible(data, rule)
     boundary = _at_boundary(tried.status, np.isfinite(values), rule)
     return _Models(
@@ -514,7 +514,7 @@ def _of_judged(tried: Tried, data: ListCounts, rule: Rule) -> _Models:
     )
 
 
-def _at_boundary(status: npt.NDArray[np.str_], finite_value: Bools, rule: Rule) -> Bools:
+def _at_boundary(status: npt.NDArray[np.str_], finite_value: Bools, rule: SelectionRule) -> Bools:
     """Say which models have weight though their dark figure is 0; the existence test admits none."""
     if rule.admissible == "exists":
         return np.zeros(len(status), dtype=bool)
@@ -549,7 +549,7 @@ def _weights(models: _Models) -> tuple[Floats, Bools, float]:
     return kept / kept.sum(), boundary, 1.0 - float(kept.sum() / raw.sum())
 
 
-def _frame_with_weights(models: _Models, data: ListCounts, rule: Rule) -> pd.DataFrame:
+def _frame_with_weights(models: _Models, data: ListCounts, rule: SelectionRule) -> pd.DataFrame:
     """Table every model with its weight."""
     tried = models.everything()
     values = tried.criteria(data, rule.count)[rule.criterion]
@@ -596,9 +596,7 @@ def _boundary_part(term_set: int, weight: float, data: ListCounts) -> AtBoundary
     return AtBoundary(weight, np.log(supposed[: len(rises) - 1]), np.array(rises[1:]))
 
 
-def _diagnostics(
-    lost: float, boundary: float, modes: list[dict[str, float]], persons: Callable[[float], str]
-) -> list[Diagnostic]:
+def _diagnostics(lost: float, boundary: float, modes: list[dict[str, float]]) -> list[Diagnostic]:
     found = []
     if boundary > BOUNDARY_WARNING:
         message = (
@@ -610,7 +608,8 @@ def _diagnostics(
         message = f"models without an admissible answer would have had {lost:.0%} of the weight"
         found.append(Diagnostic("inadmissible_weight", "warning", message, lost))
     if len(modes) > 1:
-        listed = ", ".join(f"{persons(mode['n'])} ({mode['share']:.0%})" for mode in modes)
+        listed = ", ".join(f"{{{place}}} ({mode['share']:.0%})" for place, mode in enumerate(modes))
         message = f"the mixture has {len(modes)} modes: {listed}; read them beside the median"
-        found.append(Diagnostic("several_modes", "warning", message, len(modes)))
+        sizes = tuple(mode["n"] for mode in modes)
+        found.append(Diagnostic("several_modes", "warning", message, len(modes), sizes))
     return found

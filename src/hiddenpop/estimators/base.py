@@ -46,7 +46,7 @@ Change = tuple[tuple[str, Any], ...]
 
 UNKNOWN = "unknown"
 FOR_ALL = ("closed", "linked", "in_scope", "operating")
-"""What every estimator takes for granted of a scenario, by the keys of `hiddenpop.synthetic.ASSUMPTIONS`."""
+"""What every estimator assumes of a scenario, by the keys of `hiddenpop.synthetic.ASSUMPTIONS`."""
 
 NO_MODEL = "no log-linear model without the interaction of all lists holds"
 POSTERIOR = "posterior intervals keep their level on average over the prior only"
@@ -59,7 +59,7 @@ class Facts:
     Attributes
     ----------
     assumes : tuple of str
-        What it takes for granted beside what every estimator does, by the keys of the catalogue of the report.
+        What it assumes beside what every estimator does, by the keys of the catalogue of the report.
     model_is : {"given", "chosen", "averaged", "repeated", "unknown"}
         Whether its model is given beforehand, chosen on the table, averaged over, or chosen anew in every resample.
     is_bound : bool
@@ -104,7 +104,7 @@ class Facts:
     takes_censored: bool = False
 
     def assumed_with(self, *own: str) -> tuple[str, ...]:
-        """Name what a wrapper takes for granted and then what this one does, each once.
+        """Name what a wrapper assumes and then what this one does, each once.
 
         Examples
         --------
@@ -334,14 +334,14 @@ class BaseEstimator(ABC):
     # --- populations of known truth ---
 
     def violated(self, scenario: Scenario) -> tuple[str, ...]:
-        """Say in sentences what it takes for granted and does not hold in a scenario; empty where all holds."""
+        """Say in sentences what it assumes and does not hold in a scenario; empty where all holds."""
         own = self._violated(scenario)
         if own is None:
-            return (f"nothing is known of what {spec_of(self._itself).name} takes for granted",)
+            return (f"nothing is known of what {spec_of(self._itself).name} assumes",)
         return scenario.unmet(*FOR_ALL) + own
 
     def _violated(self, scenario: Scenario) -> tuple[str, ...] | None:
-        """Say what does not hold of what it takes for granted beside what all do; None where that is not known."""
+        """Say what does not hold of what it assumes beside what all do; None where that is not known."""
         return None
 
 
@@ -377,7 +377,7 @@ def contract(estimator: Any) -> BaseEstimator:
 
 
 def settings_of(estimator: Any) -> tuple[str, ...]:
-    """Name the settings of an estimator, none where it is no dataclass."""
+    """Name the settings of an estimator, none where it is not a dataclass."""
     if isinstance(estimator, type) or not dataclasses.is_dataclass(estimator):
         return ()
     return tuple(field.name for field in dataclasses.fields(estimator))

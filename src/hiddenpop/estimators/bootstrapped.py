@@ -32,8 +32,8 @@ from hiddenpop.estimators.protocol import (
 from hiddenpop.estimators.registry import build
 from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, join_resamples, refit
 from hiddenpop.kernels.resampling.bootstrap_limits import Limits, bootstrap_limits, check_boot_size
+from hiddenpop.kernels.resampling.bootstrap_modes import bootstrap_modes
 from hiddenpop.kernels.resampling.counts import bagged, draw_multinomial, draw_parametric, draw_semiparametric
-from hiddenpop.kernels.resampling.lumps import lumps
 from hiddenpop.model import HierarchicalModel
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
 from hiddenpop.provenance import make_provenance
@@ -141,7 +141,7 @@ class Bootstrapped(BaseEstimator):
 
     def __post_init__(self) -> None:
         if isinstance(self.base, type) or not hasattr(self.base, "fit"):
-            raise SettingError(f"base={self.base!r} is no estimator; give one, such as LogLinear()")
+            raise SettingError(f"base={self.base!r} is not an estimator; give one, such as LogLinear()")
         check_choice("scheme", self.scheme, SCHEMES)
         check_choice("interval", self.interval, INTERVALS)
         check_level(self.level)
@@ -248,7 +248,12 @@ class Bootstrapped(BaseEstimator):
             return table, draw_multinomial(table.counts, self.n_boot, rng)
         if self.scheme == "semiparametric":
             return table, draw_semiparametric(table.counts, estimate.n_hat, self.n_boot, rng)
-        cells = estimate.details["cells"]
+        model = estimate.fitted_model
+        if model is None:
+            raise CapabilityError(
+                f'scheme="parametric" needs fitted counts, which {estimate.estimator.name} has not'
+            )
+        cells = model.cells
         fitted = np.concatenate([[estimate.n_hidden], cells["fitted"]])
         every_cell = _one_person_each(cells, table)
         return every_cell, draw_parametric(fitted, estimate.n_hat, self.n_boot, rng)[:, 1:]
@@ -270,7 +275,11 @@ class Bootstrapped(BaseEstimator):
         """Term sets of the best models of the original fit that may be chosen, none without `n_top`."""
         if self.n_top is None:
             return ()
-        frame = estimate.details["selection"]
+        if estimate.selection is None:
+            raise CapabilityError(
+                f"n_top={self.n_top} needs a list of models, which {estimate.estimator.name} has not"
+            )
+        frame = estimate.selection.models
         allowed = frame[frame["admissible"]].head(self.n_top)
         n_lists = len(estimate.table.lists) - len(estimate.details["dropped_lists"])
         return tuple(HierarchicalModel.parse(m, n_lists=n_lists).term_set for m in allowed["model"])
@@ -334,7 +343,7 @@ class Bootstrapped(BaseEstimator):
             **estimate.details,
             "models": chosen,
             "draw_models": draws.models,
-            "lumps": [{"n": lump.n, "share": lump.share} for lump in lumps(draws.n_hat, n)],
+            "lumps": [{"n": lump.n, "share": lump.share} for lump in bootstrap_modes(draws.n_hat, n)],
             "z0": limits.z0,
             "acceleration": limits.acceleration,
             "base_interval": known,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_door
-from hiddenpop._text import columns, wrapped
+from hiddenpop._text import columns, screen_text, wrapped
 from hiddenpop.errors import CapabilityError, HiddenpopError, SettingError, TableSizeError
 from hiddenpop.estimators.base import estimates_below, interval_kind, is_bound
 from hiddenpop.estimators.protocol import Estimator, check_level, spec_of
@@ -190,8 +190,8 @@ def _resolve(estimator: Any, settings: Mapping[str, Any]) -> Estimator:
         return built
     if not hasattr(estimator, "fit"):
         raise SettingError(
-            f'{estimator!r:.60} is no estimator; give a registered name such as "loglinear" or an estimator such as '
-            f"LogLinear(), and several of them to compare"
+            f'{estimator!r:.60} is not an estimator; give a registered name such as "loglinear" or an estimator '
+            "such as LogLinear(), and several of them to compare"
         )
     if settings:
         given = ", ".join(settings)
@@ -430,7 +430,7 @@ class Comparison:
             wrapped(self.sentence(), ""),
             wrapped(self._random_numbers(), ""),
         ]
-        return "\n\n".join(part for part in parts if part)
+        return screen_text("\n\n".join(part for part in parts if part))
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the estimates and intervals under each other."""

@@ -29,8 +29,13 @@ from hiddenpop.estimators.covariate_formula import (
 )
 from hiddenpop.estimators.prepare import refuse_censored, warned, without_empty_lists
 from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.poisson.composite_link import (
+    CompositeCells,
+    CompositeFit,
+    fit_composite,
+    refit_composite,
+)
 from hiddenpop.kernels.poisson.hidden_cells import HiddenFit, HiddenRefits, fit_hidden, refit_hidden
-from hiddenpop.kernels.poisson.summed_cells import SummedCells, SummedFit, fit_summed, refit_summed
 from hiddenpop.result import Diagnostic
 from hiddenpop.table import CaptureTable
 
@@ -61,11 +66,11 @@ class CovariateDesign:
         Levels of each covariate in order, the first one the reference.
     coding : dict of str to str or tuple
     blocks : dict of str to LevelColumns
-        Columns of each covariate, a row a level.
+        Columns of each covariate, one row per level.
     zeros : tuple of Combination
         Lists and levels that cannot go together.
     crossed : bool
-        Whether every combination of levels exists that is no structural zero.
+        Whether every combination of levels exists that is not a structural zero.
     coverage : tuple of Coverage
         Which of the lists operate in some levels only.
     operating : ndarray of int, shape (s,)
@@ -199,7 +204,7 @@ class CovariateDesign:
         return tuple(self.covariates[i - n] for i in bit_positions(term) if i >= n)
 
     def _stratum_block(self, term: int) -> Floats:
-        """Columns of a term's covariates, a row a stratum."""
+        """Columns of a term's covariates, one row per stratum."""
         parts = [np.ones((len(self.strata), 1))]
         for name in self._covariates_of(term):
             place = {level: i for i, level in enumerate(self.levels[name])}
@@ -527,7 +532,7 @@ class ModelCells:
         Rows of the observable cells; where they are sums, those of their part on no absent list.
     hidden : ndarray, shape (h, p)
         Rows of the hidden cells.
-    summed : SummedCells or None
+    summed : CompositeCells or None
         The cells behind the sums, where the sums are not log-linear themselves.
     offset : ndarray, shape (m,), or None
         Added to the log means of the observable cells: what is assumed of the lists and not estimated.
@@ -537,33 +542,33 @@ class ModelCells:
 
     design: Floats
     hidden: Floats
-    summed: SummedCells | None
+    summed: CompositeCells | None
     offset: Floats | None = None
     multiplier: float = 1.0
 
-    def fit(self, counts: Floats) -> HiddenFit | SummedFit:
+    def fit(self, counts: Floats) -> HiddenFit | CompositeFit:
         """Fit one table to full precision."""
         if self.summed is not None:
-            return fit_summed(self.summed, counts)
+            return fit_composite(self.summed, counts)
         return fit_hidden(self.design, self.hidden, counts, self.offset, self.multiplier)
 
     def refit(self, tables: Floats, start: Floats) -> HiddenRefits:
         """Fit many tables near the coefficients `start`."""
         if self.summed is not None:
-            return refit_summed(self.summed, tables, start=start)
+            return refit_composite(self.summed, tables, start=start)
         return refit_hidden(
             self.design, self.hidden, tables, start=start, offset=self.offset, multiplier=self.multiplier
         )
 
-    def n_parameters(self, fit: HiddenFit | SummedFit) -> int:
+    def n_parameters(self, fit: HiddenFit | CompositeFit) -> int:
         """Count the parameters: columns that no structural zero or gap makes depend on others."""
-        if isinstance(fit, SummedFit):
+        if isinstance(fit, CompositeFit):
             return fit.n_parameters
         return parameters_of(self.design, fit)
 
-    def gradient(self, fit: HiddenFit | SummedFit) -> Floats:
+    def gradient(self, fit: HiddenFit | CompositeFit) -> Floats:
         """Give the derivative of the logarithm of the hidden persons by the coefficients, shape (h, p)."""
-        return fit.hidden_gradient if isinstance(fit, SummedFit) else self.hidden
+        return fit.hidden_gradient if isinstance(fit, CompositeFit) else self.hidden
 
 
 def parameters_of(columns: Floats, fit: HiddenFit) -> int:
@@ -633,7 +638,7 @@ def neighbours(design: CovariateDesign, terms: Sequence[int], bit: int) -> int:
     return reduce(or_, (edge for edge in (*terms, *zeros, *rules) if edge & bit), 0) & ~bit
 
 
-def _summed(design: CovariateDesign, terms: Sequence[int], lists: int) -> SummedCells:
+def _summed(design: CovariateDesign, terms: Sequence[int], lists: int) -> CompositeCells:
     """All cells behind the rows, observed and hidden, over being on the absent lists or not."""
     n_rows, n_hidden = len(design.histories), len(design.hidden_stratum)
     histories = np.concatenate([design.histories, np.zeros(n_hidden, dtype=np.int64)])
@@ -646,4 +651,4 @@ def _summed(design: CovariateDesign, terms: Sequence[int], lists: int) -> Summed
     order = np.argsort(row_of, kind="stable")
     order = order[design.possible(histories[order], strata[order])]
     cells = design.rows(terms, histories[order], strata[order])
-    return SummedCells(cells, row_of[order], n_rows, n_hidden)
+    return CompositeCells(cells, row_of[order], n_rows, n_hidden)

@@ -100,7 +100,7 @@ class CovariateModel:
         everything = (1 << len(self.factors)) - 1
         for term in ordered:
             if not 0 < term <= everything:
-                raise ModelError(f"{term} is no set of {len(self.factors)} factors; use 1 to {everything}")
+                raise ModelError(f"{term} is not a set of {len(self.factors)} factors; use 1 to {everything}")
         _refuse_gaps(self, ":".join(map(quoted, self.factors)))
         absent = [name for i, name in enumerate(self.factors) if 1 << i not in ordered]
         if absent:
@@ -635,8 +635,8 @@ def _polynomial(covariate: str, levels: Sequence[str], degree: int, rows_a_level
     for level, number in numbers.items():
         if number is None:
             raise SettingError(
-                f"coding of {covariate} is poly({degree}) and its level {level!r} is no number; use dummies, or give "
-                f"every level a score"
+                f"coding of {covariate} is poly({degree}) and its level {level!r} is not a number; use dummies, or "
+                "give every level a score"
             )
     values = np.array([number for number in numbers.values() if number is not None])
     centred = values - values.mean()

@@ -156,7 +156,7 @@ class CovariateLogLinear(BaseEstimator):
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str):
-            raise ModelError(f"model={self.model!r} is no text such as 'police*shelter + year'")
+            raise ModelError(f"model={self.model!r} is not text such as 'police*shelter + year'")
         object.__setattr__(self, "model", self.model.strip())
         check_covariate_settings(self)
         object.__setattr__(self, "odds_ratios", as_odds_ratios(self.odds_ratios))

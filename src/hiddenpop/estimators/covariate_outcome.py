@@ -36,10 +36,10 @@ from hiddenpop.estimators.outcome import (
     misfit_remarks,
 )
 from hiddenpop.histories import bit_positions, decode
+from hiddenpop.kernels.poisson.composite_link import CompositeFit
 from hiddenpop.kernels.poisson.hidden_cells import NO_TAIL, HiddenFit, SilentTail, silent_tail
 from hiddenpop.kernels.poisson.model_fit import saturated_constant
 from hiddenpop.kernels.poisson.profile import mid_p_drop
-from hiddenpop.kernels.poisson.summed_cells import SummedFit
 from hiddenpop.kernels.resampling.bootstrap_limits import bootstrap_limits
 from hiddenpop.kernels.resampling.counts import draw_parametric, draw_poisson
 from hiddenpop.parallel import block_slices, run_blocks, spawn_seeds
@@ -51,7 +51,7 @@ __all__ = ["CovariateInterval", "LimitsOf", "estimate_of_covariate_model", "pass
 
 CovariateInterval = Literal["bootstrap", "lognormal"]
 LimitsOf = Literal["persons", "expected"]
-Fit: TypeAlias = HiddenFit | SummedFit
+Fit: TypeAlias = HiddenFit | CompositeFit
 
 BLOCK, BLOCK_NUMBERS = 100, 4_000_000
 """Replicates a block, fewer where tables are large; they depend on the table alone, and so do the random numbers."""
@@ -124,7 +124,7 @@ def estimate_of_covariate_model(
         Over the factors of the design.
     cells : ModelCells
         Of the model.
-    fit : HiddenFit or SummedFit
+    fit : HiddenFit or CompositeFit
         Of the cells.
     level : float
     interval : {"bootstrap", "lognormal"}
@@ -187,7 +187,7 @@ def _n_hat(design: CovariateDesign, fit: Fit, status: Status) -> float:
 def _reason(fit: Fit, status: Status) -> str:
     """Say why there is no ordinary estimate, and in how many strata."""
     reason = REASONS.get(status, "")
-    if status == "not_identified" and isinstance(fit, SummedFit) and fit.reason:
+    if status == "not_identified" and isinstance(fit, CompositeFit) and fit.reason:
         reason = f"{reason}: {fit.reason}"
     here = int(np.sum(fit.hidden_status == status))
     if len(fit.hidden_status) == 1 or not reason or status in ("boundary", "not_converged"):
@@ -410,7 +410,7 @@ def _remarks(design: CovariateDesign, fit: Fit, status: Status) -> list[Diagnost
             f"the maximum lies on a face: the fitted count is 0 in {off} empty cells, some terms are infinite"
         )
         found.append(Diagnostic("face", "info", message, off))
-    if isinstance(fit, SummedFit):
+    if isinstance(fit, CompositeFit):
         message = (
             "some counts are sums, where a list did not operate, and not log-linear: the maximum is numerical"
         )

@@ -214,8 +214,8 @@ class LogLinear(BaseEstimator):
         -------
         statsmodels.genmod.generalized_linear_model.GLM
             A row for every history of the lists that caught somebody, nobody's left out: ``endog`` holds the counts,
-            ``exog`` the intercept and a column a term, 1 where a history has all lists of the term. Fixed odds ratios
-            are its offset.
+            ``exog`` the intercept and one column per term, 1 where a history has all lists of the term. Fixed odds
+            ratios are its offset.
 
         Raises
         ------

@@ -63,7 +63,7 @@ class ChaoLowerBound(BaseEstimator):
     It bounds N from below when heterogeneity is common to the lists, for any distribution of it (Rivest & Baillargeon
     2007): persons seen once or twice fix the dark figure, the steps eta leave those seen more often free. The fit is
     the maximum of the likelihood under which no step is negative, and so is the profile at every supposed dark figure.
-    With two lists it is `LincolnPetersen`. It is no bound when being on one list makes being on another less likely.
+    With two lists it is `LincolnPetersen`. It is not a bound when being on one list makes being on another less likely.
 
     The interval of the closed form is log-normal. Its upper limit is at least what the share of those seen twice
     allows, which decides where few were; its lower limit is rounded down to whole persons, as N is one.

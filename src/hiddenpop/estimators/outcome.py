@@ -216,7 +216,7 @@ def _coefficient_frame(data: ListCounts, model: HierarchicalModel, fit: ModelFit
 def noted_coefficients(
     names: Sequence[str], positions: Sequence[str], estimates: Floats, standard_errors: Floats
 ) -> pd.DataFrame:
-    """Table coefficients with a note where one is no number."""
+    """Table coefficients with a note where one is not a number."""
     return pd.DataFrame(
         {
             "term": names,

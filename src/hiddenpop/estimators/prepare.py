@@ -398,9 +398,9 @@ def list_relations(histories: npt.NDArray[np.int64], counts: Floats, n_lists: in
 
     Notes
     -----
-    List a lies inside b when everybody on a is on b, and that is no chance: the share of all observed persons who are
-    on b, to the power of the persons on a, is below 0.01. From 200 persons on 95 % of them are enough. Two lists each
-    inside the other are copies. A list holds nearly everybody with 90 % of all observed.
+    List a lies inside b when everybody on a is on b, and that is not a chance: the share of all observed persons who
+    are on b, to the power of the persons on a, is below 0.01. From 200 persons on 95 % of them are enough. Two lists
+    each inside the other are copies. A list holds nearly everybody with 90 % of all observed.
 
     Examples
     --------
@@ -518,13 +518,13 @@ def as_odds_ratios(given: Any) -> OddsRatios:
 
 
 def _items(given: Mapping[Any, Any]) -> list[tuple[Any, ...]]:
-    """Give the triples of a mapping; a key that is no pair makes a triple that is none."""
+    """Give the triples of a mapping; a key that is not a pair makes a triple that is none."""
     return [(*pair, psi) if isinstance(pair, tuple | list) else (pair, psi) for pair, psi in given.items()]
 
 
 def _as_triple(item: Any) -> tuple[str, str, float]:
     if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 3:
-        raise SettingError(f"odds_ratios: {item!r} is no pair of lists with a number, as in {EXAMPLE}")
+        raise SettingError(f"odds_ratios: {item!r} is not a pair of lists with a number, as in {EXAMPLE}")
     first, second, psi = item
     if not isinstance(first, str) or not isinstance(second, str) or first == second:
         raise SettingError(f"odds_ratios: {first!r} and {second!r} must name two different lists")

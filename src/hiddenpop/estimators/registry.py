@@ -98,7 +98,7 @@ def estimator_class(name: str, *, trust: bool = False) -> type[Any]:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UnknownNameError(f"there is no estimator {name!r}; {hint}known: {', '.join(ESTIMATORS)}")
     if not (trust or is_registered(name)):
-        raise UnknownNameError(f"{name!r} is no registered estimator, {NOT_TRUSTED}")
+        raise UnknownNameError(f"{name!r} is not a registered estimator, {NOT_TRUSTED}")
     try:
         found: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -106,7 +106,9 @@ def estimator_class(name: str, *, trust: bool = False) -> type[Any]:
     # A check is written down as an estimator is, and built again from that.
     works = hasattr(found, "fit") or hasattr(found, "run")
     if not (isinstance(found, type) and dataclasses.is_dataclass(found) and works):
-        raise UnknownNameError(f"{name!r} is no estimator: it must name a dataclass of settings with a fit")
+        raise UnknownNameError(
+            f"{name!r} is not an estimator: it must name a dataclass of settings with a fit"
+        )
     kind: type[Any] = found
     return kind
 

@@ -42,7 +42,7 @@ class RefitBlock:
     estimator : Estimator
     table : CaptureTable
     counts : ndarray of int, shape (b, m)
-        A row a resample, a column a cell of the table.
+        One row per resample, a column a cell of the table.
     models : tuple of int
         Term sets to which the choice is restricted, none for the whole space.
     rngs : tuple of Generator
@@ -155,4 +155,4 @@ def fit_one(block: RefitBlock, row: int) -> tuple[float, str]:
         found = block.estimator.fit(resample, rng=rng)
     except (CapabilityError, TableError):
         return math.nan, NO_MODEL
-    return found.n_hat, str(found.details.get("model", NO_MODEL))
+    return found.n_hat, found.model or NO_MODEL

@@ -48,7 +48,7 @@ MOST_LISTS_DRAWN = 12
 """Every one of the 2^t cells is drawn to see how often the formula breaks down."""
 
 FARTHEST = 1e6
-"""A dark figure of more than so many times the observed number is no limit."""
+"""A dark figure of more than so many times the observed number is not a limit."""
 
 LIMIT_STEPS = 9
 """Halvings between two dark figures of which one is twice the other: the limit is right to about 0.2 %."""

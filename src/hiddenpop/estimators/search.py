@@ -36,12 +36,12 @@ from hiddenpop.model import (
 from hiddenpop.parallel import run_blocks
 
 __all__ = [
+    "CandidateModels",
     "Fits",
     "Leading",
     "Listed",
     "Proof",
-    "Rule",
-    "Tried",
+    "SelectionRule",
     "canonical_order",
     "default_order",
     "downhill",
@@ -49,15 +49,15 @@ __all__ = [
     "exhaustive",
     "forward_pairs",
     "list_models",
+    "occams_window",
     "refuse_proof",
     "refuse_space",
     "refuse_uncounted",
     "space_in_words",
     "stepwise_p",
-    "weighty",
 ]
 
-Models = TypeVar("Models", "Fits", "Tried")
+Models = TypeVar("Models", "Fits", "CandidateModels")
 
 MODELS_KEPT = 1 << 15
 """Of a larger space only the best this many models are judged; up to five lists, and order 2 of six, keep all."""
@@ -75,7 +75,7 @@ WIDEST_WINDOW = 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SelectionRule:
     """How models are ranked and which may win.
 
     Attributes
@@ -131,7 +131,7 @@ class Fits:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class CandidateModels:
     """Models that were fitted to one table and judged, one element of every array a model.
 
     Attributes
@@ -156,15 +156,15 @@ class Tried:
     def __len__(self) -> int:
         return len(self.term_sets)
 
-    def take(self, rows: Any) -> "Tried":
+    def take(self, rows: Any) -> "CandidateModels":
         """Pick models by position or mask."""
-        return Tried(*(getattr(self, f.name)[rows] for f in fields(self)))
+        return CandidateModels(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    def admissible(self, rule: Rule) -> Bools:
+    def admissible(self, rule: SelectionRule) -> Bools:
         """Say which models may win."""
         return self.exists if rule.admissible == "exists" else self.status == "ok"
 
-    def eligible(self, data: ListCounts, rule: Rule) -> Bools:
+    def eligible(self, data: ListCounts, rule: SelectionRule) -> Bools:
         """Say which models may win and have a finite criterion, which AICc has not for too few persons."""
         return self.admissible(rule) & np.isfinite(self.criteria(data, rule.count)[rule.criterion])
 
@@ -173,7 +173,7 @@ class Tried:
         parameters = self.n_parameters if count == "all" else self.rank
         return criteria_of(self.deviance + saturated_constant(data.counts), parameters, data.n_observed)
 
-    def ranked(self, data: ListCounts, rule: Rule) -> "Tried":
+    def ranked(self, data: ListCounts, rule: SelectionRule) -> "CandidateModels":
         """Sort by the criterion; equals by size and then by their terms, so that the winner never hangs on rounding."""
         values = self.criteria(data, rule.count)[rule.criterion]
         return self.take(_order(values, self.n_parameters, self.term_sets))
@@ -184,7 +184,7 @@ class Tried:
             return notations(self.term_sets.astype(np.uint64), n_lists)
         return [str(HierarchicalModel.from_term_set(s, n_lists)) for s in self.term_sets]
 
-    def leading(self, data: ListCounts, rule: Rule) -> "Leading":
+    def leading(self, data: ListCounts, rule: SelectionRule) -> "Leading":
         """Give all that decides a choice among them, in their order."""
         values = self.criteria(data, rule.count)[rule.criterion]
         return Leading(self.term_sets, values, self.n0, self.status, self.eligible(data, rule))
@@ -220,7 +220,7 @@ class Listed:
     Attributes
     ----------
     data : ListCounts
-    rule : Rule
+    rule : SelectionRule
         Counts every nominal parameter.
     fits : Fits
         Best first.
@@ -231,7 +231,7 @@ class Listed:
     """
 
     data: ListCounts
-    rule: Rule
+    rule: SelectionRule
     fits: Fits
     rank: npt.NDArray[np.int64]
     identified: Bools
@@ -255,7 +255,7 @@ class Listed:
         known = self.full if self.rule.admissible == "exists" else self.identified
         return known & ~self.fits.hurried & np.isfinite(self.values)
 
-    def judged(self, rows: Any = slice(None)) -> Tried:
+    def judged(self, rows: Any = slice(None)) -> CandidateModels:
         """Judge models by position or mask."""
         return judge(self.data, self.fits.take(rows))
 
@@ -310,7 +310,7 @@ class Listed:
         value = float(tried.criteria(self.data, "rank")[self.rule.criterion][0])
         return value if tried.eligible(self.data, self.rule)[0] else np.inf
 
-    def everything(self) -> Tried:
+    def everything(self) -> CandidateModels:
         """Judge all of them, best first."""
         return self.judged().ranked(self.data, self.rule)
 
@@ -348,7 +348,7 @@ def canonical_order(search: str, n_lists: int, max_order: int | None) -> int:
     return max(default_order(n_lists, max_order), 1)
 
 
-def exhaustive(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Fits, int]:
+def exhaustive(data: ListCounts, rule: SelectionRule, max_order: int | None) -> tuple[Fits, int]:
     """Fit every hierarchical model up to an order.
 
     Returns
@@ -423,7 +423,7 @@ def refuse_space(n_lists: int, max_order: int | None) -> None:
     )
 
 
-def evaluate(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[np.uint64]) -> Tried:
+def evaluate(data: ListCounts, term_sets: Sequence[int] | npt.NDArray[np.uint64]) -> CandidateModels:
     """Fit and judge models."""
     return judge(data, fit_models(data, term_sets))
 
@@ -454,10 +454,10 @@ def as_term_sets(term_sets: Iterable[Any], n_lists: int) -> npt.NDArray[Any]:
     return found
 
 
-def judge(data: ListCounts, fits: Fits) -> Tried:
+def judge(data: ListCounts, fits: Fits) -> CandidateModels:
     """Say of fitted models what the data tell of their dark figures; fit those again that ran out of steps."""
     rank, status, exists = _faces(data, fits.term_sets)
-    tried = Tried(
+    tried = CandidateModels(
         fits.term_sets.astype(object),
         fits.deviance.copy(),
         fits.n0.copy(),
@@ -486,7 +486,7 @@ def _faces(
     )
 
 
-def list_models(data: ListCounts, rule: Rule, fits: Fits) -> Listed:
+def list_models(data: ListCounts, rule: SelectionRule, fits: Fits) -> Listed:
     """Put fitted models in the order of a criterion that counts every nominal parameter."""
     fits = _with_exact_refits(data, fits)
     values = criteria_of(fits.deviance + saturated_constant(data.counts), fits.n_parameters, data.n_observed)[
@@ -535,7 +535,7 @@ def _ranks_of_people(
     )
 
 
-def _refit_exactly(data: ListCounts, tried: Tried, rows: npt.NDArray[np.intp]) -> None:
+def _refit_exactly(data: ListCounts, tried: CandidateModels, rows: npt.NDArray[np.intp]) -> None:
     """Fit again, by the slower and more exact route, the models on which the quick one ran out of steps."""
     for row in rows:
         fit = fit_model(data.counts, _terms(int(tried.term_sets[row])), data.n_lists, data.offset)
@@ -587,7 +587,9 @@ def _pairs(data: ListCounts) -> list[int]:
     return sorted((pair for pair in pairs if not data.without >> pair & 1), key=subset_order)
 
 
-def stepwise_p(data: ListCounts, rule: Rule, threshold: float) -> tuple[Tried, list[dict[str, Any]]]:
+def stepwise_p(
+    data: ListCounts, rule: SelectionRule, threshold: float
+) -> tuple[CandidateModels, list[dict[str, Any]]]:
     """Add two-list terms by the Poisson p-value of their overlap (Chan, Silverman & Vincent 2021).
 
     From the main effects on, the overlap of each pair not in the model is compared with its fitted expectation by
@@ -596,7 +598,7 @@ def stepwise_p(data: ListCounts, rule: Rule, threshold: float) -> tuple[Tried, l
 
     Returns
     -------
-    tried : Tried
+    tried : CandidateModels
         Every model that was judged; the last admissible one is the outcome.
     path : list of dict
         The steps: pair, observed and expected overlap, p-value.
@@ -643,7 +645,7 @@ def _surprising_pairs(
     return [(p_value, pair, observed, expected) for p_value, _, pair, observed, expected in sorted(found)]
 
 
-def forward_pairs(data: ListCounts, rule: Rule) -> tuple[Tried, list[dict[str, Any]]]:
+def forward_pairs(data: ListCounts, rule: SelectionRule) -> tuple[CandidateModels, list[dict[str, Any]]]:
     """Add the two-list term that lowers the criterion most, until none does."""
 
     def larger(term_set: int) -> list[int]:
@@ -652,7 +654,9 @@ def forward_pairs(data: ListCounts, rule: Rule) -> tuple[Tried, list[dict[str, A
     return _climb_down(data, rule, larger)
 
 
-def downhill(data: ListCounts, rule: Rule, max_order: int | None) -> tuple[Tried, list[dict[str, Any]]]:
+def downhill(
+    data: ListCounts, rule: SelectionRule, max_order: int | None
+) -> tuple[CandidateModels, list[dict[str, Any]]]:
     """From the main effects, move to the best neighbour until no neighbour is better.
 
     A neighbour has one term more or one term less and is hierarchical (Silverman, Chan & Vincent 2024).
@@ -677,8 +681,8 @@ def _facets(term: int) -> set[int]:
 
 
 def _climb_down(
-    data: ListCounts, rule: Rule, moves: Callable[[int], list[int]]
-) -> tuple[Tried, list[dict[str, Any]]]:
+    data: ListCounts, rule: SelectionRule, moves: Callable[[int], list[int]]
+) -> tuple[CandidateModels, list[dict[str, Any]]]:
     """Follow the best admissible move while the criterion falls."""
     current = HierarchicalModel.independence(data.n_lists).term_set
     rows, path = [evaluate(data, [current])], []
@@ -697,11 +701,11 @@ def _climb_down(
     return _winner_first(join(rows), current), path
 
 
-def _value(tried: Tried, data: ListCounts, rule: Rule) -> npt.NDArray[np.float64]:
+def _value(tried: CandidateModels, data: ListCounts, rule: SelectionRule) -> npt.NDArray[np.float64]:
     return tried.criteria(data, rule.count)[rule.criterion]
 
 
-def _winner_first(tried: Tried, winner: int) -> Tried:
+def _winner_first(tried: CandidateModels, winner: int) -> CandidateModels:
     """Keep each model once, the outcome of the search first."""
     first = {int(s): row for row, s in reversed(list(enumerate(tried.term_sets)))}
     rows = [first.pop(winner), *sorted(first.values())]
@@ -733,7 +737,7 @@ class Proof:
 
 
 def exact(
-    data: ListCounts, rule: Rule, max_order: int | None, window: float, max_fits: int
+    data: ListCounts, rule: SelectionRule, max_order: int | None, window: float, max_fits: int
 ) -> tuple[Fits, Proof]:
     """Find the best model of the whole space and those within a distance of it, by branch and bound.
 
@@ -742,7 +746,7 @@ def exact(
     Parameters
     ----------
     data : ListCounts
-    rule : Rule
+    rule : SelectionRule
         Must count every nominal parameter.
     max_order : int, optional
         Every order by default.
@@ -773,7 +777,7 @@ def exact(
 
 
 def _best_models(
-    data: ListCounts, rule: Rule, max_order: int | None, window: float, max_fits: int
+    data: ListCounts, rule: SelectionRule, max_order: int | None, window: float, max_fits: int
 ) -> BestModels:
     return best_models(
         data.counts,
@@ -848,8 +852,8 @@ def models_by_size(n_lists: int, max_order: int) -> tuple[int, ...]:
     return tuple(int(c) for c in counts)
 
 
-def weighty(
-    data: ListCounts, rule: Rule, max_order: int | None, share: float, max_fits: int
+def occams_window(
+    data: ListCounts, rule: SelectionRule, max_order: int | None, share: float, max_fits: int
 ) -> tuple[Fits, Proof, float]:
     """Find the models that hold all but a share of the weight ``exp(-criterion / 2)`` of a space.
 

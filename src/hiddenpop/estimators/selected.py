@@ -33,11 +33,11 @@ from hiddenpop.estimators.protocol import (
 )
 from hiddenpop.estimators.resampled import NO_MODEL, RefitBlock, Resamples, fit_one, label_models
 from hiddenpop.estimators.search import (
+    CandidateModels,
     Fits,
     Leading,
     Proof,
-    Rule,
-    Tried,
+    SelectionRule,
     canonical_order,
     default_order,
     downhill,
@@ -261,7 +261,7 @@ class SelectedLogLinear(BaseEstimator):
         if self.search == "stepwise_p" or found.leading is None:
             return estimate
         winner = _winner(found.leading, ranked=self.search in RANKED_SEARCHES)
-        remarks = _remarks(found, found.leading, data, rule, winner, estimate.persons_in_words)
+        remarks = _remarks(found, found.leading, data, rule, winner)
         return replace(estimate, diagnostics=(*estimate.diagnostics, *remarks))
 
     def number(self, table: CaptureTable, *, rng: RNGLike = None) -> tuple[float, str]:
@@ -383,10 +383,10 @@ class SelectedLogLinear(BaseEstimator):
             scenario, "the interval takes a model that was chosen on the same data as known"
         )
 
-    def _rule(self) -> Rule:
+    def _rule(self) -> SelectionRule:
         # Forward by AIC follows AIC whatever the criterion, and so do its rankings.
         criterion = "aic" if self.search == "stepwise_aic" else self.criterion
-        return Rule(criterion, self.count, self.admissible)
+        return SelectionRule(criterion, self.count, self.admissible)
 
     def _order(self, n_lists: int) -> int:
         """Size of the largest term that is searched."""
@@ -403,7 +403,7 @@ class SelectedLogLinear(BaseEstimator):
         term_set = int(leading.term_sets[winner])
         return HierarchicalModel.from_term_set(term_set, data.n_lists) if leading.allowed[winner] else None
 
-    def _search(self, data: ListCounts, rule: Rule, rng: RNGLike) -> "_Found":
+    def _search(self, data: ListCounts, rule: SelectionRule, rng: RNGLike) -> "_Found":
         """Run the search. Where the criterion decides the models come best first, else the outcome comes first."""
         if self.search == "exhaustive":
             fits, n_models = exhaustive(data, rule, self.max_order)
@@ -447,7 +447,7 @@ class _Found:
     """
 
     leading: Leading | None
-    everything: Callable[[], Tried]
+    everything: Callable[[], CandidateModels]
     other_count: Callable[[int], "_Rival | None"]
     details: dict[str, Any]
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -462,7 +462,11 @@ class _Rival:
 
 
 def _found_in(
-    data: ListCounts, rule: Rule, fits: Fits, details: dict[str, Any], told: tuple[Diagnostic, ...] = ()
+    data: ListCounts,
+    rule: SelectionRule,
+    fits: Fits,
+    details: dict[str, Any],
+    told: tuple[Diagnostic, ...] = (),
 ) -> _Found:
     """Judge fitted models as far as the choice needs; all of them where the rank of each decides."""
     if rule.count == "rank":
@@ -479,7 +483,11 @@ def _found_in(
 
 
 def _found_among(
-    data: ListCounts, rule: Rule, tried: Tried, details: dict[str, Any], told: tuple[Diagnostic, ...] = ()
+    data: ListCounts,
+    rule: SelectionRule,
+    tried: CandidateModels,
+    details: dict[str, Any],
+    told: tuple[Diagnostic, ...] = (),
 ) -> _Found:
     """Take models that have all been judged."""
     other = "rank" if rule.count == "all" else "all"
@@ -507,7 +515,7 @@ def _unproven(proof: Proof, max_order: int | None) -> tuple[Diagnostic, ...]:
     return (Diagnostic("search_unfinished", "warning", message, proof.gap),)
 
 
-def selection_frame(tried: Tried, data: ListCounts, rule: Rule) -> pd.DataFrame:
+def selection_frame(tried: CandidateModels, data: ListCounts, rule: SelectionRule) -> pd.DataFrame:
     """Table of the models tried; N is nan or inf where the status is not ok."""
     criteria = tried.criteria(data, rule.count)
     without = {"boundary": float(data.n_observed), "unbounded": math.inf, "not_identified": math.nan}
@@ -539,23 +547,20 @@ def _orders(term_sets: npt.NDArray[np.object_], n_lists: int) -> npt.NDArray[np.
 
 
 def _remarks(
-    found: _Found,
-    leading: Leading,
-    data: ListCounts,
-    rule: Rule,
-    winner: int,
-    persons: Callable[[float], str],
+    found: _Found, leading: Leading, data: ListCounts, rule: SelectionRule, winner: int
 ) -> tuple[Diagnostic, ...]:
-    """Say what else the criterion would have; `persons` writes sizes as the estimate itself is written."""
+    """Say what else the criterion would have."""
     remarks = [
         _better_without_answer(leading, data, rule, winner),
-        _other_count(found.other_count(int(leading.term_sets[winner])), data, rule, persons),
-        _rivals(leading, data, rule, persons),
+        _other_count(found.other_count(int(leading.term_sets[winner])), data, rule),
+        _rivals(leading, data, rule),
     ]
     return tuple(d for d in remarks if d is not None)
 
 
-def _better_without_answer(leading: Leading, data: ListCounts, rule: Rule, winner: int) -> Diagnostic | None:
+def _better_without_answer(
+    leading: Leading, data: ListCounts, rule: SelectionRule, winner: int
+) -> Diagnostic | None:
     """Name the models that the criterion prefers but that have no admissible answer."""
     values = leading.criterion
     better = np.flatnonzero(~leading.allowed & (values < values[winner]))
@@ -571,40 +576,36 @@ def _better_without_answer(leading: Leading, data: ListCounts, rule: Rule, winne
     return Diagnostic("better_models_without_answer", "warning", message, len(better))
 
 
-def _other_count(
-    rival: _Rival | None, data: ListCounts, rule: Rule, persons: Callable[[float], str]
-) -> Diagnostic | None:
+def _other_count(rival: _Rival | None, data: ListCounts, rule: SelectionRule) -> Diagnostic | None:
     """Say when the other way of counting parameters would choose another model."""
     if rival is None:
         return None
     other = "rank" if rule.count == "all" else "all"
     label = _label(rival.term_set, data)
-    n_hat = persons(data.n_observed + rival.n0)
-    message = f'with count="{other}" {rule.criterion.upper()} would choose {label}, N = {n_hat}'
-    return Diagnostic("count_changes_winner", "warning", message, label)
+    message = f'with count="{other}" {rule.criterion.upper()} would choose {label}, N = {{0}}'
+    sizes = (float(data.n_observed + rival.n0),)
+    return Diagnostic("count_changes_winner", "warning", message, label, sizes)
 
 
-def _rivals(
-    leading: Leading, data: ListCounts, rule: Rule, persons: Callable[[float], str]
-) -> Diagnostic | None:
+def _rivals(leading: Leading, data: ListCounts, rule: SelectionRule) -> Diagnostic | None:
     """Say when models about as good give very different answers."""
     values, allowed = leading.criterion, leading.allowed
     near = leading.n0[allowed & (values <= values[allowed].min() + RIVAL_DISTANCE)]
     if near.max() < RIVAL_RATIO * near.min():
         return None
-    low, high = (persons(data.n_observed + n0) for n0 in (near.min(), near.max()))
     message = (
-        f"{len(near)} models within {RIVAL_DISTANCE:g} units of the best {rule.criterion.upper()} give N from {low} to "
-        f"{high}: the choice among them decides the answer"
+        f"{len(near)} models within {RIVAL_DISTANCE:g} units of the best {rule.criterion.upper()} give N from {{0}} to "
+        f"{{1}}: the choice among them decides the answer"
     )
-    return Diagnostic("rivals_disagree", "warning", message, float(near.max() / near.min()))
+    sizes = (float(data.n_observed + near.min()), float(data.n_observed + near.max()))
+    return Diagnostic("rivals_disagree", "warning", message, float(near.max() / near.min()), sizes)
 
 
 def _label(term_set: int, data: ListCounts) -> str:
     return str(HierarchicalModel.from_term_set(int(term_set), data.n_lists))
 
 
-def status_without_model(tried: Tried) -> FitStatus:
+def status_without_model(tried: CandidateModels) -> FitStatus:
     """Give the status that all models agree on where none may be used, else that the data do not tell."""
     told: set[FitStatus] = set(tried.status) - {"not_identified"}
     return told.pop() if told in ({"boundary"}, {"unbounded"}) else "not_identified"
@@ -614,7 +615,7 @@ def estimate_without_model(
     spec: EstimatorSpec,
     table: CaptureTable,
     data: ListCounts,
-    tried: Tried,
+    tried: CandidateModels,
     level: float,
     rng: RNGLike,
     extra: dict[str, Any],
@@ -674,15 +675,15 @@ class _Chain:
 
 
 def stochastic(
-    data: ListCounts, rule: Rule, *, rng: RNGLike, n_chains: int = 4, n_steps: int = 20_000
-) -> tuple[Tried, dict[str, Any]]:
+    data: ListCounts, rule: SelectionRule, *, rng: RNGLike, n_chains: int = 4, n_steps: int = 20_000
+) -> tuple[CandidateModels, dict[str, Any]]:
     """Search the models with two-list terms by random walks (MC3; Madigan & York 1995) from several starts.
 
     Parameters
     ----------
     data : ListCounts
         Up to twelve lists.
-    rule : Rule
+    rule : SelectionRule
         Must count every nominal parameter.
     rng : int, Generator or None
     n_chains : int
@@ -692,7 +693,7 @@ def stochastic(
 
     Returns
     -------
-    tried : Tried
+    tried : CandidateModels
         Models near the best that the chains fitted, best first, the inadmissible ones among them included.
     found : dict
         ``n_models`` fitted, ``visits`` of the models in `tried`, ``agreement`` of the chains and ``diagnostics``, a
@@ -720,7 +721,7 @@ def stochastic(
     >>> import hiddenpop as hp
     >>> from hiddenpop.estimators.prepare import list_counts
     >>> data = list_counts(hp.datasets.load("uk"), estimator="selected")
-    >>> tried, found = stochastic(data, Rule("bic"), rng=1, n_steps=2_000)
+    >>> tried, found = stochastic(data, SelectionRule("bic"), rng=1, n_steps=2_000)
     >>> tried.labels(6)[0], round(float(tried.n0[0]) + data.n_observed, 2), found["agreement"].found_best
     ('[12,13,25,35,36,45]', 12349.59, 4)
     """
@@ -788,7 +789,7 @@ def _run(task: _Chain) -> Walk:
     )
 
 
-def _near_best(visited: Visited, rule: Rule) -> npt.NDArray[np.intp]:
+def _near_best(visited: Visited, rule: SelectionRule) -> npt.NDArray[np.intp]:
     """Positions of the models worth judging: those near the best, and the inadmissible ones that come before it."""
     allowed = np.flatnonzero(visited.codes != INADMISSIBLE)
     refused = np.flatnonzero(visited.codes == INADMISSIBLE)[:INADMISSIBLE_KEPT]

@@ -20,12 +20,12 @@ from hiddenpop.estimators.outcome import CRITERIA, Criterion, criteria_of
 from hiddenpop.estimators.protocol import check_choice, spec_of
 from hiddenpop.estimators.selected import NAMED_MODELS, RIVAL_DISTANCE, RIVAL_RATIO
 from hiddenpop.histories import bit_positions
+from hiddenpop.kernels.poisson.composite_link import CompositeFit
 from hiddenpop.kernels.poisson.dense import one_thread
 from hiddenpop.kernels.poisson.hidden_cells import HiddenFit, HiddenRefits, refit_hidden
 from hiddenpop.kernels.poisson.model_fit import NUMBER_BY_STATUS, saturated_constant
-from hiddenpop.kernels.poisson.summed_cells import SummedFit
 from hiddenpop.kernels.search.stepwise import TIE, SearchSpace, Step, stepwise_path
-from hiddenpop.result import Diagnostic, Estimate, format_persons
+from hiddenpop.result import Diagnostic, Estimate
 from hiddenpop.sources import check_table
 from hiddenpop.table import CaptureTable, RNGLike
 
@@ -109,7 +109,7 @@ class SelectedCovariateLogLinear(BaseEstimator):
         for setting in ("minimal", "maximal"):
             formula = getattr(self, setting)
             if not isinstance(formula, str):
-                raise ModelError(f"{setting}={formula!r} is no text such as 'police*shelter + year'")
+                raise ModelError(f"{setting}={formula!r} is not text such as 'police*shelter + year'")
             object.__setattr__(self, setting, formula.strip())
         check_choice("criterion", self.criterion, CRITERIA)
         check_covariate_settings(self)
@@ -353,13 +353,13 @@ def _rivals(path: _Path, values: Floats, may_win: Bools, word: str) -> list[Diag
     hidden = path.n_hidden[near]
     if hidden.max() < RIVAL_RATIO * hidden.min() or hidden.max() == 0.0:
         return []
-    low, high = (format_persons(path.n_observed + n0, path.n_observed) for n0 in (hidden.min(), hidden.max()))
     message = (
-        f"{int(near.sum())} models on the path within {RIVAL_DISTANCE:g} units of the best {word} give N from {low} to "
-        f"{high}: the choice among them decides the answer"
+        f"{int(near.sum())} models on the path within {RIVAL_DISTANCE:g} units of the best {word} give N from {{0}} to "
+        f"{{1}}: the choice among them decides the answer"
     )
     ratio = float(hidden.max() / hidden.min()) if hidden.min() > 0.0 else math.inf
-    return [Diagnostic("rivals_disagree", "warning", message, ratio)]
+    sizes = (float(path.n_observed + hidden.min()), float(path.n_observed + hidden.max()))
+    return [Diagnostic("rivals_disagree", "warning", message, ratio, sizes)]
 
 
 # === stepwise search on tables with gaps in coverage ==================================================================
@@ -374,13 +374,13 @@ class FittedModel:
     ----------
     terms : tuple of int
     cells : ModelCells
-    fit : HiddenFit or SummedFit
+    fit : HiddenFit or CompositeFit
     n_parameters : int
     """
 
     terms: Terms
     cells: ModelCells
-    fit: HiddenFit | SummedFit
+    fit: HiddenFit | CompositeFit
     n_parameters: int
 
     def value(self, penalty: float) -> float:

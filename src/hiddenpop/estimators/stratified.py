@@ -112,7 +112,7 @@ class Stratified(BaseEstimator):
 
     def __post_init__(self) -> None:
         if isinstance(self.base, type) or not hasattr(self.base, "fit"):
-            raise SettingError(f"base={self.base!r} is no estimator; give one, such as LogLinear()")
+            raise SettingError(f"base={self.base!r} is not an estimator; give one, such as LogLinear()")
         object.__setattr__(self, "by", _names(self.by))
         check_choice("without_estimate", self.without_estimate, WITHOUT_ESTIMATE)
         check_level(self.level)
@@ -129,7 +129,7 @@ class Stratified(BaseEstimator):
         Returns
         -------
         Estimate
-            ``by_stratum`` has a row a stratum with its status and reason, one that the base cannot treat included;
+            ``by_stratum`` has one row per stratum with its status and reason, one that the base cannot treat included;
             ``stratum_draws`` is there where every stratum has draws. ``n_failed`` counts strata without an estimate.
 
         Raises
@@ -176,7 +176,7 @@ class Stratified(BaseEstimator):
                 ):  # else it is `fit` that knows what stands for a stratum without a number
                     return total, ""
         found = self.fit(table, rng=rng)
-        return found.n_hat, str(found.details.get("model", ""))
+        return found.n_hat, found.model
 
     @property
     def facts(self) -> Facts:
@@ -215,7 +215,7 @@ class Stratified(BaseEstimator):
         return contract(self.base).without_highest_order(table)
 
     def _violated(self, scenario: Scenario) -> tuple[str, ...]:
-        """Ask of every stratum what the base takes for granted; and the strata have to be known."""
+        """Ask of every stratum what the base assumes; and the strata have to be known."""
         base = contract(self.base)
         reasons = dict.fromkeys(why for part in scenario.by_stratum(*self.by) for why in base.violated(part))
         return (*(scenario.unmet("known_strata") if scenario.covariates else ()), *reasons)

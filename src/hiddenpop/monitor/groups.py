@@ -95,7 +95,7 @@ def covariates_of(estimate: Estimate) -> tuple[str, ...]:
 
 
 def covariate_names(estimate: Estimate, by: str | Sequence[str]) -> tuple[str, ...]:
-    """Read one name or several, and refuse what is no covariate of the estimate."""
+    """Read one name or several, and refuse what is not a covariate of the estimate."""
     names = (by,) if isinstance(by, str) else tuple(by)
     known = covariates_of(estimate)
     for name in names:

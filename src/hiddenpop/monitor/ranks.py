@@ -26,8 +26,8 @@ from hiddenpop.monitor.groups import (
     strata_of,
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.rates import read_residents
-from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.trend import share_name
 from hiddenpop.monitor.withhold import marked, withheld_rows
 from hiddenpop.result import Estimate, format_level
@@ -44,7 +44,7 @@ MOST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Ranks(Told):
+class Ranks(MonitorTable):
     """The order of groups by size, or by rate per residents.
 
     Attributes

@@ -23,8 +23,8 @@ from hiddenpop.monitor.groups import (
     settled_level,
     strata_of,
 )
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.subgroups import figures_of, total_of
-from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_with_total
 from hiddenpop.result import Estimate, format_level
 from hiddenpop.table import TableSummary
@@ -41,7 +41,7 @@ MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Rates(Told):
+class Rates(MonitorTable):
     """Persons per so many residents, by groups.
 
     Attributes
@@ -306,7 +306,7 @@ def read_residents(
     strange = [name for name in divided if name not in covariates]
     if strange:
         raise TableError(
-            f"the column {strange[0]!r} of residents is no covariate of the estimate ({', '.join(covariates)}); add "
+            f"the column {strange[0]!r} of residents is not a covariate of the estimate ({', '.join(covariates)}); add "
             "up or select the residents you mean, and leave it out"
         )
     cell_of = tuple(strata_of(estimate)[list(divided)].itertuples(index=False, name=None))

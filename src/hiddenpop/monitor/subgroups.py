@@ -25,7 +25,7 @@ from hiddenpop.monitor.groups import (
     strata_of,
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median
-from hiddenpop.monitor.told import Told
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.withhold import marked, withheld_with_total
 from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.table import TableSummary
@@ -40,7 +40,7 @@ FIGURES = ("n_observed", "n_hat", "low", "high", "status", "share", "share_low",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Subgroups(Told):
+class Subgroups(MonitorTable):
     """Parts of a population.
 
     Attributes

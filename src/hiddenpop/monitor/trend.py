@@ -26,8 +26,8 @@ from hiddenpop.monitor.groups import (
     strata_of,
 )
 from hiddenpop.monitor.limits import draw_limits, draw_median, simultaneous_band, upward_share
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.subgroups import persons_in_words
-from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_rows
 from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.table import TableSummary
@@ -52,7 +52,7 @@ CHANGE_FIGURES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Trend(Told):
+class Trend(MonitorTable):
     """Numbers year by year, and the changes between them.
 
     Attributes

@@ -16,7 +16,7 @@ from hiddenpop.errors import HiddenpopError, HiddenpopWarning, TableError
 from hiddenpop.estimators.protocol import Estimator, spec_of
 from hiddenpop.histories import decode
 from hiddenpop.monitor.groups import level_order
-from hiddenpop.monitor.told import Told
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.trend import Trend, trend
 from hiddenpop.table import CaptureTable, RNGLike, TableSummary
 
@@ -29,7 +29,7 @@ NONE_DROPPED = "(none)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TrendByList(Told):
+class TrendByList(MonitorTable):
     """A trend on all lists, and on all but one.
 
     Attributes

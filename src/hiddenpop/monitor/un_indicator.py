@@ -23,8 +23,8 @@ from hiddenpop.monitor.groups import (
     settled_level,
     strata_of,
 )
+from hiddenpop.monitor.monitor_table import MonitorTable
 from hiddenpop.monitor.rates import Residents, read_residents
-from hiddenpop.monitor.told import Told
 from hiddenpop.monitor.withhold import marked, withheld_groups
 from hiddenpop.result import Estimate, format_level
 from hiddenpop.table import TableSummary
@@ -72,7 +72,7 @@ FIGURES = ("Value", "LowerBound", "UpperBound", "Status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class UNIndicator(Told):
+class UNIndicator(MonitorTable):
     """Indicator 16.2.2 in the columns of the UN's global SDG database.
 
     Attributes

@@ -14,7 +14,7 @@ from hiddenpop._front_door import front_door
 from hiddenpop._typing import Floats
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREEN,
@@ -35,7 +35,7 @@ from hiddenpop.plotting.style import (
     set_title,
     spread,
 )
-from hiddenpop.result import Estimate, Interval, format_level, format_persons
+from hiddenpop.result import Estimate, Interval, Resamples, format_level, format_persons
 
 __all__ = ["bootstrap_plot"]
 
@@ -98,7 +98,7 @@ class _Draws:
         return f"{number:,} of {len(self.n_hat):,} draws ({_percent(number / len(self.n_hat))})"
 
 
-@as_typed
+@literal_text
 @front_door
 def bootstrap_plot(
     estimate: Estimate, ax: Axes | None = None, *, n_models: int = 6, protect: bool = False
@@ -140,39 +140,46 @@ def bootstrap_plot(
     >>> ax.get_title(loc="left")
     'kosovo: estimates from 400 resamples'
     """
-    _check(estimate, n_models)
-    draws = _draws(estimate, protect)
+    found = _check(estimate, n_models)
+    draws = _draws(estimate, found, protect)
     ax = new_axes(ax, 9.6, 4.8)
     _set_axes(ax, draws)
-    top = _draw_bars(ax, draws, estimate.details["models"].head(n_models))
+    top = _draw_bars(ax, draws, found.models.head(n_models))
     _draw_unbounded(ax, draws)
-    _draw_intervals(ax, draws, estimate)
-    _name_lumps(ax, draws, estimate, top)
+    _draw_intervals(ax, draws, estimate, found.base_interval)
+    _name_lumps(ax, draws, found, top)
     set_title(ax, f"{estimate.table.name}: estimates from {len(draws.n_hat):,} resamples")
-    add_note(ax, _notes(draws, estimate, protect), width=88, label="estimated number of people N (log scale)")
+    add_note(
+        ax,
+        _notes(draws, estimate, found, protect),
+        width=88,
+        label="estimated number of people N (log scale)",
+    )
     return ax
 
 
-def _check(estimate: Estimate, n_models: int) -> None:
-    if estimate.draws is None or "base_interval" not in estimate.details:
+def _check(estimate: Estimate, n_models: int) -> Resamples:
+    found = estimate.resamples
+    if estimate.draws is None or found is None:
         raise SettingError(
             f"{estimate.estimator.name} on {estimate.table.name} holds no bootstrap; "
             "the plot needs an estimate by 'bootstrapped', as fitted: a file does not keep the draws"
         )
     if not 1 <= n_models <= len(STYLES):
         raise SettingError(f"n_models={n_models}: there are colours for 1 to {len(STYLES)} models")
+    return found
 
 
-def _draws(estimate: Estimate, protect: bool) -> _Draws:
+def _draws(estimate: Estimate, found: Resamples, protect: bool) -> _Draws:
     """Take the draws out of the estimate, and find the ends of the axis."""
     floor = float(THRESHOLD if protect and is_small(estimate.n_observed) else estimate.n_observed)
     values = np.maximum(np.asarray(estimate.draws, dtype=np.float64), floor)
-    limits = (estimate.interval, estimate.details["base_interval"])
+    limits = (estimate.interval, found.base_interval)
     sizes = [estimate.n_hat, *(x for interval in limits for x in (interval.low, interval.high))]
     finite = values[np.isfinite(values)]
     reach = REACH * max(float(np.quantile(finite, TAIL)) if len(finite) else 0.0, estimate.n_hat, floor)
     shown = [max(float(x), floor) for x in [*sizes, *finite] if x <= reach]
-    return _Draws(values, np.asarray(estimate.details["draw_models"]), floor, min(shown), max(shown))
+    return _Draws(values, np.asarray(found.model_of_draw), floor, min(shown), max(shown))
 
 
 def _set_axes(ax: Axes, draws: _Draws) -> None:
@@ -275,13 +282,13 @@ def _draw_unbounded(ax: Axes, draws: _Draws) -> None:
     )
 
 
-def _draw_intervals(ax: Axes, draws: _Draws, estimate: Estimate) -> None:
+def _draw_intervals(ax: Axes, draws: _Draws, estimate: Estimate, base: Interval) -> None:
     """Draw the two intervals in rows on top, the estimate through both."""
     n_hat, height = max(estimate.n_hat, draws.floor), ax.get_ylim()[1]
     ax.axvline(
         n_hat, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), ymax=_ROWS[0], zorder=1.5, gid="estimate"
     )
-    rows = ((estimate.interval, INK), (estimate.details["base_interval"], GREY))
+    rows = ((estimate.interval, INK), (base, GREY))
     for level, (interval, colour) in zip(_ROWS, rows, strict=True):
         _draw_interval(ax, draws, interval, level * height, colour)
         ax.plot([n_hat], [level * height], "o", ms=6, color=colour, zorder=4, gid="point")
@@ -313,9 +320,9 @@ def _limits(draws: _Draws, interval: Interval) -> str:
     return f"{low} to {'no limit' if math.isinf(interval.high) else high}"
 
 
-def _name_lumps(ax: Axes, draws: _Draws, estimate: Estimate, bars: Floats) -> None:
+def _name_lumps(ax: Axes, draws: _Draws, resamples: Resamples, bars: Floats) -> None:
     """Write N and share of each lump above it, side by side."""
-    found = [(max(lump["n"], draws.floor), lump["share"]) for lump in estimate.details["lumps"]]
+    found = [(max(n, draws.floor), share) for n, share in resamples.modes]
     found = [(n, share) for n, share in found if n <= draws.high]
     low, high = np.log(ax.get_xlim())
     heads = [f"N ≈ {format_persons(n, n)}" for n, _ in found]
@@ -351,11 +358,11 @@ def _percent(share: float) -> str:
     return ">99%" if whole == 100 and share < 1.0 else f"{whole}%"
 
 
-def _notes(draws: _Draws, estimate: Estimate, protect: bool) -> list[str]:
+def _notes(draws: _Draws, estimate: Estimate, found: Resamples, protect: bool) -> list[str]:
     """Say what the marks are, what is not drawn, and how far the interval widens."""
     unbounded, unknown = np.isposinf(draws.n_hat), np.isnan(draws.n_hat)
     beyond = np.isfinite(draws.n_hat) & ~draws.drawn
-    widening, width = estimate.details["widening"], estimate.details["base_interval"].width
+    widening, width = found.widening, found.base_interval.width
     n_hat = format_persons(max(estimate.n_hat, draws.floor), width)
     return [
         f"dashed line: the estimate, {n_hat}; observed: {people(estimate.n_observed, protect)}",

@@ -3,14 +3,14 @@
 from matplotlib.axes import Axes
 
 from hiddenpop._front_door import front_door
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import BLUE, GREY, INK, PALE, TEXT_SIZE, add_note, bare, new_axes, set_title
 from hiddenpop.validation import Calibration
 
 __all__ = ["calibration_plot"]
 
 
-@as_typed
+@literal_text
 @front_door
 def calibration_plot(calibration: Calibration, ax: Axes | None = None) -> Axes:
     """Draw a rank histogram with the band that a right posterior stays inside.

@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.check_band import draw_band
 from hiddenpop.plotting.check_contour import draw_contour
 from hiddenpop.plotting.check_curve import draw_curve
 from hiddenpop.plotting.check_forest import draw_forest, forest_height
 from hiddenpop.plotting.check_parts import WITHHELD, Drawing, drawing_of
 from hiddenpop.plotting.check_specification import draw_specification, specification_rows
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import INK, TEXT_SIZE, new_axes, set_title
 from hiddenpop.sensitivity.protocol import CheckResult
 
@@ -29,7 +29,7 @@ DRAW: dict[str, Callable[[Axes, Drawing], None]] = {
 WIDTH, HEIGHT = 8.2, 4.6
 
 
-@as_typed
+@literal_text
 @front_door
 def check_plot(result: CheckResult, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw what a check found.

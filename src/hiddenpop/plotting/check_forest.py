@@ -37,7 +37,7 @@ def forest_height(drawing: Drawing) -> float:
 
 
 def draw_forest(ax: Axes, drawing: Drawing) -> None:
-    """Draw a row a point; of many those that lie furthest from the estimate."""
+    """Draw one row per point; of many those that lie furthest from the estimate."""
     frame, kept = drawing.frame, _kept(drawing)
     shown = frame.iloc[kept]
     truth = drawing.figure.get("truth") or ""

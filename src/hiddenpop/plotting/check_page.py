@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.check import draw_check
 from hiddenpop.plotting.check_parts import drawing_of
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import GREEN, GREY, INK, NOTE_SIZE, RED, TEXT_SIZE, TITLE_SIZE
 from hiddenpop.sensitivity.protocol import CheckResult
 
@@ -22,7 +22,7 @@ FOOT_WIDTH, TITLE_WIDTH = 150, 40
 COLOURS = {"holds": GREEN, "fails": RED, "no verdict": GREY}
 
 
-@as_typed
+@literal_text
 @front_door
 def check_page(
     results: Sequence[CheckResult],

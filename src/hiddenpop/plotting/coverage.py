@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREEN,
@@ -34,7 +34,7 @@ BARS = 1.96
 """Bars of so many Monte Carlo standard errors hold the coverage that endless replicates would show, 95 times in 100."""
 
 
-@as_typed
+@literal_text
 @front_door
 def coverage_plot(study: Study, ax: Axes | None = None, *, estimators: Sequence[str] | None = None) -> Axes:
     """Draw the coverage of estimators in every scenario, with Monte Carlo bars and a line at the nominal level.

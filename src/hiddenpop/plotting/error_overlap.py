@@ -7,8 +7,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from hiddenpop._front_door import front_door
-from hiddenpop.plotting.as_typed import as_typed
 from hiddenpop.plotting.coverage import LOOKS, chosen_labels
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import GREY, INK, TEXT_SIZE, add_note, bare, new_axes, persons_axis, set_title
 from hiddenpop.validation import Study
 
@@ -23,7 +23,7 @@ LEAST = 0.5
 MIDDLE = (0.05, 0.5, 0.95)
 
 
-@as_typed
+@literal_text
 @front_door
 def error_overlap_plot(
     study: Study, ax: Axes | None = None, *, estimators: Sequence[str] | None = None

@@ -1,14 +1,13 @@
 """Figures in files: written whole or not at all, the same bytes for the same figure."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from hiddenpop._files import whole
 from hiddenpop._front_door import front_door
-from hiddenpop.errors import SettingError, TableError
+from hiddenpop.errors import SettingError
 
 __all__ = ["FORMATS", "save_figure"]
 
@@ -43,7 +42,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
     Notes
     -----
-    The file is written under a passing name first and then renamed: a reader never sees half of it, and a figure that
+    The file is written under another name first and then renamed: a reader never sees half of it, and a figure that
     was there stays when writing fails. It holds no date.
 
     Examples
@@ -60,18 +59,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         raise SettingError(
             f"cannot write a figure to {target}: its suffix is {suffix!r}; choose {', '.join(FORMATS)}"
         )
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with mpl.rc_context({"svg.hashsalt": "hiddenpop"}):
-            figure.savefig(
-                draft, format=suffix[1:], dpi=DOTS_PER_INCH, bbox_inches="tight", metadata=FORMATS[suffix]
-            )
-        draft.replace(target)
-    except OSError as error:
-        raise TableError(
-            f"cannot write the figure {target}: {error.strerror or error}; choose a folder you can write"
-        ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    with whole(target, what="figure") as draft, mpl.rc_context({"svg.hashsalt": "hiddenpop"}):
+        figure.savefig(
+            draft, format=suffix[1:], dpi=DOTS_PER_INCH, bbox_inches="tight", metadata=FORMATS[suffix]
+        )
     return target

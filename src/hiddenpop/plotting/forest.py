@@ -13,7 +13,7 @@ from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import interval_kind
 from hiddenpop.estimators.compare import HOLDS
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -48,7 +48,7 @@ REACH = 12.0
 """The axis ends at this multiple of the largest point: a limit beyond it is an arrow, and a number at the right."""
 
 
-@as_typed
+@literal_text
 @front_door
 def forest_plot(
     estimates: Sequence[Estimate],

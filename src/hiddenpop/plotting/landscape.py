@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.fitted_model import ModelSelection
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -91,7 +92,7 @@ class _Rival:
         return self.body.count("\n") + 1
 
 
-@as_typed
+@literal_text
 @front_door
 def landscape_plot(
     estimate: Estimate, ax: Axes | None = None, *, within: float = 10.0, protect: bool = False
@@ -101,7 +102,7 @@ def landscape_plot(
     Parameters
     ----------
     estimate : Estimate
-        With ``details["selection"]`` and ``details["criterion"]``, as ``"selected"`` and ``"averaged"`` give it.
+        With a `selection`, as ``"selected"`` and ``"averaged"`` give it.
     ax : Axes, optional
         To draw on.
     within : float
@@ -138,9 +139,9 @@ def landscape_plot(
     """
     if not within > 0:
         raise SettingError(f"within={within} must be a positive distance in units of the criterion")
-    if "proof" in estimate.details:  # an exact search keeps no models from farther off
-        within = min(within, estimate.details["proof"].window)
-    found = _landscape(estimate, within)
+    selection = _selection(estimate)
+    within = min(within, selection.window)  # an exact search keeps no models from farther off
+    found = _landscape(estimate, selection, within)
     distances = pd.concat([found.finite["distance"], found.without["distance"]])
     bottom, top = min(0.0, float(distances.min())), max(1.03 * float(distances.max()), 1.5 * BAND)
     ax = new_axes(ax, 8.6, 6.2)
@@ -153,12 +154,14 @@ def landscape_plot(
     ax.set_yticks(
         [tick for tick in MaxNLocator(6, steps=EVEN_STEPS).tick_values(bottom, top) if bottom <= tick <= top]
     )
-    _write_around(ax, found, estimate, within, protect)
+    _write_around(ax, found, estimate, selection, within, protect)
     return ax
 
 
-def _write_around(ax: Axes, found: _Landscape, estimate: Estimate, within: float, protect: bool) -> None:
-    criterion = str(estimate.details["criterion"]).upper()
+def _write_around(
+    ax: Axes, found: _Landscape, estimate: Estimate, selection: ModelSelection, within: float, protect: bool
+) -> None:
+    criterion = selection.criterion.upper()
     ax.set_ylabel(f"{criterion} above the best model with a finite N", fontsize=TEXT_SIZE, color=INK)
     notes = _notes(found, estimate, within, protect)
     add_note(ax, notes, width=95, label="population size N under the model (log scale)")
@@ -177,27 +180,31 @@ def _write_around(ax: Axes, found: _Landscape, estimate: Estimate, within: float
     )
 
 
-def _landscape(estimate: Estimate, within: float) -> _Landscape:
-    details = estimate.details
-    tried = details.get("selection")
-    if not isinstance(tried, pd.DataFrame):
+def _selection(estimate: Estimate) -> ModelSelection:
+    selection = estimate.selection
+    if selection is None:
         raise SettingError(
             f"{estimate.estimator.name} on {estimate.table.name} keeps no record of models tried; "
             "the landscape needs an estimate by 'selected' or 'averaged'"
         )
+    return selection
+
+
+def _landscape(estimate: Estimate, selection: ModelSelection, within: float) -> _Landscape:
+    tried = selection.models
     finite = tried["status"].isin(["ok", "boundary"])
     if not finite.any():
         raise SettingError(
             f"none of the {len(tried)} models tried on {estimate.table.name} has a finite N; there is no landscape"
         )
-    values = tried[details["criterion"]]
+    values = tried[selection.criterion]
     tried = tried.assign(distance=values - values[finite].min())
-    selected = str(details.get("model", ""))
+    selected = estimate.model
     near = (tried["distance"] <= within) | (tried["model"] == selected)
     return _Landscape(
         tried[finite & near].sort_values("distance", kind="stable"),
         tried[~finite & near],
-        None if "proof" in details else int(details.get("n_models", len(tried))),
+        selection.n_models,
         selected if (tried["model"] == selected).any() else "",
     )
 

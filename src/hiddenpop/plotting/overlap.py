@@ -14,7 +14,7 @@ from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
 from hiddenpop.histories import decode
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -78,7 +78,7 @@ class _Bars:
         return f"{'≤' if self.censored[i] else ''}{short_count(int(self.counts[i]))}"
 
 
-@as_typed
+@literal_text
 @front_door
 def overlap_plot(
     table: CaptureTable,

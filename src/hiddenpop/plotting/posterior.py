@@ -11,7 +11,7 @@ from hiddenpop._typing import Floats
 from hiddenpop.bayes.inference_data import load_arviz
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -40,7 +40,7 @@ MOST_POINTS = 1000
 """Points of a chain that are drawn, evenly over its length."""
 
 
-@as_typed
+@literal_text
 @front_door
 def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     """Draw how the draws of each chain rank among all.
@@ -48,7 +48,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     estimate : Estimate
-        With several chains in ``details["idata"]``.
+        With several chains in `idata`.
     ax : Axes, optional
         To draw on.
 
@@ -85,7 +85,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, 7.0, 1.2 + 0.55 * max(len(drawn), 3))
     colours = [COLOURS[i % len(COLOURS)] for i in range(len(drawn))]
     load_arviz().plot_rank(
-        estimate.details["idata"],
+        estimate.idata,
         var_names=["N"],
         kind="bars",
         colors=colours,
@@ -103,7 +103,7 @@ def rank_plot(estimate: Estimate, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@as_typed
+@literal_text
 @front_door
 def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the way of each chain.
@@ -111,7 +111,7 @@ def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = Fa
     Parameters
     ----------
     estimate : Estimate
-        With chains in ``details["idata"]``.
+        With chains in `idata`.
     ax : Axes, optional
         To draw on.
     protect : bool
@@ -156,7 +156,7 @@ def trace_plot(estimate: Estimate, ax: Axes | None = None, *, protect: bool = Fa
 
 
 def _chains(estimate: Estimate) -> Floats:
-    idata: Any = estimate.details.get("idata")
+    idata: Any = estimate.idata
     if idata is None or "N" not in idata.posterior:
         raise SettingError(f"{estimate.estimator.name} on {estimate.table.name} holds no chains to draw")
     drawn: Floats = np.asarray(idata.posterior["N"].to_numpy(), dtype=np.float64)
@@ -164,7 +164,7 @@ def _chains(estimate: Estimate) -> Floats:
 
 
 def _figures(estimate: Estimate) -> str:
-    measured = estimate.details.get("convergence")
+    measured = estimate.convergence
     if not measured:
         return "no measure of convergence is held"
     return (

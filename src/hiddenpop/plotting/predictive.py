@@ -10,7 +10,7 @@ from hiddenpop._front_door import front_door
 from hiddenpop.bayes.predictive import ODD_TAIL, PredictiveCheck
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -34,7 +34,7 @@ NARROWEST = 0.06
 """Room that a tick needs, as a share of the width."""
 
 
-@as_typed
+@literal_text
 @front_door
 def predictive_plot(
     check: PredictiveCheck, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False

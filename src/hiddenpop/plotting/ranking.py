@@ -11,7 +11,7 @@ from hiddenpop.errors import SettingError
 from hiddenpop.monitor.ranks import Ranks
 from hiddenpop.monitor.rates import rate_text
 from hiddenpop.monitor.trend import share_name
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -29,7 +29,7 @@ from hiddenpop.result import format_level, format_persons
 __all__ = ["ranking_plot"]
 
 
-@as_typed
+@literal_text
 @front_door
 def ranking_plot(
     ranks: Ranks, ax: Axes | None = None, *, max_places: int = 25, protect: bool = False

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD, protect_counts
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     GREY,
@@ -31,10 +31,8 @@ __all__ = ["GUIDE", "residual_plot"]
 GUIDE = 2.0
 """Of residuals that are about standard normal, one in twenty lies beyond."""
 
-_FIGURES = ("count", "fitted", "residual", "on_face")
 
-
-@as_typed
+@literal_text
 @front_door
 def residual_plot(
     estimate: Estimate, ax: Axes | None = None, *, max_cells: int = 32, protect: bool = False
@@ -44,7 +42,7 @@ def residual_plot(
     Parameters
     ----------
     estimate : Estimate
-        Of one log-linear model, with ``details["cells"]``.
+        Of one log-linear model, with a `fitted_model`.
     ax : Axes, optional
         To draw on.
     max_cells : int
@@ -90,20 +88,20 @@ def residual_plot(
     add_note(ax, [*key, *_notes(shown, left, int(withheld.sum()))], width=80, label="Pearson residual")
     set_title(
         ax,
-        f"{estimate.table.name}: residuals of {estimate.estimator.name} {estimate.details.get('model', '')}",
+        f"{estimate.table.name}: residuals of {estimate.estimator.name} {estimate.model}",
     )
     return ax
 
 
 def _sorted_cells(estimate: Estimate) -> tuple[pd.DataFrame, list[str]]:
     """Give the cells in order of the number of lists, and the names of the lists."""
-    cells = estimate.details.get("cells")
-    if not isinstance(cells, pd.DataFrame):
+    fitted = estimate.fitted_model
+    if fitted is None:
         raise SettingError(
             f"{estimate.estimator.name} on {estimate.table.name} has no fitted cells; "
             "residuals need an estimate under one log-linear model, such as 'loglinear' or 'selected'"
         )
-    lists = [str(name) for name in cells.columns if name not in _FIGURES]
+    cells, lists = fitted.cells, fitted.factors
     bits = cells[lists].to_numpy()
     order = np.lexsort((*(-bits.T[::-1]), bits.sum(axis=1)))
     return cells.iloc[order].reset_index(drop=True), lists
@@ -112,7 +110,7 @@ def _sorted_cells(estimate: Estimate) -> tuple[pd.DataFrame, list[str]]:
 def _withheld(cells: pd.DataFrame, protect: bool) -> "pd.Series[bool]":
     if not protect:
         return pd.Series(False, index=cells.index)
-    shown = protect_counts(cells["count"].to_numpy(dtype=np.int64))
+    shown = protect_counts(cells["observed"].to_numpy(dtype=np.int64))
     return pd.Series([isinstance(value, str) for value in shown], index=cells.index)
 
 
@@ -142,7 +140,7 @@ def _draw_cells(ax: Axes, cells: pd.DataFrame, names: list[str]) -> None:
     ax.plot(
         np.zeros((~on_face).sum()), rows[~on_face], "x", color=INK, ms=7, mew=1.6, zorder=3, gid="off face"
     )
-    for row, (count, fitted) in enumerate(zip(cells["count"], cells["fitted"], strict=True)):
+    for row, (count, fitted) in enumerate(zip(cells["observed"], cells["fitted"], strict=True)):
         ax.text(
             1.015,
             row,

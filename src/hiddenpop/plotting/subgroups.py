@@ -18,7 +18,7 @@ from hiddenpop.monitor.rates import Rates, rate_text
 from hiddenpop.monitor.subgroups import Subgroups
 from hiddenpop.monitor.trend import Trend
 from hiddenpop.monitor.withhold import withheld_with_total
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -46,7 +46,7 @@ COLOURS = {"ok": BLUE, "boundary": ORANGE, "unbounded": RED}
 WORDS = {"unbounded": "unbounded", "not_identified": "not identified", "not_converged": "not converged"}
 
 
-@as_typed
+@literal_text
 @front_door
 def subgroup_plot(
     trend: Trend,
@@ -171,7 +171,7 @@ def _dress(panel: Axes, name: str, place: int, n_columns: int, n_panels: int, sa
 # --- parts in rows ----------------------------------------------------------------------------------------------------
 
 
-@as_typed
+@literal_text
 @front_door
 def part_plot(
     parts: Subgroups | Rates, ax: Axes | None = None, *, max_rows: int = 40, protect: bool = False

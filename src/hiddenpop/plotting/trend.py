@@ -14,7 +14,7 @@ from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import THRESHOLD
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor.trend import Trend
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     EVEN_STEPS,
@@ -42,7 +42,7 @@ HALF_YEAR = 0.32
 WORDS = {"unbounded": "no limit", "not_identified": "not identified", "not_converged": "not converged"}
 
 
-@as_typed
+@literal_text
 @front_door
 def trend_plot(trend: Trend, ax: Axes | None = None, *, protect: bool = False) -> Axes:
     """Draw the numbers of one trend year by year.

@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import SettingError
-from hiddenpop.plotting.as_typed import as_typed
+from hiddenpop.plotting.literal_text import literal_text
 from hiddenpop.plotting.style import (
     BLUE,
     INK,
@@ -32,7 +32,7 @@ REACH = 4.0
 BARS = 1.96
 
 
-@as_typed
+@literal_text
 @front_door
 def zip_plot(study: Study, scenario: str, estimator: str, ax: Axes | None = None) -> Axes:
     """Draw all intervals of one estimator in one scenario, those that miss the truth on top.

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import level_text
+from hiddenpop._cells import FORMULA_SIGNS, level_text
 from hiddenpop._typing import Ints
 from hiddenpop._words import NO_WORDS, TICKS, YES_WORDS, pair_of, plain_word
 from hiddenpop.reading.numbers import may_be_number
 
 __all__ = [
-    "COUNT_NAMES",
     "FEW",
     "MOST_WORDS",
     "NOT_RECORDED",
@@ -25,7 +24,11 @@ __all__ = [
     "UNKNOWN_COUNT",
     "Column",
     "is_code",
+    "is_count_name",
     "make_column",
+    "one_spelling",
+    "without_formula_signs",
+    "writable",
 ]
 
 COUNT_NAMES = frozenset({
@@ -34,7 +37,10 @@ COUNT_NAMES = frozenset({
 })  # fmt: skip
 """What people call a column of counts, in lower case."""
 
-NOT_RECORDED = frozenset({"na", "n/a", "<na>", "#n/a", "nan", "null", "."})
+NOT_RECORDED = frozenset({
+    "na", "n/a", "<na>", "#n/a", "nan", "null", ".", "#n/b", "#nv", "#ref!", "#verw!", "#bezug!", "#value!", "#waarde!",
+    "#wert!", "#div/0!", "#deel/0!", "#name?", "#naam?", "#null!", "#leeg!", "#num!", "#getal!",
+})  # fmt: skip
 """How programs write that a value is missing, in lower case."""
 
 UNKNOWN_COUNT = NOT_RECORDED | {"?", "-", "\u2013", "*", "unknown", "onbekend"}
@@ -47,7 +53,7 @@ HISTORY_NAMES = frozenset({
 """What people call a column of capture histories, in lower case."""
 
 COVARIATE_NAMES = frozenset({
-    "sex", "gender", "sekse", "geslacht", "female", "male", "vrouw", "man", "women", "men", "minor", "minors",
+    "sex", "sexe", "gender", "sekse", "geslacht", "female", "male", "vrouw", "man", "women", "men", "minor", "minors",
     "minderjarig", "adult", "adults", "volwassen", "age", "leeftijd", "agegroup", "agegrp", "ageband",
     "leeftijdsklasse", "child", "children", "kind", "year", "jaar", "yr", "period", "periode", "month", "maand",
     "quarter", "kwartaal", "nationality", "nationaliteit", "dutch", "nederlands", "foreign", "foreigner", "eu",
@@ -64,21 +70,38 @@ _PERSON_WORDS = frozenset({
     "birthdate", "birthday", "geboortedatum", "geboren", "kenmerk", "pseudonym", "who", "wie", "iban",
     "address", "adres", "crn",
 })  # fmt: skip
+_NAME_WORDS = frozenset({
+    "naam", "name", "names", "voornaam", "achternaam", "surname", "firstname", "lastname", "fullname",
+})  # fmt: skip
 _PERSON_ENDS = ("nr", "nummer", "_no", "id_code")
+_WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
+_COUNT_PHRASE = re.compile(
+    r"(number of|count of|no\.? of|#|n|aantal|anzahl|anzahl der|nombre de|total|totaal|totaal aantal)[ _]*"
+    r"(persons|people|individuals|clients|cases|victims|personen|mensen|individuen|cli\u00ebnten|clienten|zaken"
+    r"|slachtoffers|personnes|victimes|opfer)"
+)
 _MAIL = re.compile(r"\S@\S")
 _DAY = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ]\w{1,9}[-/. ]\d{2,4})(\D.*)?|(19|20)\d{6}")
 _LONG_NUMBER = re.compile(r"\D*(\d[ .-]?){6,}\D*")
 _CODE = re.compile(r"(?=.*\d{2})(?=.*[A-Za-z\-_/.])[\w\-/.]*\d{2}[\w\-/.]*")
 _HISTORY = re.compile(r"([A-Za-z]?[._]?)([01]+)")
+_SPACED = re.compile(
+    r"[\['(\"]*[01](?:([ ;/|_\-])[01](?:\1[01])*|(?:, ?[01]){2,})[\])'\"]*|'[01]{2,}'?"  # 1,0 may be a number
+)
+_NO_DIGIT = re.compile(r"\D")
+_WHOLE = re.compile(r"\d{1,4}([.,]0+)?")
 _BAND = re.compile(r"\D{0,12}\d{1,3}\s?\D{1,3}\s?\d{0,3}\D{0,6}")
 
 FEW = 10
 MOST_WORDS = 4
 """In a list of which the user names the word for being on it: yes, no, not known, not asked."""
 
+MOST_VISITS = 1000
+"""From here on a number is none of visits that a person made."""
+
 _HALF = 0.5
 ROWS_PER_STRATUM, ROWS_PER_GROUP, ROWS_PER_LARGE_GROUP = 2, 5, 20
-"""Rows a level below which a text is no group: in rows that are cells, in rows about persons, and there in more than
+"""Rows a level below which a text is not a group: in rows that are cells, in rows about persons, and there in more than
 ten levels that nobody named as strata."""
 
 _SAMPLE = 1000
@@ -168,7 +191,30 @@ class Column:
     def is_nearly_binary(self) -> bool:
         """Whether most of its cells hold 0 or 1: a list with faults."""
         ends = [place for place, level in enumerate(self.levels) if plain_word(level) in ("0", "1")]
-        return len(self.levels) <= FEW and bool(np.isin(self.codes, ends).mean() >= _HALF)
+        return (
+            len(self.levels) <= FEW and "0" in self.words and bool(np.isin(self.codes, ends).mean() >= _HALF)
+        )
+
+    @cached_property
+    def may_be_visits(self) -> bool:
+        """Whether it holds whole numbers, some above 1 and none very large, and 0 or blanks."""
+        if len(self.levels) > MOST_VISITS or self.is_covariate_by_name or self.is_person_by_name:
+            return False
+        recorded = [plain_word(level) for level in self.levels if level.casefold() not in NOT_RECORDED]
+        if not recorded or not all(map(_WHOLE.fullmatch, recorded)):
+            return False
+        numbers = [int(re.split("[.,]", text)[0]) for text in recorded]
+        if len(numbers) > FEW and 2 * len(numbers) > int((self.codes >= 0).sum()):
+            return False
+        gaps = bool((self.codes < 0).any()) or len(recorded) < len(self.levels)
+        return 1 < max(numbers) < MOST_VISITS and (0 in numbers or gaps)
+
+    @property
+    def holds_records(self) -> bool:
+        """Whether nearly every cell that is filled in holds a text of its own, as numbers of records do."""
+        filled = int((self.codes >= 0).sum())
+        own = len(self.levels) > FEW and 2 * len(self.levels) > filled
+        return own and filled < self.codes.size and "0" not in self.levels
 
     @property
     def is_covariate_by_name(self) -> bool:
@@ -180,7 +226,14 @@ class Column:
     def is_person_by_name(self) -> bool:
         """Whether it is called as the names and numbers of persons are."""
         name = self.name.casefold().strip()
+        if is_count_name(name):
+            return False
         return bool(_PERSON_WORDS & set(re.findall(r"[^\W\d_]+", name))) or name.endswith(_PERSON_ENDS)
+
+    @property
+    def is_name_by_name(self) -> bool:
+        """Whether it is called as names of persons are, which several persons may share."""
+        return bool(_NAME_WORDS & set(re.findall(r"[^\W\d_]+", self.name.casefold())))
 
     @cached_property
     def holds_dates(self) -> bool:
@@ -197,10 +250,13 @@ class Column:
 
     @cached_property
     def histories(self) -> tuple[str, ...]:
-        """The 0s and 1s of its texts where they are capture histories, such as 0110 or n0110; else empty.
+        """The 0s and 1s of its texts where they are capture histories, such as 0110, n0110 or 0-1-1-0; else empty.
 
-        They are told from numbers by zeros in front, or by the name of the column.
+        They are told from numbers by zeros in front, by signs between them, or by the name of the column.
         """
+        if self.levels and all(map(_SPACED.fullmatch, self.levels)):
+            plain = tuple(_NO_DIGIT.sub("", text) for text in self.levels)
+            return plain if len({*map(len, plain)}) == 1 else ()
         if not self.levels or not all(map(_HISTORY.fullmatch, self.levels[:_SAMPLE])):
             return ()
         cut = [found for found in map(_HISTORY.fullmatch, self.levels) if found]
@@ -224,6 +280,18 @@ class Column:
             return n > FEW and rows < ROWS_PER_STRATUM * n
         least = ROWS_PER_LARGE_GROUP if n > FEW else ROWS_PER_GROUP
         return n > 2 and rows < least * n
+
+
+def is_count_name(name: str) -> bool:
+    """Tell whether a column is called as columns of counts are.
+
+    Examples
+    --------
+    >>> is_count_name("Freq"), is_count_name("Aantal personen"), is_count_name("persons")
+    (True, True, False)
+    """
+    plain = name.casefold().strip()
+    return plain in COUNT_NAMES or bool(_COUNT_PHRASE.fullmatch(plain))
 
 
 def is_code(text: str) -> bool:
@@ -280,3 +348,40 @@ def _number_text(value: float) -> str:
     text = level_text(value)
     whole, point, decimals = text.partition(".")
     return f"{text}0" if point and len(decimals) == 3 and whole.lstrip("-").isdigit() else text
+
+
+# --- names of lists that stand in cells -----------------------------------------------------------------------
+
+
+def without_formula_signs(name: str, instead: str) -> str:
+    """Write a name without control characters and what cannot be read back from the formula of a model.
+
+    Examples
+    --------
+    >>> without_formula_signs("a, north", "_"), without_formula_signs("police: [east]", " ")
+    ('a_north', 'police east')
+    """
+    return re.sub(r"\s+", " ", _WITHOUT.sub(instead, name)).strip(" ")
+
+
+def writable(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Take out of the names of lists the signs that the formula of a model could not hold."""
+    plain = {name: without_formula_signs(name, " ") for name in names}
+    changed = [new for name, new in plain.items() if new != name]
+    if not changed or len(set(plain.values())) < len(plain):
+        return dict(zip(names, names, strict=True)), []
+    return plain, [
+        f"signs that a formula cannot hold were taken out of the names of lists: {', '.join(changed)}"
+    ]
+
+
+def one_spelling(column: Column) -> tuple[Column, list[str]]:
+    """Take names of lists that differ in capitals and blanks alone for one, spelled as it is met first."""
+    keys = [" ".join(level.casefold().split()) for level in column.levels]
+    if len(set(keys)) == len(keys):
+        return column, []
+    first = list(dict.fromkeys(keys))
+    levels = tuple(column.levels[keys.index(key)] for key in first)
+    places = np.array([*(first.index(key) for key in keys), -1], dtype=np.int64)
+    said = f"names of lists that differ in capitals or blanks alone are one list: {', '.join(levels)}"
+    return Column(column.name, places[column.codes], levels), [said]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hiddenpop._files import FORMULA, without_marks
 from hiddenpop.errors import TableError
 
 __all__ = ["Delimited", "read_delimited", "read_mark"]
@@ -68,7 +69,7 @@ def read_delimited(content: bytes) -> Delimited:
             f"line {where[1]} has more cells than those before" if where else "quotes or lines do not close"
         )
         raise TableError(f"cannot read {{path}} as csv: {told}; correct the file or save it again") from None
-    return Delimited(cells, notes, separator)
+    return Delimited(without_marks(cells) if b"'" in content else cells, notes, separator)
 
 
 def _as_utf8(content: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -81,6 +82,9 @@ def _as_utf8(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if content[first : first + 1] == b"\0" == content[first + 2 : first + 3]:
             return content.decode(encoding).encode(), ("the file is in UTF-16",)
+    if content.endswith(b"\0") and b"\0" not in (text := content.rstrip(b"\0")):
+        content, notes = _as_utf8(text)
+        return content, (*notes, "bytes of nothing at the end of the file left out")
     if b"\0" in content:
         raise TableError("cannot read {path} as csv: it holds bytes that are no text; save it again as csv")
     try:
@@ -106,7 +110,7 @@ def _of_windows(content: bytes) -> bytes:
 def _quote(sample: str) -> str:
     """Find the sign around cells: a single quote where most lines begin with one and none holds a double one."""
     lines = sample.splitlines()
-    single = sum(line.startswith("'") for line in lines)
+    single = sum(line.startswith("'") and not FORMULA.match(line) for line in lines)
     return "'" if '"' not in sample and single >= AGREEING * len(lines) else '"'
 
 

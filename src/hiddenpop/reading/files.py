@@ -1,6 +1,5 @@
 """A file of any kind as a grid of cells. What other packages say of a damaged one is replaced: it may quote it."""
 
-import gzip
 import json
 import re
 import zlib
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from hiddenpop._files import MEGABYTE, parse_json, read_parquet, refuse_size, unpacked, within_limit
 from hiddenpop.errors import HiddenpopError, TableError
 from hiddenpop.extras import need
 from hiddenpop.reading.delimited import read_delimited, read_mark
@@ -20,6 +20,13 @@ __all__ = ["SUFFIXES", "Grid", "grid_of_frame", "read_grids"]
 GZIP = ".gz"
 LARGE_EXCEL = 5_000_000
 """Bytes of an Excel file that is read row by row."""
+
+SHEETS_PACK = 10
+"""Times that the sheets of an ordinary book are larger than its file."""
+MOST_OF_BOOK = 400 * MEGABYTE
+"""Bytes of an unpacked Excel file at the usual limit: in memory its cells take several times their text."""
+MOST_CELLS = 50_000_000
+BYTES_OF_VALUE = 8
 
 READ_BYTES = 1 << 20
 ROWS_END = b"</sheetData>"
@@ -73,7 +80,7 @@ def read_grids(path: Path) -> tuple[Grid, ...]:
             raise TableError(f"cannot read {path}: it is {kind}; name a file such as counts.csv")
         content = path.read_bytes()
         if path.suffix.lower() == GZIP:
-            content = gzip.decompress(content)
+            content = unpacked(content)
         found = reader(content)
     except HiddenpopError as error:
         raise type(error)(str(error).replace("{path}", str(path))) from None
@@ -118,11 +125,8 @@ def _delimited(content: bytes) -> Grid:
 
 def _parquet(content: bytes) -> Grid:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    table = pq.read_table(pa.BufferReader(content))
-    table.validate(full=True)  # text of a damaged file may be no UTF-8
-    return grid_of_frame(table.to_pandas())
+    return grid_of_frame(read_parquet(pa.BufferReader(content)).to_pandas())
 
 
 def _arrow(content: bytes) -> Grid:
@@ -132,7 +136,11 @@ def _arrow(content: bytes) -> Grid:
         reader = pa.ipc.open_file(pa.BufferReader(content))
     except pa.ArrowInvalid:
         reader = pa.ipc.open_stream(pa.BufferReader(content))
-    table = reader.read_all()
+    batches = getattr(reader, "num_record_batches", None)
+    table = pa.Table.from_batches(
+        within_limit(reader if batches is None else map(reader.get_batch, range(batches))),
+        schema=reader.schema,
+    )
     table.validate(full=True)
     return grid_of_frame(table.to_pandas())
 
@@ -141,7 +149,11 @@ def _excel(content: bytes) -> tuple[Grid, ...]:
     import io
 
     openpyxl = need("openpyxl", "an Excel file")
-    large = len(content) > LARGE_EXCEL  # a book that is held in memory as a whole takes fifty times its size
+    size = _unpacked_size(content)
+    refuse_size(size, MOST_OF_BOOK)
+    large = (
+        max(len(content), size // SHEETS_PACK) > LARGE_EXCEL
+    )  # a book held in memory takes fifty times its size
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=large, data_only=True)
     grids = [Grid(_rows_of_sheet(sheet, content), None, name=sheet.title) for sheet in book.worksheets]
     return tuple(grid for grid in grids if (grid.cells.notna().sum(axis=1) > 1).sum() > 1)
@@ -149,12 +161,34 @@ def _excel(content: bytes) -> tuple[Grid, ...]:
 
 def _rows_of_sheet(sheet: Any, content: bytes) -> pd.DataFrame:
     """Read the cells of a sheet; one that is merged downwards stands in each of its rows."""
-    rows = pd.DataFrame(list(sheet.iter_rows(values_only=True)), dtype=object)
+    rows = pd.DataFrame(_cells(sheet), dtype=object)
     for left, top, right, bottom in _merged(sheet, content):
         if left == right and left <= rows.shape[1] and top <= len(rows):
             held: Any = rows.iloc[top - 1, left - 1]
             rows.iloc[top - 1 : bottom, left - 1] = held
     return rows.set_axis(range(rows.shape[1]), axis=1)
+
+
+def _cells(sheet: Any) -> list[tuple[Any, ...]]:
+    """Read the rows of a sheet; one that a single cell far below makes endless is refused."""
+    rows, number = [], 0
+    for row in sheet.iter_rows(values_only=True):
+        number += max(len(row), 1)
+        if number > MOST_CELLS:
+            raise TableError(
+                f"cannot read {{path}}: sheet {sheet.title!r} has more than {MOST_CELLS:,} cells, most of them perhaps "
+                "empty; save what is needed as csv"
+            )
+        rows.append(row)
+    return rows
+
+
+def _unpacked_size(content: bytes) -> int:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        return sum(part.file_size for part in book.infolist())
 
 
 def _merged(sheet: Any, content: bytes) -> list[tuple[int, int, int, int]]:
@@ -196,6 +230,8 @@ def _spss(content: bytes) -> Grid:
     with tempfile.TemporaryDirectory() as folder:  # its reader takes the name of a file only
         copy = Path(folder) / "copy.sav"
         copy.write_bytes(content)
+        _, about = pyreadstat.read_sav(copy, metadataonly=True)
+        refuse_size((about.number_rows or 0) * about.number_columns * BYTES_OF_VALUE)
         frame, _ = pyreadstat.read_sav(copy, apply_value_formats=True, formats_as_category=False)
     return grid_of_frame(frame)
 
@@ -208,9 +244,14 @@ def _mark(content: bytes) -> Grid:
 def _json(content: bytes) -> Grid:
     text = content.decode("utf-8-sig")
     try:
-        found = json.loads(text)
-    except ValueError:
-        found = [json.loads(line) for line in text.splitlines() if line.strip()]
+        try:
+            found = parse_json(text)
+        except json.JSONDecodeError:
+            found = [parse_json(line) for line in text.splitlines() if line.strip()]
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # of nesting and of long numbers; it quotes nothing
+        raise TableError(f"cannot read {{path}}: {error}; write it as a list of objects, one a row") from None
     return grid_of_frame(frame_of_records(found))
 
 

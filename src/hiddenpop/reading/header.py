@@ -12,12 +12,12 @@ from hiddenpop._cells import COUNT
 from hiddenpop._typing import Bools
 from hiddenpop._words import pair_of, plain_word
 from hiddenpop.errors import TableError
-from hiddenpop.reading.columns import COUNT_NAMES, Column, is_code, make_column
+from hiddenpop.reading.columns import UNKNOWN_COUNT, Column, is_code, is_count_name, make_column
 from hiddenpop.reading.files import Grid
 from hiddenpop.reading.questions import OpenQuestionError
 from hiddenpop.reading.record import number_of
 
-__all__ = ["are_row_names", "columns_of_frame", "is_counted", "tables_of", "under_names"]
+__all__ = ["are_row_names", "columns_of_frame", "is_counted", "tables_of", "under_names", "unfolded"]
 
 MOST_TITLES = 10
 FEWEST_LINES = 3
@@ -66,9 +66,16 @@ def under_names(grid: Grid, given: Sequence[str] | None) -> tuple[pd.DataFrame, 
     body = grid.cells.iloc[titles + 1 :]
     if body.empty:
         raise TableError("{path} holds no rows; there is nobody to count")
-    if alike.count(True) >= max(alike.count(False), 1):
+    words = any(_is_word_above(text, column) for text, column in zip(header, below, strict=True))
+    if alike.count(True) >= max(alike.count(False) + words, 1):
         raise _no_names(below)
-    return _under(body, _shifted(_joined(head, titles), body)), tuple(told)
+    names, lower = _joined(head, titles), _second_names(head, titles)
+    if lower:
+        told.append("the names of some columns stand a row lower")
+        body = body.iloc[1:]
+    return _under(
+        body, _shifted([low or name for low, name in zip(lower or names, names, strict=True)], body)
+    ), tuple(told)
 
 
 def tables_of(grid: Grid) -> tuple[Grid, ...]:
@@ -97,6 +104,46 @@ def tables_of(grid: Grid) -> tuple[Grid, ...]:
     return tuple(
         replace(grid, cells=grid.cells.iloc[at:end].reset_index(drop=True), name=_part_name(grid, place))
         for place, (at, end) in enumerate(pairwise(cuts), 1)
+    )
+
+
+def unfolded(grid: Grid) -> Grid:
+    """Turn a flat table as R writes it, with names of covariates along both sides, into one row a cell.
+
+    Parameters
+    ----------
+    grid : Grid
+
+    Returns
+    -------
+    Grid
+        The grid itself where it is no such table.
+    """
+    if grid.names is not None or grid.cells.shape[1] < 3:
+        return grid
+    head = [list(_texts(row)) for row in grid.cells.head(MOST_TITLES).itertuples(index=False, name=None)]
+    last = next((place for place, row in enumerate(head) if row[0]), 0)
+    side = next((place for place, text in enumerate(head[last]) if not text), 0)
+    above, beside = head[:last], head[last][:side]
+    fits = last and side and not any(head[last][side:]) and len(grid.cells) > last + 1
+    if not fits or any(any(row[:side]) or not row[side] or not any(row[side + 1 :]) for row in above):
+        return grid
+    cells = grid.cells.iloc[last + 1 :].reset_index(drop=True)
+    if cells.iloc[:, side].notna().any():
+        return grid
+    rows = cells.iloc[:, :side].ffill()
+    across = [pd.Series([text or None for text in row[side + 1 :]], dtype=object).ffill() for row in above]
+    parts = [
+        rows.assign(**{f"{place}": levels[column] for place, levels in enumerate(across)})
+        .assign(count=cells.iloc[:, side + 1 + column])
+        .set_axis([*beside, *(row[side] for row in above), COUNT], axis=1)
+        for column in range(cells.shape[1] - side - 1)
+    ]
+    whole = pd.concat(parts, ignore_index=True)
+    said = f"a flat table was turned into {len(whole)} rows, one a cell"
+    names = tuple(map(str, whole.columns))
+    return replace(
+        grid, cells=whole.set_axis(range(len(names)), axis=1), names=names, notes=(*grid.notes, said)
     )
 
 
@@ -136,7 +183,7 @@ def columns_of_frame(frame: pd.DataFrame) -> dict[str, Column]:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Tell names apart by a number where they are the same; one that is no name gets its place."""
+    """Tell names apart by a number where they are the same; one that is not a name gets its place."""
     made: list[str] = []
     for place, name in enumerate(names):
         new = name or f"column{place + 1}"
@@ -182,6 +229,23 @@ def _are_names(head: Sequence[Sequence[str]], place: int) -> bool:
         return False
     pairs = zip(head[place], _columns_below(head, place), strict=True)
     return {_same_kind(text, below) for text, below in pairs} - {None} == {False}
+
+
+def _is_word_above(text: str, below: Column) -> bool:
+    """Tell a word above numbers, which is not a value that is missing among them."""
+    return below.is_number and text.isalpha() and text.casefold() not in UNKNOWN_COUNT
+
+
+def _second_names(head: Sequence[Sequence[str]], place: int) -> list[str]:
+    """Give the names that stand below one name that is merged over several columns of numbers; none elsewhere."""
+    if place + 3 > len(head):
+        return []
+    header, lower = head[place], head[place + 1]
+    below = _columns_below(head, place + 1)
+    named = [column for column, text in enumerate(lower) if text]
+    merged = any(not header[column] for column in named)
+    words = all(_is_word_above(lower[column], below[column]) for column in named)
+    return [*lower] if len(named) > 1 and merged and words and len(named) < len(lower) else []
 
 
 def _joined(head: Sequence[Sequence[str]], place: int) -> list[str]:
@@ -284,7 +348,7 @@ def _beyond(present: Bools, names: list[str], end: int) -> TableError:
     """Refuse cells behind the last name: a column without a name, or rows with a cell too many."""
     over = present[:, end:].any(axis=1)
     if 1 < present.any(axis=1).sum() == over.sum():
-        counted = any(name.casefold().strip() in COUNT_NAMES for name in names)
+        counted = any(map(is_count_name, names))
         named = [name or (COUNT if place == end and not counted else "") for place, name in enumerate(names)]
         return OpenQuestionError(
             f"{number_of(len(names) - end, 'column')} at the end without a name; name the columns in order",

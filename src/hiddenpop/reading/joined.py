@@ -17,7 +17,9 @@ LETTERS = "letters"
 """What is typed to say that every letter is a list, as in A, B, AB."""
 
 SIGNS = ("+", ";", ",", "&", "|", "/", "\u2229")
-JOINING_WORDS = ("and", "en", "und", "et", "y")
+JOINING_WORDS = ("and", "en", "\u00e9n", "plus", "und", "et", "y")
+OTHER_SIGNS = ("-", "\u2013", "_", "x", "\u00d7", "*", "with", "met")
+"""What also stands between names, and within them; it cuts only where that is said."""
 SURE_SIGNS = frozenset({"+", "|", "\u2229"})
 """Signs that stand in no name of a person, a place or a house."""
 

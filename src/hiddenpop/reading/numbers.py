@@ -15,6 +15,9 @@ _SIGN_NAMES = {".": "a point", ",": "a comma"}
 _GROUP = 3
 _THOUSAND = 1000
 
+MOST_SIGNS = 60
+"""Signs of a number; a longer run of digits is not a count of persons, and takes long to read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -23,7 +26,7 @@ class Counts:
     Parameters
     ----------
     numbers : tuple of int, float or None
-        None for a text that is no number.
+        None for a text that is not a number.
     bounds : tuple of bool
         True where the number is only an upper bound.
     unclear : str
@@ -110,7 +113,7 @@ def _thousands(numbers: Sequence[str], decimal: str | None, separator: str) -> t
 
 def _settled(numbers: Sequence[str], sign: str, decimals: set[str], separator: str) -> tuple[str, str]:
     """Settle a sign with three digits behind it by the numbers beside it: a decimal sign would stand in those too."""
-    plain = [int(text) for text in numbers if text.isdigit()]
+    plain = [int(text) for text in numbers if text.isdigit() and len(text) <= MOST_SIGNS]
     if decimals or (sign == "," == separator):
         return sign, ""
     if plain and max(plain) < _THOUSAND:
@@ -149,7 +152,7 @@ def _is_unclear(text: str, sign: str) -> bool:
 
 
 def _value(text: str, thousands: str) -> int | float | None:
-    if not _NUMBER.fullmatch(text):
+    if len(text) > MOST_SIGNS or not _NUMBER.fullmatch(text):
         return None
     plain = text.replace(thousands, "") if thousands else text
     try:
@@ -164,6 +167,8 @@ def _value(text: str, thousands: str) -> int | float | None:
 
 def _bound(text: str) -> int | None:
     """Read "<10" as at most 9, and "5-9" as at most 9."""
+    if len(text) > MOST_SIGNS:
+        return None
     if found := _BOUND.fullmatch(text):
         number = int(found[2])
         return number if found[1] in ("<=", "\u2264") else max(number - 1, 0)

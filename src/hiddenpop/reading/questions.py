@@ -33,11 +33,19 @@ class OpenQuestionError(TableError):
         The choices; of each choice the shortest way to say it first.
     otherwise : str, optional
         What to do where no answer works.
+    instead : str, optional
+        What is told in place of the question where no answer works, such as the faults behind it.
     """
 
-    def __init__(self, what: str, answers: Sequence[Sequence[Answer]], otherwise: str = OTHERWISE) -> None:
+    def __init__(
+        self,
+        what: str,
+        answers: Sequence[Sequence[Answer]],
+        otherwise: str = OTHERWISE,
+        instead: str = "",
+    ) -> None:
         super().__init__(what)
-        self.what, self.answers, self.otherwise = what, answers, otherwise
+        self.what, self.answers, self.otherwise, self.instead = what, answers, otherwise, instead
 
 
 def unclear_sign(name: str, sign: str) -> OpenQuestionError:
@@ -63,16 +71,25 @@ def ask(question: OpenQuestionError, options: Options, attempt: Callable[[Option
     -------
     TableError
     """
-    direct = [
-        next((answer for answer in way if _works(answer, options, attempt)), None) for way in question.answers
-    ]
+    direct = [_first_working(way, options, attempt) for way in question.answers]
     working = [answer for answer in direct if answer is not None]
     if not working:
         working = [full for way in question.answers for full in _completed(way[0], options, attempt)]
     told = list(dict.fromkeys(map(as_typed, working)))[:MOST_TOLD]
-    return TableError(
-        f"{question.what}: say {' or '.join(told)}" if told else f"{question.what}; {question.otherwise}"
-    )
+    if told:
+        return TableError(f"{question.what}: say {' or '.join(told)}")
+    return TableError(question.instead or f"{question.what}; {question.otherwise}")
+
+
+def _first_working(
+    way: Sequence[Answer], options: Options, attempt: Callable[[Options], object]
+) -> Answer | None:
+    """Take the first answer of a way that works, by itself or with what its next question leaves no choice in."""
+    alone = next((answer for answer in way if _works(answer, options, attempt)), None)
+    if alone is not None:
+        return alone
+    joined = (full for answer in way for full in _completed(answer, options, attempt, most=1))
+    return next(joined, None)
 
 
 def _works(answer: Answer, options: Options, attempt: Callable[[Options], object]) -> bool:
@@ -87,16 +104,25 @@ def _works(answer: Answer, options: Options, attempt: Callable[[Options], object
 
 def _can_be_typed(answer: Answer) -> bool:
     """Tell whether no name holds a comma: commas stand between the names on a command line."""
-    return not any("," in name for value in answer.values() if not isinstance(value, str) for name in value)
+    several = (
+        [value] if isinstance(value, str) else value
+        for option, value in answer.items()
+        if option == "list" or not isinstance(value, str)
+    )
+    return not any("," in name for names in several for name in names)
 
 
-def _completed(answer: Answer, options: Options, attempt: Callable[[Options], object]) -> list[Answer]:
-    """Join an answer that leaves a question open with the answers to that question."""
+def _completed(
+    answer: Answer, options: Options, attempt: Callable[[Options], object], most: int | None = None
+) -> list[Answer]:
+    """Join an answer that leaves a question open with the answers to that question, unless it has more ways."""
     try:
         attempt(replace(options, **answer))
     except OpenQuestionError as further:
-        ways = [[{**answer, **more} for more in way] for way in further.answers]
-        found = (next((full for full in way if _works(full, options, attempt)), None) for way in ways)
+        if most is not None and len(further.answers) > most:
+            return []
+        joined = [[{**answer, **more} for more in way] for way in further.answers]
+        found = (next((full for full in way if _works(full, options, attempt)), None) for way in joined)
         return [full for full in found if full is not None]
     except HiddenpopError:
         pass

@@ -13,15 +13,15 @@ from hiddenpop._cells import Cells, stratum_codes
 from hiddenpop._frames import read_counts, read_indicators, read_registrations, settle_levels
 from hiddenpop._typing import Bools, Ints
 from hiddenpop.errors import TableError, UnknownNameError
-from hiddenpop.reading.columns import UNKNOWN_COUNT, Column, is_code, make_column
+from hiddenpop.reading.columns import UNKNOWN_COUNT, Column, is_code, make_column, one_spelling, writable
 from hiddenpop.reading.files import SUFFIXES, Grid, frame_of_records, grid_of_frame, read_grids
 from hiddenpop.reading.frames import is_frame, plain_frame
-from hiddenpop.reading.header import tables_of
+from hiddenpop.reading.header import tables_of, unfolded
 from hiddenpop.reading.questions import OpenQuestionError, ask
-from hiddenpop.reading.record import Options, Reading, number_of, people
-from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down, without_formula_signs
-from hiddenpop.reading.shapes import Sheet, sheet_of_grid
-from hiddenpop.reading.values import counts_of, levels_of, unknown_counts, zero_one
+from hiddenpop.reading.record import Options, Reading, number_of, people, places
+from hiddenpop.reading.roles import Roles, all_differ, assign, filled_down
+from hiddenpop.reading.shapes import Sheet, rows_of, sheet_of_grid
+from hiddenpop.reading.values import counts_of, levels_of, unknown_counts, visits_question, zero_one
 
 __all__ = ["SUFFIXES", "read_table"]
 
@@ -29,7 +29,6 @@ _Found = tuple[Cells, Reading]
 AGREEING = 3
 """Cells with persons in which a level must be the sum of the others: fewer could agree by chance."""
 
-MOST_ROWS = 5
 MONTHS = 12
 _NUMBERS_OF_DAY = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ]\d{2,4}")
 _DATE_KEY, _PERSON, _LIST, _COUNT, _BOUND = "\0date", "\0person", "\0list", "\0count", "\0bound"
@@ -79,7 +78,7 @@ def _grids(source: Any) -> tuple[Grid, ...]:
         return (grid_of_frame(frame_of_records(_by_history(source))),)
     if is_frame(source):
         return (grid_of_frame(plain_frame(source)),)
-    read = read_grids(Path(source))
+    read = tuple(map(unfolded, read_grids(Path(source))))
     tables = tuple(table for grid in read for table in tables_of(grid))
     found = tables or read
     if len(read) > 1 == len(found):
@@ -121,7 +120,16 @@ def _by_history(counts: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _cells_of(sheet: Sheet, roles: Roles, options: Options) -> _Found:
     readers = {"cell": _read_cells, "person": _read_persons, "registration": _read_registrations}
-    return readers[roles.unit](sheet, roles, options)
+    try:
+        return readers[roles.unit](sheet, roles, options)
+    except OpenQuestionError:
+        raise
+    except TableError as faults:
+        columns = () if options.visits or roles.list else [sheet.columns[name] for name in roles.lists]
+        question = visits_question(columns, [[{}, {"lists": roles.lists}]], str(faults))
+        if question is None:
+            raise
+        raise question from None
 
 
 def _reading(sheet: Sheet, roles: Roles, notes: list[str], persons: int | None = None) -> Reading:
@@ -147,7 +155,7 @@ def people_or_rows(rows: Bools, roles: Roles) -> str:
     return people(number) if roles.unit == "person" else number_of(number, "row")
 
 
-# --- a row a cell ----------------------------------------------------------------------------------------------
+# --- one row per cell ----------------------------------------------------------------------------------------------
 
 
 def _read_cells(sheet: Sheet, roles: Roles, options: Options) -> _Found:
@@ -194,9 +202,10 @@ def _without_sums(frame: pd.DataFrame, roles: Roles, notes: list[str]) -> pd.Dat
     """Leave out a level of a stratum whose counts are, in every cell, those of the other levels together."""
     if not all(isinstance(count, int) for count in frame[_COUNT]) or any(frame[_BOUND] == 1):
         return frame
+    numbers = frame.assign(**{_COUNT: frame[_COUNT].astype(np.float64)})
     for name in roles.strata:
         others = [held for held in (*roles.lists, *roles.strata) if held != name]
-        sums = frame.pivot_table(_COUNT, others, name, aggfunc="sum", fill_value=0, observed=True)
+        sums = numbers.pivot_table(_COUNT, others, name, aggfunc="sum", fill_value=0, observed=True)
         counts = sums.to_numpy(dtype=np.float64)
         is_sum = (2 * counts == counts.sum(axis=1, keepdims=True)).all(axis=0)
         is_sum &= (counts > 0).sum(axis=0) >= AGREEING
@@ -249,7 +258,7 @@ def _flags(column: Column, bounds: Bools) -> "pd.Series[Any]":
     return pd.Series(np.where(bounds, "true", texts))
 
 
-# --- a row a person, or a registration -------------------------------------------------------------------------
+# --- one row per person, or a registration -------------------------------------------------------------------------
 
 
 def _read_persons(sheet: Sheet, roles: Roles, options: Options) -> _Found:
@@ -269,6 +278,10 @@ def _told_of_unlisted(number: int) -> list[str]:
 
 def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
     notes: list[str] = []
+    if roles.count is not None:
+        before = len(sheet.columns[str(roles.person)].levels)
+        sheet = _with_a_visit(sheet, sheet.columns[roles.count], options, notes)
+        notes += _told_of_unlisted(before - len(sheet.columns[str(roles.person)].levels))
     who = sheet.columns[str(roles.person)]
     people = _known_persons(who)
     frame = pd.DataFrame({_PERSON: np.where(people < 0, np.nan, people)}, index=range(sheet.rows))
@@ -279,8 +292,8 @@ def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
         notes += said
         frame = frame.assign(**values)
     else:
-        named, told = _one_spelling(sheet.columns[roles.list])
-        texts, said = _writable(named.levels)
+        named, told = one_spelling(sheet.columns[roles.list])
+        texts, said = writable(named.levels)
         notes += [*told, *said]
         roles = replace(roles, lists=tuple(texts.get(name, name) for name in roles.lists))
         frame[_LIST] = pd.Categorical.from_codes(named.codes, categories=pd.Index([*texts.values()]))
@@ -304,27 +317,24 @@ def _read_registrations(sheet: Sheet, roles: Roles, options: Options) -> _Found:
     return cells, _reading(sheet, roles, notes, persons)
 
 
-def _writable(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Take out of the names of lists the signs that the formula of a model could not hold."""
-    plain = {name: without_formula_signs(name, " ") for name in names}
-    changed = [new for name, new in plain.items() if new != name]
-    if not changed or len(set(plain.values())) < len(plain):
-        return dict(zip(names, names, strict=True)), []
-    return plain, [
-        f"signs that a formula cannot hold were taken out of the names of lists: {', '.join(changed)}"
-    ]
-
-
-def _one_spelling(column: Column) -> tuple[Column, list[str]]:
-    """Take names of lists that differ in capitals and blanks alone for one, spelled as it is met first."""
-    keys = [" ".join(level.casefold().split()) for level in column.levels]
-    if len(set(keys)) == len(keys):
-        return column, []
-    first = list(dict.fromkeys(keys))
-    levels = tuple(column.levels[keys.index(key)] for key in first)
-    places = np.array([*(first.index(key) for key in keys), -1], dtype=np.int64)
-    said = f"names of lists that differ in capitals or blanks alone are one list: {', '.join(levels)}"
-    return Column(column.name, places[column.codes], levels), [said]
+def _with_a_visit(sheet: Sheet, column: Column, options: Options, notes: list[str]) -> Sheet:
+    """Leave out rows that say that a person was never on the list, or not on it."""
+    if column.is_binary and not column.is_zero_one:
+        values, _ = zero_one([column], np.ones(sheet.rows, dtype=np.bool_), options)
+        numbers, bounds = values[column.name], np.zeros(sheet.rows, dtype=np.bool_)
+    else:
+        numbers, bounds, said = counts_of(column, options, sheet.separator)
+        notes += said
+    right = np.array([isinstance(held, int) and held >= 0 for held in numbers], dtype=np.bool_) & ~bounds
+    if not right.all():
+        raise TableError(
+            f"column {column.name!r} must say in whole numbers how often a person was on a list, which it does not in "
+            f"{places(np.flatnonzero(~right))}; correct them, with 0 for never"
+        )
+    kept = numbers.to_numpy() > 0
+    if not kept.all():
+        notes.append(f"{number_of(int((~kept).sum()), 'row')} left out, in which {column.name} says 0")
+    return rows_of(sheet, kept)
 
 
 def _known_persons(who: Column) -> Ints:
@@ -340,13 +350,7 @@ def _known_persons(who: Column) -> Ints:
 def _refuse_nobody(people: Ints, name: str) -> None:
     rows = np.flatnonzero(people < 0)
     if rows.size:
-        shown = ", ".join(str(row + 1) for row in rows[:MOST_ROWS]) + (
-            " and more" if rows.size > MOST_ROWS else ""
-        )
-        raise TableError(
-            f"column {name!r}: no person in {number_of(rows.size, 'row')} ({shown}); complete or remove the "
-            "registration"
-        )
+        raise TableError(f"column {name!r}: no person in {places(rows)}; complete or remove the registration")
 
 
 def _settled(frame: pd.DataFrame, who: Column, roles: Roles, options: Options) -> list[str]:

@@ -5,20 +5,27 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
+from hiddenpop._typing import Ints
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import TableError
 
-__all__ = ["CONFLICTS", "ROLES", "Options", "Reading", "number_of", "people"]
+__all__ = ["CONFLICTS", "PRESENCE", "ROLES", "Options", "Reading", "number_of", "people", "places"]
 
 CONFLICTS = ("error", "first", "last", "mode")
 DECIMAL_SIGNS = (".", ",")
+PRESENCE = "presence"
+"""What is typed to say that a number of visits above 0 means being on the list."""
+
 ROLES = ("list", "count", "stratum", "person", "date", "censored", "set aside")
 """What a column can be; with registrations, one column names the list: the role "list name"."""
 
+MOST_ROWS = 5
+"""Rows that a message names."""
+
 UNITS = {
-    "cell": "a row a combination of lists",
-    "person": "a row a person",
-    "registration": "a row a registration",
+    "cell": "one row per combination of lists",
+    "person": "one row per person",
+    "registration": "one row per registration",
 }
 
 
@@ -30,14 +37,18 @@ class Options:
     ----------
     lists, strata, columns : sequence of str or None
         Columns that are lists; columns that are strata; names for the columns of a file without a header line.
-    count, censored, person, list, date : str or None
+    count, censored, person, date : str or None
         One column each. The count "none" says that a row is a person, whatever the columns are called.
+    list : str, sequence of str or None
+        The column that names the list of a registration; or several that each name a list of the row.
     conflicts : {"error", "first", "last", "mode"}
         Which stratum counts where the registrations of a person differ.
     decimal : {".", ","} or None
         The decimal sign of the file.
     yes : str or None
         The value that says "on the list" in a file of two values.
+    visits : {"presence"} or None
+        How lists that hold numbers of visits are read: on the list is who was there at least once.
     split : str or None
         What stands between the names of lists in one cell, "letters" or "none".
     sheet : str or None
@@ -54,12 +65,13 @@ class Options:
     strata: Sequence[str] | None = None
     censored: str | None = None
     person: str | None = None
-    list: str | None = None
+    list: str | Sequence[str] | None = None
     date: str | None = None
     conflicts: str = "error"
     columns: Sequence[str] | None = None
     decimal: str | None = None
     yes: str | None = None
+    visits: str | None = None
     split: str | None = None
     sheet: str | None = None
 
@@ -72,6 +84,13 @@ class Options:
                 )
             if given is not None:
                 object.__setattr__(self, name, tuple(map(str, given)))
+        if self.list is not None and not isinstance(self.list, str):
+            names = tuple(map(str, self.list))
+            if not names or len(set(names)) < len(names):
+                raise TableError(
+                    "list names no column, or one twice; name the column, or several that each name a list"
+                )
+            object.__setattr__(self, "list", names[0] if len(names) == 1 else names)
         if self.sheet is not None:
             object.__setattr__(self, "sheet", str(self.sheet))
         if self.columns == ():
@@ -80,16 +99,31 @@ class Options:
             raise TableError(f"conflicts={self.conflicts!r}; choose {', '.join(CONFLICTS)}")
         if self.decimal not in (None, *DECIMAL_SIGNS):
             raise TableError(f"decimal={self.decimal!r}; choose . or ,")
+        if self.visits not in (None, PRESENCE):
+            raise TableError(
+                f"visits={self.visits!r}; say {PRESENCE!r}, which reads every number above 0 as being on the list"
+            )
+        if self.visits is not None and self.yes is not None:
+            raise TableError("yes and visits both say what means being on a list; give one of them")
         if self.split is not None and not self.split.strip():
             raise TableError(
                 "split is blank; give the sign or word between the names of lists in one cell, such as +"
             )
 
+    @property
+    def list_column(self) -> str | None:
+        """The one column that names the list of a registration; None where there are several, or none."""
+        return self.list if isinstance(self.list, str) else None
+
+    @property
+    def lists_beside(self) -> Sequence[str]:
+        """Several columns that each name a list of the row; empty where there is one, or none."""
+        return () if self.list is None or isinstance(self.list, str) else self.list
+
     def of_registrations(self) -> Sequence[str]:
         """Name the options that were set and go with registrations only."""
-        defaults = {
-            entry.name: entry.default for entry in fields(self) if entry.name in ("list", "date", "conflicts")
-        }
+        only = ("date", "conflicts") if self.lists_beside else ("list", "date", "conflicts")
+        defaults = {entry.name: entry.default for entry in fields(self) if entry.name in only}
         return [name for name, default in defaults.items() if getattr(self, name) != default]
 
 
@@ -113,7 +147,7 @@ class Reading:
     Examples
     --------
     >>> print(Reading("cell", 3, None, {"a": "list", "b": "list", "n": "count"}, ("n was taken for the counts",)))
-    Read 3 rows, a row a combination of lists: lists a, b; counts n.
+    Read 3 rows, one row per combination of lists: lists a, b; counts n.
     n was taken for the counts.
     """
 
@@ -184,3 +218,15 @@ def people(number: int) -> str:
     ('1,209 persons', 'fewer than 10 persons')
     """
     return f"fewer than {THRESHOLD} persons" if is_small(number) else number_of(number, "person")
+
+
+def places(rows: Sequence[int] | Ints) -> str:
+    """Name rows by their numbers, from 1, the first few of them.
+
+    Examples
+    --------
+    >>> places([2]), places(range(7))
+    ('1 row (3)', '7 rows (1, 2, 3, 4, 5 and more)')
+    """
+    shown = ", ".join(str(row + 1) for row in rows[:MOST_ROWS])
+    return f"{number_of(len(rows), 'row')} ({shown}{' and more' if len(rows) > MOST_ROWS else ''})"

@@ -3,26 +3,37 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from hiddenpop._cells import CENSORED, COUNT, FORMULA_SIGNS, is_written, unknown_name
-from hiddenpop._typing import Ints
+from hiddenpop._typing import Bools, Ints
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
-from hiddenpop.reading.columns import FEW, MOST_WORDS, ROWS_PER_GROUP, ROWS_PER_STRATUM, Column, is_code
-from hiddenpop.reading.joined import is_cut, splits_of
+from hiddenpop.reading.columns import (
+    FEW,
+    MOST_WORDS,
+    NOT_RECORDED,
+    ROWS_PER_GROUP,
+    ROWS_PER_STRATUM,
+    Column,
+    is_code,
+    is_count_name,
+    without_formula_signs,
+)
+from hiddenpop.reading.joined import LETTERS, OTHER_SIGNS, is_cut, splits_of
 from hiddenpop.reading.numbers import read_counts_of
 from hiddenpop.reading.questions import Answer, Choices, OpenQuestionError
-from hiddenpop.reading.record import Options
-from hiddenpop.reading.shapes import Sheet, is_count_name
+from hiddenpop.reading.record import PRESENCE, Options
+from hiddenpop.reading.shapes import Sheet
+from hiddenpop.reading.values import visits_question
 
-__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down", "without_formula_signs"]
+__all__ = ["NO_COUNT", "Roles", "all_differ", "assign", "filled_down"]
 
-_WITHOUT = re.compile(rf"[{re.escape(''.join(FORMULA_SIGNS))}\x00-\x1f]\s*")
-
+_SHARE = re.compile(r"\d{1,3}(\.\d+)?")
 _HALF = 0.5
 _NO_PAIR = "no column holds 0 and 1, or another pair of words, so a row may be a registration"
 _ONE_COLUMN = (
@@ -84,7 +95,7 @@ def assign(sheet: Sheet, options: Options) -> Roles:
     if options.person is None and (given := options.of_registrations()):
         raise OpenQuestionError(
             f"{', '.join(f'--{name}' for name in given)} is of registrations, and no column names the persons",
-            [[{"person": name}] for name in _by_levels(sheet, _held(options.list, options.date))],
+            [[{"person": name}] for name in _by_levels(sheet, _held(options.list_column, options.date))],
         )
     roles = _registrations(sheet, options) if options.person is not None else _counted(sheet, options)
     _check_names(sheet, () if roles.list else roles.lists)
@@ -103,24 +114,15 @@ def _check_names(sheet: Sheet, lists: Sequence[str]) -> None:
         )
 
 
-def without_formula_signs(name: str, instead: str) -> str:
-    """Write a name without control characters and what cannot be read back from the formula of a model.
-
-    Examples
-    --------
-    >>> without_formula_signs("a, north", "_"), without_formula_signs("police: [east]", " ")
-    ('a_north', 'police east')
-    """
-    return re.sub(r"\s+", " ", _WITHOUT.sub(instead, name)).strip(" ")
-
-
 def _check_named(sheet: Sheet, options: Options) -> None:
     single = [
-        name for name in (options.censored, options.person, options.list, options.date) if name is not None
+        name
+        for name in (options.censored, options.person, options.list_column, options.date)
+        if name is not None
     ]
     if options.count is not None and not _says_none(sheet, options):
         single.append(options.count)
-    lists = () if options.list else options.lists or ()
+    lists = () if options.list_column else options.lists or ()
     several = (*lists, *(options.strata or ()))
     for name in (*single, *several):
         if name not in sheet.columns:
@@ -146,46 +148,134 @@ def _by_levels(sheet: Sheet, without: Collection[str]) -> list[str]:
     return sorted(names, key=lambda name: -len(sheet.columns[name].levels))
 
 
-# --- a row a registration --------------------------------------------------------------------------------------
+# --- one row per registration --------------------------------------------------------------------------------------
 
 
 def _registrations(sheet: Sheet, options: Options) -> Roles:
     person = str(options.person)
-    named = _held(person, options.list, options.date, *(options.strata or ()))
+    count = None if _says_none(sheet, options) else options.count
+    named = _held(person, options.list_column, options.date, count, *(options.strata or ()))
     left = [name for name in sheet.columns if name not in named]
-    if options.list is None:
-        lists = options.lists if options.lists is not None else _lists_beside(sheet, left)
+    notes: tuple[str, ...] = ()
+    if options.list_column is None:
+        lists = options.lists if options.lists is not None else sheet.settled or _lists_beside(sheet, left)
         if not lists:
-            raise OpenQuestionError(
-                f"{person!r} names the persons, and no column of 0 and 1 is a list: which column names the lists?",
-                [
-                    [{"list": name}]
-                    for name in reversed(_by_levels(sheet, named))
-                    if not sheet.columns[name].is_number
-                ],
-                "name it with --list, or give every list a column of 0 and 1",
-            )
+            raise _which_list(sheet, person, named)
     else:
         lists = options.lists or ()
-        _check_list_column(sheet, person, options.list, options)
+        _check_list_column(sheet, person, options.list_column, options)
+        if options.count is None:
+            _ask_for_visits(sheet, person, options.list_column, left)
+        notes = _told_of_others(sheet, options.list_column, left)
     strata = tuple(options.strata or ())
     _refuse_identifying(sheet, strata, of_persons=True)
-    used = {*named, *(() if options.list else lists)}
+    used = {*named, *(() if options.list_column else lists)}
     return Roles(
         unit="registration",
         lists=tuple(lists),
         strata=strata,
+        count=count,
         person=person,
-        list=options.list,
+        list=options.list_column,
         date=options.date,
         aside=tuple(name for name in left if name not in used),
+        notes=notes,
     )
 
 
 def _lists_beside(sheet: Sheet, left: Iterable[str]) -> tuple[str, ...]:
-    columns = [sheet.columns[name] for name in left]
-    like = [column for column in columns if column.is_binary or column.is_tick or column.is_one_two]
-    return tuple(column.name for column in like if not column.is_covariate_by_name)
+    columns = [sheet.columns[name] for name in left if not sheet.columns[name].is_covariate_by_name]
+    like = [
+        column
+        for column in columns
+        if column.is_binary or column.is_tick or column.is_one_two or _may_be_visits(column, columns)
+    ]
+    sums = _sums(sheet, [column.name for column in like])
+    return tuple(column.name for column in like if column.name not in sums)
+
+
+def _may_be_visits(column: Column, left: Sequence[Column]) -> bool:
+    """Tell a list of numbers of visits: most are 0 and 1, or no column says 0 and 1 alone and another is like it."""
+    if not column.may_be_visits or is_count_name(column.name):
+        return False
+    alike = sum(other.may_be_visits and not is_count_name(other.name) for other in left)
+    return column.is_nearly_binary or (alike > 1 and not any(other.is_binary for other in left))
+
+
+def _which_list(sheet: Sheet, person: str, named: Collection[str]) -> OpenQuestionError:
+    beside = _name_lists_beside(sheet, named)
+    one = [
+        name
+        for name in reversed(_by_levels(sheet, {*named, *beside}))
+        if not sheet.columns[name].is_number
+        and not sheet.columns[name].is_covariate_by_name
+        and not sheet.columns[name].holds_dates
+    ]
+    several: Choices = [[{"list": beside}]] if beside else []
+    return OpenQuestionError(
+        f"{person!r} names the persons, and no column of 0 and 1 is a list: which column names the lists?",
+        [*several, *([{"list": name}] for name in one)],
+        "name it with --list, or give every list a column of 0 and 1",
+    )
+
+
+def _name_lists_beside(sheet: Sheet, without: Collection[str]) -> tuple[str, ...]:
+    """Name columns that may each name a list of the row: they share their names, or each holds its own or nothing."""
+    words = {
+        name: {level.casefold() for level in column.levels if level.casefold() not in NOT_RECORDED}
+        for name, column in sheet.columns.items()
+        if name not in without and _may_name_a_list(column)
+    }
+    shared = [
+        name
+        for name, held in words.items()
+        if any(held & others for other, others in words.items() if other != name)
+    ]
+    if len(set().union(*(words[name] for name in shared))) > 1:
+        return tuple(shared)
+    own = [name for name, held in words.items() if len(held) == 1 and sheet.columns[name].has_gaps]
+    return tuple(own) if len(set().union(*(words[name] for name in own))) > 1 else ()
+
+
+def _may_name_a_list(column: Column) -> bool:
+    plain = not (column.is_number or column.is_covariate_by_name or column.holds_dates or _tells(column))
+    return plain and 1 <= len(column.levels) <= MAX_LISTS and not column.words <= YES_WORDS | NO_WORDS
+
+
+def _told_of_others(sheet: Sheet, name: str, left: Iterable[str]) -> tuple[str, ...]:
+    """Say that another column holds the same names as the one that names the lists."""
+    words = {level.casefold() for level in sheet.columns[name].levels} - NOT_RECORDED
+    others = [
+        other
+        for other in left
+        if _may_name_a_list(sheet.columns[other])
+        and words & {level.casefold() for level in sheet.columns[other].levels}
+    ]
+    if not others:
+        return ()
+    return (
+        f"{', '.join(others)} holds names that {name} holds too; if it names lists as well, say --list "
+        f"{','.join((name, *others))}",
+    )
+
+
+def _ask_for_visits(sheet: Sheet, person: str, name: str, left: Iterable[str]) -> None:
+    """Ask what a number is that stands once for a person and a list: of the visits, none where it is 0."""
+    if not all_differ(sheet, [person, name]):
+        return
+    every = len(sheet.columns[person].levels) * len(sheet.columns[name].levels) == sheet.rows
+    numbers = [
+        held
+        for held in left
+        if sheet.columns[held].may_be_visits
+        or (every and sheet.columns[held].is_binary and not sheet.columns[held].is_covariate_by_name)
+    ]
+    if numbers:
+        raise OpenQuestionError(
+            f"every person has one row for a list and column {_names(numbers)} may say how often, or whether, that "
+            "person is on it; rows with 0 are then left out",
+            [*([{"count": held}] for held in numbers), [{"count": NO_COUNT}]],
+        )
 
 
 def _check_list_column(sheet: Sheet, person: str, name: str, options: Options) -> None:
@@ -205,7 +295,7 @@ def _check_list_column(sheet: Sheet, person: str, name: str, options: Options) -
         )
 
 
-# --- a row a cell or a person ----------------------------------------------------------------------------------
+# --- one row per cell or a person ----------------------------------------------------------------------------------
 
 
 def _counted(sheet: Sheet, options: Options) -> Roles:
@@ -252,7 +342,14 @@ class _Found:
 
 def _named_lists(sheet: Sheet, options: Options, left: Sequence[Column], count: str | None) -> _Found:
     """Take the lists that were named; columns that were not are set aside and block nothing."""
-    repeating = [c.name for c in left if count is None and _tells(c) and 1 < len(c.levels) < sheet.rows]
+    repeating = [
+        c.name
+        for c in left
+        if count is None
+        and _tells(c)
+        and not (c.holds_dates or c.is_name_by_name)
+        and 1 < len(c.levels) < sheet.rows
+    ]
     notes = tuple(f"{name} repeats: if a row is a registration, say --person {name}" for name in repeating)
     return _Found(
         tuple(options.lists or ()), tuple(options.strata or ()), tuple(column.name for column in left), notes
@@ -263,8 +360,15 @@ def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequenc
     """Take each column for a list, a stratum or nothing by its values and its name."""
     of_persons = count is None
     kinds = {column.name: _kind(column, left, sheet, options.yes, of_persons) for column in left}
+    others = [name for name, kind in kinds.items() if kind in ("number", "group", "person")]
+    again = () if count is None else _said_again(sheet, count, others)
+    kinds |= dict.fromkeys(again, "again")
+    remarks = () if of_persons or options.strata is not None else _remarks(sheet, kinds)
+    kinds |= dict.fromkeys(remarks, "remark")
     labels = _labels_of_rows(sheet, kinds)
     kinds |= dict.fromkeys(labels, "label")
+    sums = _sums(sheet, [name for name, kind in kinds.items() if kind in ("list", "number")])
+    kinds |= dict.fromkeys(sums, "sum")
     of = {kind: [name for name in kinds if kinds[name] == kind] for kind in set(kinds.values())}
     lists = (*of.get("list", ()),)
     guessed = (*of.get("coded", ()), *of.get("group", ()))
@@ -280,9 +384,16 @@ def _sorted_out(sheet: Sheet, options: Options, count: str | None, left: Sequenc
         notes.append(f"{', '.join(days)} set aside, as the values are days")
     if labels:
         notes.append(f"{', '.join(labels)} set aside, as it only says again which lists a row is on")
-    return _Found(
-        lists, strata, (*of.get("blank", ()), *of.get("day", ()), *of.get("label", ())), tuple(notes)
+    if sums:
+        notes.append(f"{', '.join(sums)} set aside, as it is the sum of the lists in every row")
+    if remarks:
+        notes.append(f"{', '.join(remarks)} set aside, as most of it is blank and rows differ without it")
+    if again:
+        notes.append(f"{', '.join(again)} set aside, as it is a share of {count} or a part of it")
+    aside = (
+        name for kind in ("blank", "day", "label", "sum", "again", "remark") for name in of.get(kind, ())
     )
+    return _Found(lists, strata, tuple(aside), tuple(notes))
 
 
 def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
@@ -306,6 +417,19 @@ def _labels_of_rows(sheet: Sheet, kinds: Mapping[str, str]) -> list[str]:
         and _n_different(sheet, [*lists, name]) == number
         and (7 <= number == 2 ** len(lists) - 1 or _is_about(sheet.columns[name].levels, lists))
     ]
+
+
+def _remarks(sheet: Sheet, kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """Name columns of text that are mostly blank and tell no rows apart."""
+    held = [name for name, kind in kinds.items() if kind in ("list", "coded", "group")]
+    found: list[str] = []
+    for name in held:
+        column = sheet.columns[name]
+        blank = (column.codes < 0).sum() > _HALF * sheet.rows
+        rest = [other for other in held if other != name and other not in found]
+        if kinds[name] == "group" and blank and not column.is_covariate_by_name and all_differ(sheet, rest):
+            found.append(name)
+    return tuple(found)
 
 
 def _is_about(texts: Sequence[str], lists: Sequence[str]) -> bool:
@@ -355,9 +479,10 @@ def _is_list_like(column: Column, left: Sequence[Column]) -> bool:
         return True
     if column.is_one_two:
         return not any(other.is_zero_one for other in left)
-    return column.half_a_pair and any(
+    halved = column.half_a_pair and any(
         other.is_binary and not other.is_zero_one and column.words <= other.words for other in left
     )
+    return halved or _may_be_visits(column, left)  # with a fault, which becomes a question
 
 
 def _kind_of_number(column: Column, of_persons: bool) -> str:
@@ -402,17 +527,25 @@ def _questions(
         open_counts := [name for name in numbers if _may_count(sheet, name, lists, strata)]
     ):
         yield _which_counts(sheet, open_counts, aside)
+    if persons and options.visits is None:
+        by_person: Choices = [[{"person": name}] for name in persons]
+        if question := visits_question([sheet.columns[name] for name in lists], [[aside], *by_person]):
+            yield question
     if persons:
         yield _who(sheet, persons, numbers, {**counted, **aside}, of_persons=count is None)
     if numbers:
         differ = all_differ(sheet, lists)
         counts = [name for name in numbers if differ or not sheet.columns[name].is_covariate_by_name]
         several = [{"count": name} for name in counts] if count is None else []
+        whole = partial(_holds_whole_numbers, sheet)
+        visited = [name for name in numbers if sheet.columns[name].may_be_visits]
+        visits: Choices = [[{"visits": PRESENCE, "lists": (*lists, *visited)}]] if visited else []
         yield OpenQuestionError(
             f"column {_names(numbers)} holds numbers and is not named: counts, strata, persons or nothing",
             [
                 *([answer, {**answer, **aside}] for answer in several),
-                [{"strata": (*strata, *numbers)}],
+                *visits,
+                *([[{"strata": (*strata, *numbers)}]] if all(map(whole, numbers)) else []),
                 *(
                     [{"person": name}]
                     for name in numbers
@@ -423,7 +556,7 @@ def _questions(
         )
     if options.strata is not None and (unnamed := [*of.get("coded", ()), *of.get("group", ())]):
         yield OpenQuestionError(
-            f"column {_names(unnamed)} is not named in --strata and is no list by its name or values",
+            f"column {_names(unnamed)} is not named in --strata and is not a list by its name or values",
             [[{"strata": (*strata, *unnamed)}], [{"lists": lists}]],
         )
 
@@ -453,10 +586,26 @@ def _no_list(
             f"no list: column {_names(dated)} holds days and blanks, and a day may say that somebody was on a list",
             [[{"lists": dated}]],
         )
+    records = [c.name for c in sheet.columns.values() if c.holds_records and not c.is_covariate_by_name]
+    if len(records) > 1:
+        return OpenQuestionError(
+            f"no list: column {_names(records)} holds a value of its own or nothing, as numbers of records are, and "
+            "what is filled in may say that somebody is on a list",
+            [[{"lists": records}]],
+        )
     if marks := _marks_of_lists(sheet, options):
         return OpenQuestionError(
             f"no list: column {_names(marks)} holds one value or nothing, which may say that somebody is on the list",
             [[{"yes": mark}] for mark in set(marks.values())],
+        )
+    if beside := _name_lists_beside(sheet, {*who[: len(persons)], *_held(options.count, options.date)}):
+        repeats = [name for name in persons if len(sheet.columns[name].levels) < sheet.rows]
+        return OpenQuestionError(
+            f"no list: column {_names(beside)} may each name a list that the row is on",
+            [
+                *([{"person": name, "list": beside}] for name in persons),
+                *([] if repeats else [[{"list": beside}]]),
+            ],
         )
     pairs: Choices = [
         [{"person": p, "list": w}] for p in who for w in where if p != w and _outnumbers(sheet, p, w)
@@ -472,8 +621,13 @@ def _no_list(
 
 def _ways_to_cut(column: Column, options: Options) -> list[str]:
     """Name the signs at which cells could be cut into names of lists, where some of these are met again."""
-    found = None if options.split is not None or column.is_covariate_by_name else is_cut(column, None)
-    return splits_of(column.levels) if found is not None and found.is_reused else []
+    if options.split is not None or column.is_covariate_by_name:
+        return []
+    found = is_cut(column, None)
+    if found is not None and found.is_reused:
+        return splits_of(column.levels)
+    others = {sign: is_cut(column, sign) for sign in (*OTHER_SIGNS, LETTERS)}
+    return [sign for sign, cut in others.items() if cut is not None and cut.is_clear and cut.is_reused][:1]
 
 
 def _words_of_lists(sheet: Sheet, options: Options) -> dict[str, list[str]]:
@@ -551,10 +705,12 @@ def _holds_whole_numbers(sheet: Sheet, name: str) -> bool:
 def _who(
     sheet: Sheet, persons: Sequence[str], numbers: Sequence[str], aside: Answer, *, of_persons: bool
 ) -> OpenQuestionError:
-    repeats = [name for name in persons if len(sheet.columns[name].levels) < sheet.rows]
+    called = [name for name in persons if sheet.columns[name].is_person_by_name] or persons
+    called = [name for name in called if not sheet.columns[name].is_name_by_name] or called
+    repeats = [name for name in called if len(sheet.columns[name].levels) < sheet.rows]
     told = f"column {_names(persons)} looks like what tells persons apart"
     by_person: Choices = []
-    for name in repeats if repeats else persons:
+    for name in repeats if repeats else called:
         by_person.append([{"person": name}, {"person": name, "lists": aside["lists"]}])
     strata = tuple(aside.get("strata", ()))
     group: Choices = (
@@ -613,6 +769,12 @@ def _count_column(sheet: Sheet, options: Options) -> tuple[str | None, tuple[str
         return options.count, ()
     taken = {*(options.lists or ()), *(options.strata or ()), options.date, options.censored}
     called = [name for name in sheet.columns if is_count_name(name) and name not in taken]
+    texts = [name for name in called if _holds_numbers_in_words(sheet.columns[name])]
+    if texts and not set(called) - set(texts):
+        raise TableError(
+            f"column {_names(texts)} is called as counts are and holds numbers with words beside them; write the whole "
+            "numbers alone there, or, if every row is a person, say --count none"
+        )
     numbers = [name for name in called if sheet.columns[name].is_number and not _counts_captures(sheet, name)]
     if COUNT in called and (COUNT not in numbers or _fits_counts(sheet, COUNT)):
         return COUNT, ()
@@ -631,6 +793,14 @@ def _count_column(sheet: Sheet, options: Options) -> tuple[str | None, tuple[str
             _of_parts(sheet, options, several),
         )
     return None, tuple(f"{name} is the same in every row and is not taken for counts" for name in numbers)
+
+
+def _holds_numbers_in_words(column: Column) -> bool:
+    """Tell texts such as "61 persons"."""
+    read = read_counts_of(column.levels)
+    digits = [any(map(str.isdigit, level)) for level in column.levels]
+    wrong = any(digit and number is None for digit, number in zip(digits, read.numbers, strict=True))
+    return wrong and not read.unclear and sum(digits) > _HALF * len(digits)
 
 
 def _refuse_no_counts(sheet: Sheet, options: Options, count: str) -> None:
@@ -683,7 +853,11 @@ def _likely_lists(sheet: Sheet, options: Options) -> tuple[str, ...]:
 
 def _fits_counts(sheet: Sheet, name: str) -> bool:
     """Tell counts from something of a person: no two rows are of one cell."""
-    others = [column for column in sheet.columns.values() if column.name != name]
+    others = [
+        column
+        for column in sheet.columns.values()
+        if column.name != name and not (_tells(column) or len(column.levels) == sheet.rows > FEW)
+    ]
     groups = [
         column.name
         for column in others
@@ -720,13 +894,58 @@ def _n_different(sheet: Sheet, names: Sequence[str]) -> int:
 
 
 def _counts_captures(sheet: Sheet, name: str) -> bool:
-    """Tell whether a column is, in every row, the number of lists that the row is on."""
-    column = sheet.columns[name]
-    lists = [held for held in sheet.columns.values() if held.is_zero_one and held.name != name]
-    if not lists or column.is_zero_one:
+    """Tell whether a column is, in every row, the number of lists that the row is on, or of visits to them."""
+    return name in _sums(sheet, [name, *(key for key, held in sheet.columns.items() if _adds_up(held))])
+
+
+def _adds_up(column: Column) -> bool:
+    return (column.is_zero_one or column.may_be_visits) and not is_count_name(column.name)
+
+
+def _sums(sheet: Sheet, names: Iterable[str]) -> list[str]:
+    """Name columns of numbers that are, in every row, the sum of the columns of 0, 1 or visits among these."""
+    unique = list(dict.fromkeys(names))
+    parts = {name: _numbers(sheet.columns[name]) for name in unique if _adds_up(sheet.columns[name])}
+    found = []
+    for name in unique:
+        others = [held for other, held in parts.items() if other != name]
+        column = sheet.columns[name]
+        if (
+            len(others) < 2
+            or column.is_zero_one
+            or not (column.is_number and _is_sum(_numbers(column), others))
+        ):
+            continue
+        found.append(name)
+        parts.pop(name, None)
+    return found
+
+
+def _said_again(sheet: Sheet, count: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Name columns that say again what the counts say: shares of them, or parts that add up to them in every row."""
+    counts = _numbers(sheet.columns[count])
+    known = counts > 0
+    if known.sum() < 2:
+        return ()
+    shares = tuple(name for name in names if _is_share(sheet.columns[name], counts, known))
+    whole = [name for name in names if sheet.columns[name].is_number and name not in shares]
+    parts = [_numbers(sheet.columns[name])[known] for name in whole]
+    return (*shares, *(whole if len(whole) > 1 and _is_sum(counts[known], parts) else ()))
+
+
+def _is_share(column: Column, counts: npt.NDArray[np.float64], known: Bools) -> bool:
+    """Tell whether numbers, with or without %, are the shares of the counts, as they are rounded there."""
+    texts = [level.rstrip("% ").replace(",", ".") for level in column.levels]
+    if not all(map(_SHARE.fullmatch, texts)):
         return False
-    on = np.sum([_numbers(held) for held in lists], axis=0)
-    return bool((on == _numbers(column)).all())
+    values = np.array([*map(float, texts), np.nan])[column.codes][known]
+    right = counts[known] / counts[known].sum()
+    digits = max(len(text.partition(".")[2]) for text in texts)
+    return any((np.abs(values - unit * right) <= 0.51 * 10.0**-digits).all() for unit in (1, 100))
+
+
+def _is_sum(total: npt.NDArray[np.float64], parts: Sequence[npt.NDArray[np.float64]]) -> bool:
+    return bool((np.nansum(parts, axis=0) == total).all())
 
 
 def _numbers(column: Column) -> npt.NDArray[np.float64]:

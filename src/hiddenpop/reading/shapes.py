@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hiddenpop._cells import COUNT
-from hiddenpop._typing import Bools
+from hiddenpop._cells import COUNT, unknown_name
+from hiddenpop._typing import Bools, Ints
+from hiddenpop._words import NO_WORDS, YES_WORDS, pair_of, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.histories import MAX_LISTS
-from hiddenpop.reading.columns import COUNT_NAMES, FEW, UNKNOWN_COUNT, Column
+from hiddenpop.reading.columns import (
+    FEW,
+    NOT_RECORDED,
+    UNKNOWN_COUNT,
+    Column,
+    is_count_name,
+    one_spelling,
+    writable,
+)
 from hiddenpop.reading.files import Grid
 from hiddenpop.reading.header import are_row_names, columns_of_frame, is_counted, under_names
 from hiddenpop.reading.joined import NO_SPLIT, Joined, combinations_of_names, is_cut, splits_of
@@ -19,7 +28,7 @@ from hiddenpop.reading.numbers import may_be_number, read_counts_of
 from hiddenpop.reading.questions import OpenQuestionError, unclear_sign
 from hiddenpop.reading.record import Options, number_of
 
-__all__ = ["Sheet", "sheet_of_grid"]
+__all__ = ["Sheet", "rows_of", "sheet_of_grid"]
 
 TOTAL_WORDS = frozenset({
     "total", "totals", "totaal", "totalen", "grand total", "overall total", "subtotal", "sub total", "eindtotaal",
@@ -60,7 +69,7 @@ class Sheet:
 
 
 def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
-    """Find the line of names, leave out what is no data, and turn the shape.
+    """Find the line of names, leave out what is not data, and turn the shape.
 
     Parameters
     ----------
@@ -72,8 +81,11 @@ def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
     ------
     OpenQuestionError
         For cells that may name several lists.
+    UnknownNameError
+        For one of several columns of names of lists that is not there.
     TableError
-        For a first line that looks like data, names that do not fit, or cells beyond the last column.
+        For columns that hold no names of lists, a first line that looks like data, names that do not fit, or cells
+        beyond the last column.
     """
     frame, notes = under_names(grid, options.columns)
     frame, more = _without_blanks(frame)
@@ -83,7 +95,9 @@ def sheet_of_grid(grid: Grid, options: Options) -> Sheet:
     for turn in (_without_row_names, _without_rules, _without_notes, _without_units, _without_totals):
         sheet = turn(sheet)
     shapes: tuple[Callable[[Sheet, Options], Sheet | None], ...] = (
+        _from_lists_beside_each_other,
         _from_ftable,
+        _from_crossed,
         _from_wide_row,
         _from_wide_names,
         _from_totals,
@@ -130,7 +144,7 @@ def _without_totals(sheet: Sheet) -> Sheet:
         return sheet
     number = int(total.sum())
     said = _SAID_TOTAL if number == 1 else f"{number:,} rows of totals are left out"
-    return replace(_rows(sheet, ~total), notes=(*sheet.notes, said))
+    return replace(rows_of(sheet, ~total), notes=(*sheet.notes, said))
 
 
 def _bare_totals(sheet: Sheet) -> Bools:
@@ -193,7 +207,7 @@ def _without_rules(sheet: Sheet) -> Sheet:
     if rule.all():
         return sheet
     return replace(
-        _rows(sheet, ~rule), notes=(*sheet.notes, f"{number_of(int(rule.sum()), 'row')} of dashes left out")
+        rows_of(sheet, ~rule), notes=(*sheet.notes, f"{number_of(int(rule.sum()), 'row')} of dashes left out")
     )
 
 
@@ -203,7 +217,7 @@ def _without_units(sheet: Sheet) -> Sheet:
     if sheet.rows < 3 or not filled or len(filled) == len(sheet.columns) or not all(map(_is_unit, filled)):
         return sheet
     said = "1 row below the names left out, as of units"
-    return replace(_rows(sheet, np.arange(sheet.rows) > 0), notes=(*sheet.notes, said))
+    return replace(rows_of(sheet, np.arange(sheet.rows) > 0), notes=(*sheet.notes, said))
 
 
 def _is_unit(column: Column) -> bool:
@@ -233,7 +247,7 @@ def _without_notes(sheet: Sheet) -> Sheet:
     if last == sheet.rows:
         return sheet
     said = f"{number_of(sheet.rows - last, 'row')} below the table left out, as of a note"
-    return replace(_rows(sheet, np.arange(sheet.rows) < last), notes=(*sheet.notes, said))
+    return replace(rows_of(sheet, np.arange(sheet.rows) < last), notes=(*sheet.notes, said))
 
 
 def _is_note(text: str) -> bool:
@@ -241,7 +255,8 @@ def _is_note(text: str) -> bool:
     return bool(_NOTE.match(text))
 
 
-def _rows(sheet: Sheet, kept: Bools) -> Sheet:
+def rows_of(sheet: Sheet, kept: Bools) -> Sheet:
+    """Keep some rows."""
     columns = {name: _part(column, kept) for name, column in sheet.columns.items()}
     return replace(sheet, columns=columns, rows=int(kept.sum()))
 
@@ -258,7 +273,7 @@ def _part(column: Column, kept: Bools) -> Column:
 
 
 def _long(rows: Sequence[dict[str, str]], sheet: Sheet, lists: Sequence[str], said: str) -> Sheet:
-    """Make a sheet with a row a cell; what was one cell of the file is a row now."""
+    """Make a sheet with one row per cell; what was one cell of the file is a row now."""
     frame = pd.DataFrame(list(rows), dtype=object)
     frame = frame.where(frame.notna() & (frame != ""), None)
     return replace(
@@ -297,6 +312,33 @@ def _from_ftable(sheet: Sheet, _: Options) -> Sheet | None:
         for place, text in enumerate(_texts_of(sheet.columns[name]))
     ]
     return _long(rows, sheet, (), f"a flat table was turned into {len(rows)} rows, one a cell")
+
+
+def _from_crossed(sheet: Sheet, _: Options) -> Sheet | None:
+    """Turn counts under the two words of a list, such as nee and ja, beside the other lists, into rows."""
+    pair = {name: plain_word(name) for name in sheet.columns if plain_word(name) in YES_WORDS | NO_WORDS}
+    rest = [name for name in sheet.columns if name not in pair]
+    numbers = all(
+        column.is_number or all(map(is_unknown_count, column.levels))
+        for column in (sheet.columns[name] for name in pair)
+    )
+    listed = [name for name in rest if sheet.columns[name].is_binary]
+    if len(pair) != 2 or pair_of([*pair.values()]) is None or not (numbers and listed):
+        return None
+    if any(map(is_count_name, rest)) or all(sheet.columns[name].is_zero_one for name in pair):
+        return None
+    corner = re.split(r"\s*[\\/|]\s*", rest[0]) if rest[0] in listed else []
+    own, across = corner if len(corner) == 2 and all(corner) else (rest[0], f"list{len(listed) + 1}")
+    rows = [
+        {own if name == rest[0] else name: texts[place] for name, texts in beside.items()}
+        | {across: "01"[word in YES_WORDS], COUNT: counts[place]}
+        for beside in [{name: _texts_of(sheet.columns[name]) for name in rest}]
+        for name, word in pair.items()
+        for counts in [_texts_of(sheet.columns[name])]
+        for place in range(sheet.rows)
+    ]
+    said = f"the counts under {' and '.join(pair)} were turned into rows, of a list {across}"
+    return _long(rows, sheet, (), said)
 
 
 def _filled_down(texts: Sequence[str]) -> list[str]:
@@ -419,24 +461,79 @@ def _cut(
     sheet: Sheet, column: Column, bits: Sequence[Sequence[int]], names: Sequence[str], said: str
 ) -> Sheet:
     """Put lists in the place of a column; `bits` holds them for every level, and then for a blank."""
-    others = {name: held for name, held in sheet.columns.items() if name != column.name}
-    if clash := [name for name in names if name in others]:
-        raise TableError(
-            f"a list cut from {column.name!r} cannot be called {clash[0]!r} as a column is; name the lists"
-        )
     by_level = np.array(bits, dtype=np.int64)
-    made = {name: Column(name, by_level[column.codes, place], ("0", "1")) for place, name in enumerate(names)}
-    return replace(sheet, columns={**made, **others}, notes=(*sheet.notes, said), settled=tuple(names))
+    return _with_lists(sheet, [column.name], dict(zip(names, by_level[column.codes].T, strict=True)), said)
 
 
-# --- several lists in one cell ---------------------------------------------------------------------------------
+def _with_lists(sheet: Sheet, old: Sequence[str], lists: Mapping[str, Ints], said: str) -> Sheet:
+    """Put lists, as 0 and 1 by row, in the place of columns."""
+    others = {name: held for name, held in sheet.columns.items() if name not in old}
+    if clash := [name for name in lists if name in others]:
+        raise TableError(
+            f"a list of {', '.join(map(repr, old))} cannot be called {clash[0]!r} as a column is; rename the column"
+        )
+    made = {name: Column(name, codes, ("0", "1")) for name, codes in lists.items()}
+    return replace(sheet, columns={**made, **others}, notes=(*sheet.notes, said), settled=tuple(lists))
+
+
+# --- a list in each of several columns, or several in one cell ------------------------------------------------
+
+
+def _from_lists_beside_each_other(sheet: Sheet, options: Options) -> Sheet | None:
+    """Make lists of the names that stand beside each other, as in register1, register2."""
+    if not options.lists_beside:
+        return None
+    for name in options.lists_beside:
+        if name not in sheet.columns:
+            raise unknown_name("column", name, list(sheet.columns))
+    held = [sheet.columns[name] for name in options.lists_beside]
+    named, told = one_spelling(_pooled(held))
+    texts, said = writable(named.levels)
+    _refuse_no_names(held, named)
+    on = np.zeros((sheet.rows, len(texts)), dtype=np.int64)
+    for codes in named.codes.reshape(len(held), sheet.rows):
+        filled = np.flatnonzero(codes >= 0)
+        on[filled, codes[filled]] = 1
+    of_rows = (
+        f"the lists of a row are named in {', '.join(options.lists_beside)}: {', '.join(texts.values())}"
+    )
+    noted = replace(sheet, notes=(*sheet.notes, *told, *said))
+    return _with_lists(noted, options.lists_beside, dict(zip(texts.values(), on.T, strict=True)), of_rows)
+
+
+def _pooled(columns: Sequence[Column]) -> Column:
+    """Put columns below each other, without what says that a value is missing."""
+    levels = tuple(
+        dict.fromkeys(
+            level for column in columns for level in column.levels if level.casefold() not in NOT_RECORDED
+        )
+    )
+    place = {level: number for number, level in enumerate(levels)}
+    codes = [np.array([*(place.get(level, -1) for level in c.levels), -1])[c.codes] for c in columns]
+    return Column("", np.concatenate(codes).astype(np.int64), levels)
+
+
+def _refuse_no_names(columns: Sequence[Column], named: Column) -> None:
+    """Refuse what does not look like names of lists: it would be printed as such."""
+    if binary := [column.name for column in columns if column.is_binary]:
+        raise TableError(
+            f"--list is for columns that hold names of lists, and {binary[0]!r} holds two words, such as yes and no; "
+            "name such columns with --lists"
+        )
+    n, filled = len(named.levels), int((named.codes >= 0).sum())
+    strange = [column.name for column in columns if column.holds_identifiers or column.is_person_by_name]
+    if strange or n > MAX_LISTS or 2 * n > filled:
+        raise TableError(
+            f"column {', '.join(repr(column.name) for column in columns)} does not seem to name lists: there are "
+            f"{number_of(n, 'different value')} in {number_of(filled, 'cell')}; name others with --list"
+        )
 
 
 def _from_several_lists_a_cell(sheet: Sheet, options: Options) -> Sheet | None:
     """Cut cells that name several lists: into lists, or, where a column names the list of a registration, into rows."""
     if options.split == NO_SPLIT or (options.lists and set(options.lists) <= set(sheet.columns)):
         return None
-    if options.list is not None:
+    if options.list_column is not None:
         return _several_registrations(sheet, options)
     held = {options.count, options.person, options.date, options.censored, *(options.strata or ())}
     left = [column for name, column in sheet.columns.items() if name not in held and not is_count_name(name)]
@@ -475,7 +572,7 @@ def _said_cut(name: str, found: Joined) -> str:
 
 
 def _is_rival(column: Column) -> bool:
-    """Tell a text with few values that is no covariate by its name."""
+    """Tell a text with few values that is not a covariate by its name."""
     return (
         1 < len(column.levels) <= MAX_LISTS
         and not column.is_number
@@ -494,7 +591,7 @@ def _several_lists(column: Column) -> OpenQuestionError:
 
 def _several_registrations(sheet: Sheet, options: Options) -> Sheet | None:
     """Make a row of each list where a registration names several."""
-    column = sheet.columns.get(str(options.list))
+    column = sheet.columns.get(str(options.list_column))
     found = None if column is None else is_cut(column, options.split)
     if column is None or found is None or not (found.is_reused or options.split):
         if options.split is not None:
@@ -513,11 +610,6 @@ def _several_registrations(sheet: Sheet, options: Options) -> Sheet | None:
     return replace(
         sheet, columns=columns, rows=rows.size, notes=(*sheet.notes, _said_cut(column.name, found))
     )
-
-
-def is_count_name(name: str) -> bool:
-    """Tell whether a column is called as columns of counts are."""
-    return name.casefold().strip() in COUNT_NAMES
 
 
 def is_unknown_count(text: str) -> bool:

@@ -10,16 +10,17 @@ from hiddenpop._typing import Bools
 from hiddenpop._words import NO_WORDS, YES_WORDS, plain_word
 from hiddenpop.errors import TableError
 from hiddenpop.reading.columns import FEW, MOST_WORDS, NOT_RECORDED, Column
-from hiddenpop.reading.numbers import read_counts_of
-from hiddenpop.reading.questions import OpenQuestionError, unclear_sign
-from hiddenpop.reading.record import Options, number_of
+from hiddenpop.reading.numbers import Counts, read_counts_of
+from hiddenpop.reading.questions import Choices, OpenQuestionError, unclear_sign
+from hiddenpop.reading.record import PRESENCE, Options, number_of, places
 from hiddenpop.reading.shapes import is_unknown_count
 
-__all__ = ["UNKNOWN", "counts_of", "levels_of", "unknown_counts", "zero_one"]
+__all__ = ["UNKNOWN", "counts_of", "levels_of", "unknown_counts", "visits_question", "zero_one"]
 
 UNKNOWN = "unknown"
 """The level of a covariate that was not recorded."""
 
+VISITS_SAID = "of the numbers in lists, every one above 0 was read as being on the list"
 BLANKS_SAID = "a list that is blank or NA in a row was read as 0, as no list says 0"
 
 
@@ -41,12 +42,9 @@ def zero_one(columns: Sequence[Column], counted: Bools, options: Options) -> tup
     """
     if options.yes is not None:
         return _told_words(columns, plain_word(options.yes))
-    if (
-        columns
-        and all(column.holds_dates for column in columns)
-        and any(column.has_gaps for column in columns)
-    ):
-        said = "a day in a column that is a list was read as being on that list, and a blank as not"
+    if options.visits is not None:
+        return _presence(columns, options)
+    if said := _said_of_filled(columns):
         return {
             c.name: _mapped(c, {level: level.casefold() not in NOT_RECORDED for level in c.levels}, False)
             for c in columns
@@ -68,6 +66,78 @@ def zero_one(columns: Sequence[Column], counted: Bools, options: Options) -> tup
         }
         return values, [BLANKS_SAID]
     return {column.name: _words(column) for column in columns}, []
+
+
+def _said_of_filled(columns: Sequence[Column]) -> str:
+    """Say how lists are read in which somebody who is on them has a day or a number; empty for other lists."""
+    if columns and all(c.holds_dates for c in columns) and any(c.has_gaps for c in columns):
+        return "a day in a column that is a list was read as being on that list, and a blank as not"
+    if columns and all(c.holds_records for c in columns):
+        return (
+            "a number or text in a column that is a list was read as being on that list, and a blank as not"
+        )
+    return ""
+
+
+def _presence(columns: Sequence[Column], options: Options) -> tuple[dict[str, Any], list[str]]:
+    """Read numbers of visits, of which every one above 0 says "on the list"; words are read as ever."""
+    read = {
+        c.name: read_counts_of(c.levels, options.decimal)
+        for c in columns
+        if c.is_number or not (c.words and c.words <= YES_WORDS | NO_WORDS)
+    }
+    for name, counts in read.items():
+        if counts.unclear:
+            raise unclear_sign(name, counts.unclear)
+    missing = None if any(0 in counts.numbers for counts in read.values()) else 0
+    values = {c.name: _visited(c, read[c.name], missing) if c.name in read else _words(c) for c in columns}
+    blanks = missing == 0 and any(c.has_gaps for c in columns if c.name in read)
+    return values, [VISITS_SAID, *([BLANKS_SAID] if blanks else [])]
+
+
+def _visited(column: Column, read: Counts, missing: int | None) -> "pd.Series[Any]":
+    """Map numbers to 0 and 1; what is not a whole number stays, so that it is told with the other faults."""
+    mapped: list[Any] = []
+    for level, number, bound in zip(column.levels, read.numbers, read.bounds, strict=True):
+        if level.casefold() in NOT_RECORDED:
+            mapped.append(missing)
+        else:
+            right = isinstance(number, int) and number >= 0 and not bound
+            mapped.append(int(bool(number)) if right else _plain_value(level))
+    return pd.Series(np.array([*mapped, missing], dtype=object)[column.codes])
+
+
+def visits_question(columns: Sequence[Column], ways: Choices, instead: str = "") -> OpenQuestionError | None:
+    """Ask whether lists with numbers above 1 hold numbers of visits; None where they do not look like it.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The lists.
+    ways : sequence of sequences of mappings
+        What else is to be said, each way with the shortest first.
+    instead : str, optional
+        What is told where no answer works.
+    """
+    held = [column for column in columns if column.may_be_visits]
+    if not held or not all(c in held or c.is_binary or c.is_blank for c in columns):
+        return None
+    above = [
+        np.isin(c.codes, [place for place, level in enumerate(c.levels) if _is_above_one(level)])
+        for c in held
+    ]
+    rows = np.flatnonzero(np.logical_or.reduce(above))
+    names = ", ".join(repr(column.name) for column in held)
+    return OpenQuestionError(
+        f"column {names} holds whole numbers above 1, in {places(rows)}, where a list holds 0 and 1; correct them, or, "
+        "if they are numbers of visits and who has any is on the list",
+        [[{**answer, "visits": PRESENCE} for answer in way] for way in ways],
+        instead=instead,
+    )
+
+
+def _is_above_one(level: str) -> bool:
+    return plain_word(level) not in NOT_RECORDED | {"0", "1"}
 
 
 def _told_words(columns: Sequence[Column], yes: str) -> tuple[dict[str, Any], list[str]]:

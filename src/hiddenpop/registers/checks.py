@@ -88,7 +88,7 @@ def _checks(register: Register, today: datetime.date) -> Iterator[_Check]:
     yield _Check(register.day, f"{day} IS NULL", "is empty", "complete or remove the registration")
     parsed = DAY.format(day)
     written = "write days as 20151231 or 2015-12-31"
-    yield _Check(register.day, f"{day} IS NOT NULL AND {parsed} IS NULL", "is no day", written, day)
+    yield _Check(register.day, f"{day} IS NOT NULL AND {parsed} IS NULL", "is not a day", written, day)
     yield _Check(register.day, f"{parsed} > DATE '{today}'", "lies in the future", "correct the day", day)
     if register.register:
         column = quoted(register.register)
@@ -133,7 +133,7 @@ def _link_checks(field: str, column: str, today: datetime.date) -> Iterator[_Che
         part = f"regexp_matches({digits}, '^[0-9]{{4}}(00|0[1-9]|1[0-2])(0[0-9]|[12][0-9]|3[01])')"
         back = f"regexp_full_match({name}, '[0-9]{{1,2}}[-/. ][0-9]{{1,2}}[-/. ][0-9]{{4}}')"
         advice = "write dates as 19871231, with 00 for what is not known, or leave them empty"
-        yield _Check(column, f"{known} AND NOT ({part} OR {back})", "is no date", advice)
+        yield _Check(column, f"{known} AND NOT ({part} OR {back})", "is not a date", advice)
         odd = f"{known} AND ({part} OR {back}) AND {year} NOT BETWEEN {EARLIEST_BIRTH} AND {today.year}"
         yield _Check(
             column,
@@ -145,7 +145,7 @@ def _link_checks(field: str, column: str, today: datetime.date) -> Iterator[_Che
         plain = f"regexp_replace(upper({name}), '^GM', '')"
         advice = "write codes with leading zeros, such as 0363 or GM0363"
         yield _Check(
-            column, f"length({plain}) <> {PLACE_WIDTH}", f"is no code of {PLACE_WIDTH} signs", advice
+            column, f"length({plain}) <> {PLACE_WIDTH}", f"is not a code of {PLACE_WIDTH} signs", advice
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._cells import refuse_unknown
+from hiddenpop._files import parse_json
 from hiddenpop._typing import Ints
 from hiddenpop.errors import HiddenpopError, SettingError, TableError
 from hiddenpop.extras import need
@@ -579,12 +580,14 @@ def _kept_apart(persons: Ints, linked: Pairs, apart: Sequence[_Apart]) -> Ints:
 def _read_model(path: str, registrations: Registrations) -> dict[str, Any]:
     """Read a model that was saved, and see that what it compares is there."""
     try:
-        model: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
+        model: dict[str, Any] = parse_json(Path(path).read_text("utf-8"))
         names = [comparison["output_column_name"] for comparison in model["comparisons"]]
     except OSError as error:
         raise SettingError(f"cannot read the model {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"{path} is no model of links; write one with links.save_model(path)") from error
+        raise SettingError(
+            f"{path} is not a model of links; write one with links.save_model(path)"
+        ) from error
     refuse_unknown("link field", [name for name in names if name != "key"], registrations.link)
     return model
 

@@ -140,7 +140,7 @@ class Links:
         Raises
         ------
         SettingError
-            For links by a key alone, and a threshold that is no probability or lies below what was kept.
+            For links by a key alone, and a threshold that is not a probability or lies below what was kept.
         """
         pairs = self._scored("at")
         lowest = float(getattr(self.linkage, "keep", 0.0))
@@ -323,7 +323,7 @@ class Links:
         return replace(table, reading=_reading(self, named, strata, unit))
 
     def weights(self) -> pd.DataFrame:
-        """Give the weight of every level of agreement, ``log2(m / u)``: a row a field and level, without any value."""
+        """Give the weight of every level of agreement, ``log2(m / u)``: one row per field and level, no values."""
         from hiddenpop.registers.fellegi_sunter import weights
 
         self._scored("weights")
@@ -416,7 +416,7 @@ class Links:
         Returns
         -------
         DataFrame
-            A row a stratum: ``several`` (persons with two records or more) and ``differ``.
+            One row per stratum: ``several`` (persons with two records or more) and ``differ``.
         """
         chosen = self.registrations.strata if strata is None else tuple(strata)
         refuse_unknown("stratum", chosen, self.registrations.strata)

@@ -6,34 +6,24 @@ Pseudonyms are no anonymity: how often each occurs remains to be seen, and left-
 """
 
 import hmac
-import os
 import re
-import secrets
-import stat
-import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-
-from hiddenpop.errors import TableError
 
 __all__ = [
     "KINDS",
     "PARTICLES",
     "Normal",
-    "create_key",
     "encoded",
     "kind_of",
     "part_columns",
     "plain_name",
-    "read_key",
 ]
 
-KEY_BYTES = 32
 PSEUDONYM_BYTES = 8
 """Of 10^7 distinct values, two share a pseudonym of 64 bits with a chance below 1 in 100,000."""
 
@@ -102,68 +92,6 @@ def part_columns(field: str) -> dict[str, str]:
     return {field: "one", **{f"{field}_{part}": shape for part, shape in more.items()}}
 
 
-# --- the key ---------------------------------------------------------------------------------------------------------
-
-
-def create_key(path: str | os.PathLike[str]) -> Path:
-    """Write a new secret key of 32 random bytes that only its owner can read.
-
-    Raises
-    ------
-    TableError
-        If the file is there already, or cannot be written.
-
-    Examples
-    --------
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     len(read_key(create_key(Path(folder) / "key")))
-    32
-    """
-    place = Path(path)
-    try:
-        descriptor, draft = tempfile.mkstemp(dir=place.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-            os.link(draft, place)
-        finally:
-            Path(draft).unlink()
-    except FileExistsError as error:
-        raise TableError(
-            f"there is a file {place} already; a key is never overwritten, name another"
-        ) from error
-    except OSError as error:
-        raise TableError(f"cannot write the key file {place}: {error.strerror or error}") from error
-    return place
-
-
-def read_key(path: str | os.PathLike[str]) -> bytes:
-    """Read the secret key of pseudonyms.
-
-    Raises
-    ------
-    TableError
-        If the file is not there, holds too few bytes to be a secret, or can be read by others.
-    """
-    place = Path(path)
-    try:
-        if not place.is_file():
-            raise TableError(
-                f"there is no key file {place} for pseudonyms; make one: hiddenpop.registers.create_key({str(place)!r})"
-            )
-        mode = place.stat().st_mode
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise TableError(f"the key file {place} can be used by others; run: chmod 600 {place}")
-        key = place.read_bytes()
-    except OSError as error:
-        raise TableError(f"cannot read the key file {place}: {error.strerror or error}") from error
-    if len(key) < KEY_BYTES:
-        raise TableError(
-            f"the key file {place} holds {len(key)} bytes, fewer than the {KEY_BYTES} of a secret; make a new one"
-        )
-    return key
-
-
 def _hash(key: bytes | None) -> Hash:
     """Give the function that makes a pseudonym of a tag and a value; without a key the value stays as it is."""
     if key is None:
@@ -213,7 +141,7 @@ def _less_a_letter(name: str) -> set[str]:
 
 
 def read_date(text: str) -> tuple[str, str, str] | None:
-    """Give year, month and day of a date, ``"00"`` where one is not known; None for a text that is no date.
+    """Give year, month and day of a date, ``"00"`` where one is not known; None for a text that is not a date.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from hiddenpop._cells import refuse_unknown
-from hiddenpop._files import read_file, write_text
+from hiddenpop._files import csv_text, read_file, write_text
 from hiddenpop._typing import Floats, Ints
 from hiddenpop.errors import SettingError, TableError
 from hiddenpop.registers.links import Links
@@ -430,8 +430,7 @@ def write_sample(links: Links, path: Path, n: int, rng: RNGLike) -> Path:
         names.iloc[ids[at]].reset_index(drop=True) for ids in (links.pairs.left, links.pairs.right)
     )
     frame = pd.concat([left.add_prefix("first_"), right.add_prefix("second_")], axis=1).assign(same="")
-    write_text(frame.to_csv(index=False, lineterminator="\n"), path)
-    path.chmod(0o600)
+    write_text(csv_text(frame), path, private=True)
     return path
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 from hiddenpop._front_door import front_door
 from hiddenpop.errors import HiddenpopError, TableError
 from hiddenpop.extras import need
+from hiddenpop.keys import read_key
 from hiddenpop.reading.values import UNKNOWN
 from hiddenpop.registers.checks import DAY, find_faults
-from hiddenpop.registers.pseudonyms import Normal, encoded, kind_of, part_columns, read_key
+from hiddenpop.registers.pseudonyms import Normal, encoded, kind_of, part_columns
 from hiddenpop.registers.source import Register, as_day, load_rows, quoted
 
 __all__ = ["TABLE", "Registrations"]
@@ -35,8 +36,8 @@ class Registrations:
     Attributes
     ----------
     connection : DuckDBPyConnection
-        A database in memory with the table ``registrations``: a row a registration with the columns ``id``, ``record``,
-        ``register``, ``day``, ``unit``, ``key``, the parts of the link fields, and the strata.
+        A database in memory with the table ``registrations``: one row per registration with the columns ``id``,
+        ``record``, ``register``, ``day``, ``unit``, ``key``, the parts of the link fields, and the strata.
     registers : tuple of str
         In the order given.
     link : tuple of str
@@ -49,7 +50,7 @@ class Registrations:
     described : mapping
         How the registers were read, in plain data for a manifest.
     quality : DataFrame
-        A row a register: rows, those left out and why, those kept, exact repeats, and the shares without a key and
+        One row per register: rows, those left out and why, those kept, exact repeats, and the shares without a key and
         without each link field.
 
     Notes

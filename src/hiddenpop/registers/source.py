@@ -11,8 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
 from hiddenpop._cells import unknown_name
+from hiddenpop._files import parquet_bytes, refuse_size
 from hiddenpop.errors import HiddenpopError, TableError, UnknownNameError
 from hiddenpop.reading import is_frame, plain_frame
 from hiddenpop.reading.delimited import read_delimited
@@ -241,6 +243,7 @@ def _load(connection: Any, register: Register, target: str) -> None:
     if suffix in TEXTS:
         return _from_arrow(connection, register, target, _open_text(path, register))
     if suffix == ".parquet":
+        _refuse_size(register, path, parquet_bytes(pq.read_metadata(path)))
         return _from_sql(connection, register, target, f"read_parquet({_literal(str(path))})", path)
     if suffix in (".arrow", ".feather"):
         with pa.OSFile(str(path), "rb") as file:
@@ -303,12 +306,30 @@ def _create(connection: Any, register: Register, target: str, source: str, names
     connection.execute(f"CREATE TABLE {target} AS SELECT row_number() OVER () AS row, {chosen} FROM {source}")
 
 
+def _refuse_size(register: Register, path: Path, needed: int) -> None:
+    try:
+        refuse_size(needed)
+    except TableError as error:
+        raise TableError(f"register {register.name!r}: {str(error).replace('{path}', str(path))}") from None
+
+
+def _refuse_unpacked(register: Register, path: Path) -> None:
+    """Unpack a file once, keeping nothing, to see that it is not endless."""
+    size = 0
+    with pa.input_stream(str(path), compression="gzip") as file:
+        while block := file.read(BLOCK):
+            size += len(block)
+            _refuse_size(register, path, size)
+
+
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
 def _open_text(path: Path, register: Register) -> Any:
     """Open a text file as a stream of texts, with its separator, quote and encoding found out."""
+    if path.suffix.lower() == ".gz":
+        _refuse_unpacked(register, path)
     opened = pa.input_stream(str(path), compression="gzip" if path.suffix.lower() == ".gz" else None)
     with opened:
         head = opened.read(HEAD)
@@ -355,4 +376,4 @@ def as_day(text: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(str(text))
     except ValueError:
-        raise TableError(f"{text!r} is no day; write it as 2015-12-31") from None
+        raise TableError(f"{text!r} is not a day; write it as 2015-12-31") from None

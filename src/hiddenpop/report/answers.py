@@ -51,7 +51,7 @@ LONGEST_VALUE, MOST_ITEMS = 400, 12
 """Items of a setting that are written out; of more the number is given."""
 
 FOR_ALL = ("closed", "linked", "in_scope", "chance")
-"""What every estimator takes for granted, by the keys of the catalogue."""
+"""What every estimator assumes, by the keys of the catalogue."""
 
 LONGEST_LABEL = 200
 
@@ -418,11 +418,11 @@ def _of_check(context: Context, result: CheckResult) -> list[Block]:
 
 
 # === what a report says of an estimator from its facts ================================================================
-# What it takes for granted, what its interval holds.
+# What it assumes, what its interval holds.
 
 
 def assumes(spec: EstimatorSpec) -> tuple[str, ...]:
-    """Name what an estimator takes for granted besides what all do, and what is inside it takes for granted.
+    """Name what an estimator assumes besides what all do, and what is inside it assumes.
 
     Examples
     --------
@@ -477,12 +477,19 @@ def checks_section(context: Context) -> Section:
 
 def held_runs(context: Context) -> Runs:
     """Say in how many checks the claim holds, or the answer stays within its interval where nothing is claimed."""
-    verdicts = [result.verdict for result in context.report.checks]
-    held, of = (context.words.count(n) for n in (verdicts.count("holds"), len(verdicts)))
+    applying = [result for result in context.report.checks if result.applies]
+    numbers = {
+        "held": sum(result.passed is True for result in applying),
+        "of": len(applying),
+        "points": sum(result.n_points for result in applying),
+    }
+    counted = {name: context.words.count(n) for name, n in numbers.items()}
+    rest = len(context.report.checks) - len(applying)
+    more: Runs = (Run(" "), *context.runs("checks.rest", n=context.words.count(rest))) if rest else ()
     claim = context.report.claim.strip()
     if not claim:
-        return context.runs("checks.held_interval", held=held, of=of)
-    return context.runs("checks.held", held=held, of=of, claim=user(claim))
+        return (*context.runs("checks.held_interval", **counted), *more)
+    return (*context.runs("checks.held", claim=user(claim), **counted), *more)
 
 
 def _others(context: Context) -> list[Block]:

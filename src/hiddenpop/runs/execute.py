@@ -3,12 +3,11 @@
 import datetime
 import functools
 import hashlib
-import hmac
 import json
 import os
-import pickle
 import platform
 import shutil
+import stat
 import sys
 import warnings
 from collections import Counter
@@ -21,17 +20,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hiddenpop._files import passing_name, write_text
-from hiddenpop.disclosure import secret_key
+from hiddenpop._files import parse_json, write_text
 from hiddenpop.errors import HiddenpopError, HiddenpopWarning, SettingError
 from hiddenpop.estimators.protocol import spec_of
-from hiddenpop.parallel import parallel
+from hiddenpop.keys import steps_key
+from hiddenpop.parallel import parallel, signed_blocks
 from hiddenpop.provenance import RECORDED_PACKAGES
 from hiddenpop.result import Estimate
 from hiddenpop.runs.plan import Plan
 from hiddenpop.runs.sections import key_mark, make_part
 from hiddenpop.sensitivity.protocol import CheckResult
 from hiddenpop.serial import to_jsonable
+from hiddenpop.store import CannotBeKeptError, read_finished, write_finished
 
 __all__ = [
     "COMPLETE",
@@ -57,8 +57,6 @@ STEPS, BLOCKS = "steps", "blocks"
 
 SEED_BYTES = 6
 """48 bits: apart for every step, and whole in the numbers of JSON."""
-
-SIGNATURE = hashlib.sha256().digest_size
 
 LEFT_UNTIL_DONE = ".work"
 LOCK, CLEARED = "lock", "cleared"
@@ -128,8 +126,13 @@ def execute(
         What a step raises, with the name of the step in front.
     """
     steps = Steps(None if work is None else work / STEPS, plan.digest)
-    store = None if work is None else work / BLOCKS
-    with parallel(workers=workers, progress=progress, store=store), warnings.catch_warnings():
+    key = _key()
+    store = None if work is None or key is None else work / BLOCKS
+    with (
+        parallel(workers=workers, progress=progress, store=store),
+        signed_blocks(key or b""),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter(
             "ignore", HiddenpopWarning
         )  # the results say the same in their diagnostics and notes
@@ -222,9 +225,9 @@ class Steps:
 
     Notes
     -----
-    Steps hold figures that nothing has been withheld from, readable by their owner. They are signed with the user's own
-    key (`hiddenpop.disclosure.secret_key`), since reading one could run what is written in it: a folder from somebody
-    else is never trusted. Without a key nothing is kept, and an interrupted run does its steps again.
+    Steps hold figures that nothing has been withheld from, readable by their owner. They are arrays and JSON, and
+    reading one runs nothing. They are signed with a key that is shared with nobody (`hiddenpop.keys.steps_key`): the
+    step of somebody else is done again. Without a key nothing is kept, and an interrupted run does its steps again.
     """
 
     folder: Path | None
@@ -238,19 +241,22 @@ class Steps:
         HiddenpopError
             Whatever the step raises, with its name in front.
         """
-        path = self._path(kind, label)
-        payload = None if path is None else _read(path)
-        if payload is None:
-            made = _named(kind, label, make)
-            payload = _packed(made)
-            if payload is None:
-                return made
-            if path is not None:
-                _write(path, payload)
-        return pickle.loads(payload)
+        path, key = self._path(kind, label), _key()
+        if path is None or key is None:
+            return _named(kind, label, make)
+        kept = list(read_finished(path, key, own_classes=True))
+        if kept:
+            return kept[0]
+        made = _named(kind, label, make)
+        _make_folder(path.parent)
+        try:
+            write_finished(path, made, key)
+        except CannotBeKeptError:  # of an estimator of one's own, say: it is done again
+            return made
+        return next(read_finished(path, key, own_classes=True), made)
 
     def _path(self, kind: str, label: str) -> Path | None:
-        if self.folder is None or _key() is None:
+        if self.folder is None:
             return None
         name = hashlib.sha256(json.dumps([self.run, kind, label]).encode()).hexdigest()
         return self.folder / f"{name}.step"
@@ -263,53 +269,20 @@ def _named(kind: str, label: str, make: Callable[[], Any]) -> Any:
         raise type(error)(f"the {kind} {label!r} could not be made: {error}") from error
 
 
-def _packed(made: Any) -> bytes | None:
-    """Pickle a result; None where an estimator of one's own made one that cannot be, and that is done again."""
-    try:
-        return pickle.dumps(made, protocol=5)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return None
-
-
 def _key() -> bytes | None:
     try:
-        return secret_key()
+        return steps_key()
     except HiddenpopError:
         return None
 
 
-def _signature(path: Path, payload: bytes) -> bytes | None:
-    key = _key()
-    return None if key is None else hmac.new(key, path.name.encode() + payload, "sha256").digest()
-
-
-def _read(path: Path) -> bytes | None:
-    """Read a step; None where it is not there, not whole, or not of this user."""
+def _make_folder(folder: Path) -> None:
     try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    signature, payload = content[:SIGNATURE], content[SIGNATURE:]
-    own = _signature(path, payload)
-    return payload if own is not None and hmac.compare_digest(signature, own) else None
-
-
-def _write(path: Path, payload: bytes) -> None:
-    signature = _signature(path, payload)
-    if signature is None:
-        return
-    draft = passing_name(path)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_bytes(signature + payload)
-        draft.replace(path)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(
-            f"cannot write {path}: {error.strerror or error}; make room, or name another folder"
+            f"cannot write {folder}: {error.strerror or error}; make room, or name another folder"
         ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 # === the folder of a run ==============================================================================================
@@ -357,6 +330,7 @@ def open_folder(plan: Plan, path: Path) -> Iterator[Opened]:
     except (OSError, NotImplementedError) as error:
         raise SettingError(f"cannot use the folder {path}: {_reason(error)}; name another") from error
     try:
+        _refuse_others(work)
         yield _opened(plan, path, work)
         _clear(path, work)
     finally:
@@ -365,6 +339,21 @@ def open_folder(plan: Plan, path: Path) -> Iterator[Opened]:
             with suppress(OSError):
                 (work / LOCK).unlink(missing_ok=True)
                 work.rmdir()
+
+
+def _refuse_others(work: Path) -> None:
+    """Refuse a folder of finished steps in which somebody else could put one."""
+    found = work.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise SettingError(f"{work} leads elsewhere; delete that link and run again")
+    if os.name != "posix":
+        return
+    if found.st_uid != os.geteuid():
+        raise SettingError(f"{work} belongs to another user, who could change finished steps; {ANOTHER}")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise SettingError(
+            f"others may write to {work} and could change finished steps; run: chmod 700 {work}, or {ANOTHER}"
+        )
 
 
 def _is_complete(path: Path) -> bool:
@@ -591,14 +580,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read as the manifest of a run: {error}") from error
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise SettingError(
-            f"{path} is no manifest of a run that this version reads; it reads schema version {SCHEMA_VERSION}"
+            f"{path} is not a manifest of a run that this version reads; it reads schema version {SCHEMA_VERSION}"
         )
     faults = [name for name, kind in SHAPE.items() if not isinstance(content.get(name), kind)]
     if not faults:
@@ -611,7 +600,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         ]
     if faults:
         raise SettingError(
-            f"{path} is no whole manifest of a run: {', '.join(faults)} missing, or not what it should be"
+            f"{path} is not a whole manifest of a run: {', '.join(faults)} missing, or not what it should be"
         )
     return content
 

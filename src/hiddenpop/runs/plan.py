@@ -1,4 +1,4 @@
-"""`read_plan`: an analysis written down in a file, read and judged whole before the first slow step."""
+"""`read_plan`: an analysis written down in a file, read and judged as a whole before the first slow step."""
 
 import datetime
 import hashlib
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hiddenpop._files import parse_toml
 from hiddenpop._front_door import front_door
 from hiddenpop.disclosure import Disclosed, ReleaseRules, read_knowledge
 from hiddenpop.errors import HiddenpopError, SettingError
@@ -190,7 +191,7 @@ def read_plan(
         With a line a fault: unknown sections and keys, what is missing, names of estimators, settings, checks, lists
         and strata that are not there, estimators that cannot treat the table, a claim that cannot be read, packages
         that are not installed, a folder that cannot be written; estimators that are neither registered nor trusted. Or
-        where the file is no TOML.
+        where the file is not TOML.
 
     Notes
     -----
@@ -229,11 +230,11 @@ def plan_of_text(
 ) -> Plan:
     """Make a plan of its text; files that it names are looked for from `folder`."""
     try:
-        sections = tomllib.loads(content)
+        sections = parse_toml(content)
     except tomllib.TOMLDecodeError as error:
         last = max(1, len(content.splitlines()))
         where = str(error).replace("at end of document", f"at the end, line {last}")
-        raise SettingError(f"{source} is no TOML: {where}; mind quotes and brackets") from error
+        raise SettingError(f"{source} is not TOML: {where}; mind quotes and brackets") from error
     faults: list[str] = []
     found = _found(sections, folder, faults, trust)
     faults.extend(_folder_faults(out))

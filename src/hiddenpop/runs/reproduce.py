@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hiddenpop._files import parse_json
 from hiddenpop._front_door import front_door
 from hiddenpop._typing import Floats
 from hiddenpop.errors import HiddenpopError, SettingError
@@ -90,14 +91,14 @@ class Reproduction:
         One row a file: ``file``, ``what`` (``"input"`` or ``"output"``) and ``status``.
     findings : tuple of Finding
         One a value of ``results.json``, of the settings and of the plan.
-    makings : tuple of str
+    environment : tuple of str
         What the run was made with that is another now: versions, machine.
     """
 
     folder: Path
     files: pd.DataFrame
     findings: "tuple[Finding, ...]"
-    makings: tuple[str, ...]
+    environment: tuple[str, ...]
 
     @property
     def agrees(self) -> bool:
@@ -121,7 +122,7 @@ class Reproduction:
         frame = self.to_frame()
         moved: dict[str, Any] = {
             "agrees": self.agrees,
-            "made_otherwise": list(self.makings),
+            "made_otherwise": list(self.environment),
             "files": self.files,
             "counts": self.counts,
             "values": frame[frame["verdict"] != VERDICTS[0]].to_dict(orient="records"),
@@ -134,7 +135,7 @@ class Reproduction:
         head = "agrees with" if self.agrees else "does not agree with"
         counted = ", ".join(f"{number:,} {verdict}" for verdict, number in self.counts.items())
         lines = [f"Done again, the run {head} what stands in {self.folder}", f"  values: {counted}"]
-        lines += [f"  made otherwise: {text}" for text in self.makings]
+        lines += [f"  made otherwise: {text}" for text in self.environment]
         lines += [
             f"  {row.what} {row.file}: {row.status}" for row in self.files.itertuples() if row.status != SAME
         ]
@@ -157,7 +158,7 @@ def reproduce(
     progress: bool | None = None,
     trust: bool = False,
 ) -> Reproduction:
-    """Do a run again and compare it, number by number, with what it left.
+    """Repeat a run and compare it, number by number, with what it left.
 
     Parameters
     ----------
@@ -228,16 +229,19 @@ def reproduce(
     before = _read_results(place)
     found = execute(plan, work=None, workers=workers, progress=progress)
     after = json.loads(json.dumps(results_of(plan, found)))
-    makings = _makings(manifest, before)
+    environment = _environment(manifest, before)
     known = Comparing(
         allowed=allowances(found, after, plan.chosen, plan.parts_of),
         drawn=_drawn(plan, found),
-        same_makings=not makings,
+        same_environment=not environment,
         same_key=same_key,
     )
     settings = _compared_settings(plan, manifest, content, known)
     return Reproduction(
-        folder=place, files=files, findings=(*compared(before, after, known), *settings), makings=makings
+        folder=place,
+        files=files,
+        findings=(*compared(before, after, known), *settings),
+        environment=environment,
     )
 
 
@@ -304,14 +308,14 @@ def _planned(content: str, folder: Path, source: Path, files: pd.DataFrame, trus
 
 def _read_results(folder: Path) -> Any:
     try:
-        return json.loads((folder / RESULTS).read_text("utf-8"))
+        return parse_json((folder / RESULTS).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SettingError(
             f"{folder / RESULTS} cannot be read, so nothing can be compared: {error}"
         ) from error
 
 
-def _makings(manifest: Mapping[str, Any], before: Any) -> tuple[str, ...]:
+def _environment(manifest: Mapping[str, Any], before: Any) -> tuple[str, ...]:
     """Say which versions that numbers rest on, and what of the machine, are others."""
     here, core = machine(), core_versions()
     told = {**manifest.get("versions", {}), **_versions_in(before), **manifest["core_versions"]}
@@ -360,7 +364,7 @@ def _compared_settings(
         "plan": {"hash": manifest["plan"]["hash"], "text": manifest["plan"]["text"]},
     }
     after = {"seed": plan.seed, "plan": {"hash": plan.digest, "text": content}}
-    strict = Comparing(allowed={}, drawn=frozenset(), same_makings=True, same_key=known.same_key)
+    strict = Comparing(allowed={}, drawn=frozenset(), same_environment=True, same_key=known.same_key)
     return compared({**before, **told}, {**after, **resolved(plan)}, strict, f"{MANIFEST} ")
 
 
@@ -409,7 +413,7 @@ class Comparing:
         How far numbers that come from draws may move.
     drawn : frozenset of tuple of str
         Beginnings of the paths of estimates, checks and parts that come from draws.
-    same_makings : bool
+    same_environment : bool
         Whether versions and machine are the same, so that nothing may move.
     same_key : bool
         Whether keyed hashes of data that are not public can be compared.
@@ -417,7 +421,7 @@ class Comparing:
 
     allowed: Allowances
     drawn: frozenset[Keys]
-    same_makings: bool
+    same_environment: bool
     same_key: bool
 
 
@@ -468,7 +472,7 @@ def compared(before: Any, after: Any, known: Comparing, root: str = "") -> tuple
 
     Examples
     --------
-    >>> known = Comparing(allowed={("n",): 2.0}, drawn=frozenset(), same_makings=False, same_key=True)
+    >>> known = Comparing(allowed={("n",): 2.0}, drawn=frozenset(), same_environment=False, same_key=True)
     >>> [finding.verdict for finding in compared({"n": 10.0, "m": 1.0}, {"n": 11.0, "m": 2.0}, known)]
     ['within Monte Carlo error', 'different']
     """
@@ -523,12 +527,12 @@ def _verdict_of_number(equal: bool, rounded: bool, chance: bool, path: Keys, kno
     if rounded and path[-1] not in JUDGED:
         return AGREES
     if chance:
-        return UNEXPLAINED if known.same_makings else CHANCE
+        return UNEXPLAINED if known.same_environment else CHANCE
     return NOT_COMPARED if _may_move(path, known) and path not in known.allowed else DIFFERS
 
 
 def _verdict_of_text(path: Keys, before: Any, after: Any, known: Comparing) -> str:
-    if "versions" in path and "provenance" in path and not known.same_makings:
+    if "versions" in path and "provenance" in path and not known.same_environment:
         return NOT_COMPARED
     if path[-1] == "fingerprint" and not known.same_key:
         return NOT_COMPARED
@@ -543,7 +547,7 @@ def _verdict_of_text(path: Keys, before: Any, after: Any, known: Comparing) -> s
 
 def _may_move(path: Keys, known: Comparing) -> bool:
     """Whether a value rests on draws that other versions or another machine make otherwise."""
-    return not known.same_makings and path[:2] in known.drawn and path[-1] not in JUDGED
+    return not known.same_environment and path[:2] in known.drawn and path[-1] not in JUDGED
 
 
 # === how far a number may move when other random numbers are drawn: standard errors of quantiles of draws =============
@@ -633,8 +637,7 @@ def _limits(estimate: Estimate) -> tuple[float, float]:
 
 def _errors(estimate: Estimate, draws: Floats, interval: tuple[float, float]) -> tuple[float, float, float]:
     """Give what estimate and limits may move; a bootstrap leaves the estimate where it is."""
-    measured = estimate.details.get("convergence")
-    recorded = measured if isinstance(measured, Mapping) else {}
+    recorded = estimate.convergence or {}
     centre = effective_draws(draws, float(recorded.get("ess_bulk", math.inf)))
     limits = effective_draws(draws, float(recorded.get("ess_tail", math.inf)))
     corrected = estimate.estimator.settings.get("interval") in CORRECTED

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from hiddenpop._front_door import front_door
+from hiddenpop._text import screen_text
 from hiddenpop.runs.execute import Found, execute, finished, imported_versions, open_folder, write_manifest
 from hiddenpop.runs.plan import Plan, read_plan
 from hiddenpop.runs.write import write_all
@@ -49,7 +50,7 @@ class Run:
             shown = f"N = {number} ({limits})" if estimate.status in ("ok", "boundary") else estimate.status
             lines.append(f"  {label}: {shown}{mark}")
         lines += [f"  {check.verdict:<10}  {label}" for label, check in self.found.checks.items()]
-        return "\n".join([*lines, f"  {len(self.files)} files and a manifest in {self.folder}"])
+        return screen_text("\n".join([*lines, f"  {len(self.files)} files and a manifest in {self.folder}"]))
 
     def __repr__(self) -> str:
         return f"<Run {self.summary()}>"

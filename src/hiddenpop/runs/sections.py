@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hiddenpop._files import read_file
+from hiddenpop._text import steering_text
 from hiddenpop.datasets import load
 from hiddenpop.disclosure import secret_key
 from hiddenpop.errors import HiddenpopError, SettingError, TableError
@@ -24,7 +25,6 @@ from hiddenpop.monitor import ranks, rates, subgroups, trend, trend_by_list, un_
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.claims import Claim
 from hiddenpop.sensitivity.registry import CHECKS, WITHOUT_CLAIM, build_check
-from hiddenpop.serial import steering_text
 from hiddenpop.table import CaptureTable, Coverage
 
 __all__ = [
@@ -142,6 +142,13 @@ def texts(value: Any) -> str:
     return "" if right else 'must be a list of texts, such as ["a", "b"]'
 
 
+def text_or_texts(value: Any) -> str:
+    """Ask for a text or a list of texts."""
+    return (
+        "" if not text(value) or not texts(value) else 'must be text, or a list of texts, such as ["a", "b"]'
+    )
+
+
 def named_groups(value: Any) -> str:
     """Ask for a text, a list of texts, or a list of such lists."""
     if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
@@ -200,12 +207,13 @@ COLUMNS = {
     "strata": Key(texts),
     "censored": Key(text),
     "person": Key(text),
-    "list": Key(text),
+    "list": Key(text_or_texts),
     "date": Key(text),
     "conflicts": Key(text),
     "columns": Key(texts),
     "decimal": Key(text),
     "yes": Key(text),
+    "visits": Key(text),
     "split": Key(text),
     "sheet": Key(text),
 }
@@ -327,7 +335,7 @@ def read_registers(
     table : CaptureTable or None
         None where faults keep it from being made.
     inputs : tuple of Input
-        The files, with keyed hashes; the key of the pseudonyms is no input and is not hashed.
+        The files, with keyed hashes; the key of the pseudonyms is not an input and is not hashed.
     """
     from hiddenpop.registers.plan import read_link_plan
 
@@ -528,7 +536,7 @@ def _estimator(
     try:
         made = build(str(name), {key: _spec(value) for key, value in _settings(item)}, trust=trust)
         if not hasattr(made, "fit"):
-            raise TypeError(f"{name!r} is no estimator: it has no fit")
+            raise TypeError(f"{name!r} is not an estimator: it has no fit")
     except (HiddenpopError, TypeError, ValueError, AttributeError) as error:
         faults.append(f"{where}: {error}")
         return None

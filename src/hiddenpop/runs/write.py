@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from hiddenpop._details import with_best_models
 from hiddenpop._files import write_file, write_text
 from hiddenpop.disclosure import THRESHOLD, is_small, protect_value
 from hiddenpop.errors import SettingError
@@ -34,8 +35,6 @@ judges that release. Everything else holds numbers with all their digits, from w
 WIDTH, ROW, HEAD, SQUARE = 8.0, 0.45, 1.6, 5.0
 
 SCHEMA_VERSION = 1
-MOST_MODELS = 100
-"""Of a long table of models only the best go into the results."""
 
 PERSONS = ("n_hat", "low", "n_observed", "n_hidden", "hidden_share")
 FRAMES_OF_PARTS = ("frame", "changes", "directions")
@@ -72,7 +71,7 @@ def write_all(plan: Plan, found: Found, folder: Path) -> dict[str, str]:
     Raises
     ------
     TableError, SettingError
-        If a file cannot be written.
+        If a file cannot be written, or is gone before it is hashed.
     """
     _write_copy(plan, folder)
     names = [PLAN_COPY, RESULTS]
@@ -83,7 +82,16 @@ def write_all(plan: Plan, found: Found, folder: Path) -> dict[str, str]:
     names += _write_reports(plan, found, folder)
     if plan.protects:
         names += _write_release(plan, found, folder)
-    return {name: digest_of_output(folder / name) for name in sorted(names)}
+    return {name: _digest_of_written(folder / name) for name in sorted(names)}
+
+
+def _digest_of_written(path: Path) -> str:
+    digest = digest_of_output(path)
+    if not digest:
+        raise SettingError(
+            f"{path} was written and is gone; see what else works in this folder, and run again with --out elsewhere"
+        )
+    return digest
 
 
 def json_of(content: Mapping[str, Any]) -> str:
@@ -286,7 +294,11 @@ def results_of(plan: Plan, found: Found) -> dict[str, Any]:
     show = not plan.protects
     table = plan.table
     estimates = [
-        {"label": label, "seed": seed_of_step(plan.seed, "estimate", label), **_estimate(estimate, show)}
+        {
+            "label": label,
+            "seed": seed_of_step(plan.seed, "estimate", label),
+            **with_best_models(estimate.to_dict(show_small_counts=show)),
+        }
         for label, estimate in found.estimates.items()
     ]
     about = {
@@ -314,14 +326,6 @@ def results_of(plan: Plan, found: Found) -> dict[str, Any]:
         "parts": [_part(label, part, plan) for label, part in found.parts.items()],
         "small_counts_shown": show,
     }
-
-
-def _estimate(estimate: Estimate, show: bool) -> dict[str, Any]:
-    written = estimate.to_dict(show_small_counts=show)
-    models = written["details"].get("selection")
-    if isinstance(models, list):
-        written["details"]["selection"] = models[:MOST_MODELS]
-    return written
 
 
 def _part(label: str, part: Any, plan: Plan) -> dict[str, Any]:
@@ -378,7 +382,7 @@ def frames_of(plan: Plan, found: Found) -> dict[str, pd.DataFrame]:
     """Give the frames that go into parquet files, by name without the suffix."""
     frames = {"estimates": _rows(plan, found.estimates)}
     strata = [
-        pd.DataFrame(_estimate(e, not plan.protects)["by_stratum"]).assign(estimator=label)
+        pd.DataFrame(e.to_dict(show_small_counts=not plan.protects)["by_stratum"]).assign(estimator=label)
         for label, e in found.estimates.items()
         if len(e.by_stratum)
     ]

@@ -19,7 +19,7 @@ from hiddenpop.estimators.resampled import Resamples
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import Point, cells_that_count, evaluate, number_maker, refit_all
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, Verdict, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, Verdict, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["CellInfluence"]
@@ -66,8 +66,8 @@ class CellInfluence(StandardCheck):
     lists, persons are also added to the histories that nobody has. Persons of different strata count together where
     the estimator knows lists only.
 
-    The table has a row a move: ``history``, ``count`` (persons in the cell), ``move``, ``n_hat``, ``change`` (persons
-    more than the estimate) and ``model``. The largest changes stand in front where the data are public.
+    The table has one row per move: ``history``, ``count`` (persons in the cell), ``move``, ``n_hat``, ``change``
+    (persons more than the estimate) and ``model``. The largest changes stand in front where the data are public.
 
     The verdict is about the moves of a person; cells that are emptied are told apart. The smallest number of persons
     whose removal breaks the claim is exact up to two; beyond, each step takes the person who moves the estimate most,
@@ -99,7 +99,7 @@ class CellInfluence(StandardCheck):
         as_claim(self.claim)
         object.__setattr__(self, "perturb", steps)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         if asked.table.has_censored:
             return "does not apply: a censored count is an upper bound, to which no person can be added"
         base = asked.base()

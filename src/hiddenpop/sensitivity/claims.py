@@ -11,12 +11,22 @@ from hiddenpop.result import Estimate, format_persons
 
 __all__ = ["Claim", "as_claim", "claim_or_interval", "tipping_in_words", "tipping_points"]
 
-NUMBER = r"([0-9][0-9,_ ]*(?:\.[0-9]+)?)"
-FORMS = {
-    "above": re.compile(rf"^(?:more than|at least|over|above|>=?)\s*{NUMBER}$", re.IGNORECASE),
-    "below": re.compile(rf"^(?:fewer than|less than|at most|under|below|<=?)\s*{NUMBER}$", re.IGNORECASE),
-    "between": re.compile(rf"^(?:between\s+)?{NUMBER}\s*(?:and|to|-)\s*{NUMBER}$", re.IGNORECASE),
-}
+NUMBER = r"([0-9](?:[0-9.,_ \u00a0\u2009\u202f]*[0-9])?)"
+ENGLISH, DUTCH = ",", "."
+"""The sign between thousands in a language; the other one is its decimal sign."""
+FORMS = (
+    ("above", ENGLISH, rf"(?:more than|at least|over|above|>=?)\s*{NUMBER}"),
+    ("below", ENGLISH, rf"(?:fewer than|less than|at most|under|below|<=?)\s*{NUMBER}"),
+    ("between", ENGLISH, rf"(?:between\s+)?{NUMBER}\s*(?:and|to|-|\u2013)\s*{NUMBER}"),
+    ("above", DUTCH, rf"(?:meer dan|minstens|ten ?minste|minimaal|boven(?: de)?)\s*{NUMBER}"),
+    ("below", DUTCH, rf"(?:minder dan|hoogstens|hooguit|ten hoogste|maximaal|onder(?: de)?)\s*{NUMBER}"),
+    ("between", DUTCH, rf"tussen\s+(?:de\s+)?{NUMBER}\s*(?:en|tot|-|\u2013)\s*(?:de\s+)?{NUMBER}"),
+    ("between", DUTCH, rf"(?:van\s+)?{NUMBER}\s+tot\s+{NUMBER}"),
+)
+"""What a claim says, the sign between thousands in its language, and how it is written."""
+
+_BLANKS = re.compile(r"[_ \u00a0\u2009\u202f]")
+_GROUPS = r"[0-9]{{1,3}}(?:{sign}[0-9]{{3}})"
 
 
 @front_doors("__init__")
@@ -34,7 +44,7 @@ class Claim:
     Raises
     ------
     SettingError
-        If `low` is above `high`, or one of them is no number.
+        If `low` is above `high`, or one of them is not a number.
 
     Examples
     --------
@@ -55,19 +65,23 @@ class Claim:
     def parse(cls, text: str) -> "Claim":
         """Read "more than 10,000", "fewer than 20,000", "between 10,000 and 13,000", or the same with > and <.
 
+        Dutch is read as well: "meer dan 10.000", "minder dan 20.000", "tussen 10.000 en 13.000". A number whose sign
+        could stand between thousands or before decimals, such as 50.000 in an English claim, is refused.
+
         Raises
         ------
         SettingError
             If the text is none of these.
         """
         shown = text.strip()
-        for form, pattern in FORMS.items():
-            if found := pattern.match(shown):
-                numbers = [float(re.sub("[,_ ]", "", number)) for number in found.groups()]
+        for form, thousands, pattern in FORMS if len(shown) <= LONGEST else ():
+            if found := re.fullmatch(pattern, shown, re.IGNORECASE):
+                numbers = [_number(said, thousands, shown) for said in found.groups()]
                 return cls(*_ends(form, numbers), shown)
         raise SettingError(
-            f'claim={text!r} cannot be read; write "more than 10,000", "fewer than 20,000" or '
-            f'"between 10,000 and 13,000"'
+            f'claim={shown[:LONGEST]!r} cannot be read; write "more than 10,000", "fewer than 20,000" or '
+            f'"between 10,000 and 13,000", or in Dutch "meer dan 10.000", "minder dan 20.000" or '
+            f'"tussen 10.000 en 13.000"'
         )
 
     def holds(self, n: float) -> bool:
@@ -78,6 +92,30 @@ class Claim:
     def ends(self) -> tuple[float, ...]:
         """The finite ends, where the claim begins to fail."""
         return tuple(end for end in (self.low, self.high) if math.isfinite(end))
+
+
+LONGEST = 200
+"""Letters of a claim."""
+
+
+def _number(said: str, thousands: str, claim: str) -> float:
+    """Read a number of a claim; one that can be read in two ways, or in none, is refused."""
+    decimal = ENGLISH if thousands == DUTCH else DUTCH
+    whole = _BLANKS.sub("", said)
+    if whole != said and not re.fullmatch(rf"{_GROUPS.format(sign=_BLANKS.pattern)}+(?:[.,][0-9]+)?", said):
+        raise SettingError(f"claim={claim!r}: {said!r} is not a number; write {whole}")
+    if re.fullmatch(rf"{_GROUPS.format(sign=re.escape(decimal))}", whole):
+        grouped, plain = whole.replace(decimal, ""), whole.replace(decimal, ".")
+        other = "Dutch" if thousands == ENGLISH else "English"
+        raise SettingError(
+            f"claim={claim!r}: {said!r} can be read as {float(plain):g}, or as {int(grouped):,} the {other} way; "
+            f"write {grouped}, or {float(plain):g}"
+        )
+    for sign, point in ((thousands, decimal), (decimal, thousands)):
+        groups, decimals = _GROUPS.format(sign=re.escape(sign)), rf"(?:{re.escape(point)}[0-9]{{1,2}})?"
+        if re.fullmatch(rf"(?:[0-9]+|{groups}+){decimals}", whole):
+            return float(whole.replace(sign, "").replace(point, "."))
+    raise SettingError(f"claim={claim!r}: {said!r} is not a number; write it without signs between thousands")
 
 
 def _ends(form: str, numbers: list[float]) -> tuple[float, float]:

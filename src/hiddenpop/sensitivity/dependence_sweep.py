@@ -17,7 +17,7 @@ from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_points
 from hiddenpop.sensitivity.points import Point, evaluate
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     as_pairs,
@@ -66,10 +66,10 @@ class DependenceSweep(StandardCheck):
     it leave the model, and the models that are searched. For two lists ``N = n + psi n10 n01 / n11``. A value at the
     odds ratio that the free model estimates gives back the answer of that model.
 
-    The table has a row a pair and odds ratio; when crossed, a row a cell of the grid. It takes an estimator with a
-    setting ``odds_ratios``. ``coverage[list]`` is the implied share of the population that a list holds. Where it is
-    low the same odds ratio moves N further, so that low implied coverage means a fragile answer. The values are no
-    confidence limits: which of them are plausible is for those who know how cases move between registers.
+    The table has one row per pair and odds ratio; when crossed, one row per cell of the grid. It takes an estimator
+    with a setting ``odds_ratios``. ``coverage[list]`` is the implied share of the population that a list holds. Where
+    it is low the same odds ratio moves N further, so that low implied coverage means a fragile answer. The values are
+    no confidence limits: which of them are plausible is for those who know how cases move between registers.
 
     References
     ----------
@@ -102,7 +102,7 @@ class DependenceSweep(StandardCheck):
                 f"crossed=True takes two pairs of lists and pairs={self.pairs!r}; name two, one for each axis"
             )
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         pairs = self._pairs_in(estimator, table)
         if not has_setting(estimator, "odds_ratios"):

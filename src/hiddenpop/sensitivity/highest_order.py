@@ -17,7 +17,7 @@ from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_points
 from hiddenpop.sensitivity.points import ANSWER, Point, evaluate, has_number
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     figure_of,
@@ -98,7 +98,7 @@ class HighestOrderSweep(StandardCheck):
         object.__setattr__(self, "multipliers", _checked_multipliers(self.multipliers))
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         try:
             found = self._swept(asked)
@@ -118,7 +118,7 @@ class HighestOrderSweep(StandardCheck):
             figure=figure_of("curve", TITLE, base, claim, **_axes(lists, _is_marginal(estimator))),
         )
 
-    def _swept(self, asked: Asked) -> tuple[Estimate, pd.DataFrame] | str:
+    def _swept(self, asked: CheckContext) -> tuple[Estimate, pd.DataFrame] | str:
         """Give baseline and points, or a text that says why there are none."""
         estimator, table = asked.estimator, asked.table
         lists = _lists_of(estimator, table)
@@ -144,7 +144,7 @@ def _labels(multiplier: float, n_lists: int) -> dict[str, float]:
     }
 
 
-def _by_own_cells(asked: Asked, labels: list[dict[str, float]]) -> tuple[Estimate, pd.DataFrame]:
+def _by_own_cells(asked: CheckContext, labels: list[dict[str, float]]) -> tuple[Estimate, pd.DataFrame]:
     from hiddenpop.bayes.identifying import identified_cells, identified_estimate
 
     table, base = asked.table, asked.baseline
@@ -155,7 +155,7 @@ def _by_own_cells(asked: Asked, labels: list[dict[str, float]]) -> tuple[Estimat
     return base, _frame(cells, asked.estimator.level, labels)
 
 
-def _by_cells_of(asked: Asked, labels: list[dict[str, float]]) -> tuple[Estimate, pd.DataFrame] | str:
+def _by_cells_of(asked: CheckContext, labels: list[dict[str, float]]) -> tuple[Estimate, pd.DataFrame] | str:
     """Hand the cells of a Bayesian estimator to the assumption, from the draws that it has made already."""
     from hiddenpop.bayes.cell_draws import has_cells
     from hiddenpop.bayes.identifying import identified_cells

@@ -12,7 +12,7 @@ from hiddenpop._cells import unknown_name
 from hiddenpop.errors import TableError
 from hiddenpop.estimators.protocol import Estimator, check_whole
 from hiddenpop.sensitivity.points import REFUSED, evaluate_made, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck
 from hiddenpop.sensitivity.regrouping import regrouped_estimator
 from hiddenpop.table import CaptureTable
 
@@ -54,7 +54,7 @@ class InternalConsistency(StandardCheck):
     of this kind. It says nothing of the bias in the estimate of the whole: the persons on L were found by L, and are
     not like all others. It has no claim.
 
-    The table has a row a list: ``list``, ``known`` (persons on it), ``observed_by_others``, the figures of the
+    The table has one row per list: ``list``, ``known`` (persons on it), ``observed_by_others``, the figures of the
     estimate, ``log_relative_bias`` (``log(n_hat / known)``) and ``covered``, which is None where there is nothing to
     judge. Status ``"refused"`` marks the lists that
     the others hardly see.
@@ -84,7 +84,7 @@ class InternalConsistency(StandardCheck):
     def __post_init__(self) -> None:
         check_whole("minimum", self.minimum)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         lists = tuple(name for name in table.lists if name not in table.empty_lists)
         if len(lists) < FEWEST_LISTS:

@@ -71,8 +71,8 @@ def corrected(
     table : CaptureTable
         As `Links.tabulate` counted it.
     rates : DataFrame
-        As `Links.rates` gives them, a row a draw and register: ``draw``, ``register``, ``missed``, ``false``. Draw 0 is
-        the estimate of the rates, the others are resamples.
+        As `Links.rates` gives them, one row per draw and register: ``draw``, ``register``, ``missed``, ``false``. Draw
+        0 is the estimate of the rates, the others are resamples.
     level : float
         Of the interval.
     rng : int, Generator or None

@@ -19,7 +19,7 @@ from hiddenpop.kernels.linkage import Corrected, corrected_counts
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_in_words
 from hiddenpop.sensitivity.corrected import CorrectedPoint, evaluate_corrected
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["LinkageSweep"]
@@ -78,8 +78,8 @@ class LinkageSweep(StandardCheck):
     cells held at 0 by EM against the records with a misfit that chance explains with probability below 0.01. Such
     points have no number, and say why.
 
-    The table has a row a pair of rates: ``missed``, ``false``, ``corrected`` ("inverse" or "em"), ``n_at_zero`` (cells
-    that EM holds at 0), ``misfit`` (deviance), the estimate, and ``counts_are`` ("real" or "rounded").
+    The table has one row per pair of rates: ``missed``, ``false``, ``corrected`` ("inverse" or "em"), ``n_at_zero``
+    (cells that EM holds at 0), ``misfit`` (deviance), the estimate, and ``counts_are`` ("real" or "rounded").
 
     References
     ----------
@@ -117,7 +117,7 @@ class LinkageSweep(StandardCheck):
         check_choice("method", self.method, ("auto", "inverse", "em"))
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         refuse_unknown("list", self.lists or (), table.lists)
         if why := _why_not(table):

@@ -14,7 +14,7 @@ from hiddenpop.estimators.protocol import Estimator, check_choice
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import evaluate_made, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge
 from hiddenpop.sensitivity.regrouping import Blocks, block_names, regrouped, regrouped_estimator
 from hiddenpop.table import CaptureTable
 
@@ -67,7 +67,7 @@ class ListInfluence(StandardCheck):
 
     Lists that caught nobody are left alone, as they change nothing.
 
-    The table has a row a move: ``what`` it is in words, ``move``, ``lists``, ``n_lists`` (those that remain), the
+    The table has one row per move: ``what`` it is in words, ``move``, ``lists``, ``n_lists`` (those that remain), the
     figures of the estimate, ``change`` (its ratio to the baseline) and ``below_observed``.
 
     References
@@ -102,7 +102,7 @@ class ListInfluence(StandardCheck):
                 "nothing to try: name a move, such as moves=('leave_one_out',), or set combinations or partitions"
             )
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         whole = table.drop_list(*table.empty_lists) if table.empty_lists else table
         if whole.n_lists < FEWEST_LISTS:

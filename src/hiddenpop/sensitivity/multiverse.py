@@ -21,7 +21,7 @@ from hiddenpop.result import format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import ANSWER, Point, evaluate, has_number, number_maker
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     figure_of,
@@ -91,11 +91,11 @@ class Multiverse(StandardCheck):
     in the kind of interval alone share one number: they count once where the share by estimate is told, and apart
     where whole intervals are held to the claim.
 
-    The table has a row a specification, by size of N: the option of every choice, the figures of the estimate,
+    The table has one row per specification, by size of N: the option of every choice, the figures of the estimate,
     ``supports`` and ``supports_interval`` (does the number, does the whole interval agree with the claim).
 
-    The share of specifications that support a claim is no probability: specifications are not drawn from anything, and
-    adding options changes it.
+    The share of specifications that support a claim is not a probability: specifications are not drawn from anything,
+    and adding options changes it.
 
     References
     ----------
@@ -140,7 +140,7 @@ class Multiverse(StandardCheck):
         """Make the check with the choices of `standard_choices`."""
         return cls(choices=standard_choices(estimator, table, periods=periods), claim=claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         choices = standard_choices(estimator, table) if self.choices is None else self.choices
         if not choices:
@@ -195,7 +195,7 @@ def _shares(once: pd.DataFrame, frame: pd.DataFrame) -> Iterable[str]:
     supports, entire = int(known["supports"].sum()), int(whole["supports_interval"].sum())
     yield (
         f"By estimate {supports} of {len(known)} support it ({supports / len(known):.0%}), by their whole interval "
-        f"{entire} of {len(whole)} ({entire / len(whole):.0%}). Such a share is no probability: it follows from the "
+        f"{entire} of {len(whole)} ({entire / len(whole):.0%}). Such a share is not a probability: it follows from the "
         f"options that were listed."
     )
 
@@ -409,7 +409,7 @@ def _pairs(given: Any, what: str) -> list[tuple[str, Any]]:
     names = [name for name, _ in pairs]
     for name in names:
         if not isinstance(name, str) or not name or names.count(name) > 1:
-            raise SettingError(f"{what}: the name {name!r} is no text, empty, or given twice; names differ")
+            raise SettingError(f"{what}: the name {name!r} is not text, empty, or given twice; names differ")
     return pairs
 
 
@@ -418,7 +418,9 @@ def _changes(choice: str, label: str, given: Any) -> Changes:
     changes = tuple((name, _frozen(value)) for name, value in _pairs(given, where))
     for name, value in changes:
         if name == "estimator" and (isinstance(value, type) or not hasattr(value, "fit")):
-            raise SettingError(f"{where}: estimator={value!r} is no estimator; give one, such as LogLinear()")
+            raise SettingError(
+                f"{where}: estimator={value!r} is not an estimator; give one, such as LogLinear()"
+            )
         if name == "merge" and not _is_merger(value):
             raise SettingError(
                 f"{where}: merge={value!r} must give the parts of a new list, such as {{'ab': ('a', 'b')}}"

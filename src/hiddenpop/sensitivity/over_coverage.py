@@ -14,7 +14,7 @@ from hiddenpop.estimators.protocol import as_number, check_choice
 from hiddenpop.result import Estimate
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval, tipping_in_words
 from hiddenpop.sensitivity.corrected import CorrectedPoint, evaluate_corrected
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["OverCoverageSweep", "trimmed_dual_system"]
@@ -55,9 +55,9 @@ class OverCoverageSweep(StandardCheck):
     ``"any"`` a person of the list is removed from each capture history alike, which leaves the overlap rates of the
     list as they are; N falls by less. Where to stop cannot be read off the table: the share is an assumption.
 
-    The table has a row a list and share: ``list``, ``share``, ``removed`` (persons), the estimate, and ``counts_are``
-    ("real" or "rounded"). Where more records would be erroneous than there are persons on that list alone, the point is
-    infeasible.
+    The table has one row per list and share: ``list``, ``share``, ``removed`` (persons), the estimate, and
+    ``counts_are`` ("real" or "rounded"). Where more records would be erroneous than there are persons on that list
+    alone, the point is infeasible.
 
     References
     ----------
@@ -89,7 +89,7 @@ class OverCoverageSweep(StandardCheck):
         check_choice("which", self.which, ("only here", "any"))
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         lists = self._lists(table)
         if table.has_censored:
@@ -194,8 +194,8 @@ def trimmed_dual_system(
     Returns
     -------
     DataFrame
-        A row a number trimmed: ``k``, ``linked``, ``n_hat``, ``n_observed`` (persons left on the two lists), ``status``
-        and ``reason``.
+        One row per number trimmed: ``k``, ``linked``, ``n_hat``, ``n_observed`` (persons left on the two lists),
+        ``status`` and ``reason``.
 
     Raises
     ------

@@ -34,7 +34,7 @@ from hiddenpop.result import Estimate, format_level, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import has_number, number_maker
 from hiddenpop.sensitivity.protocol import (
-    Asked,
+    CheckContext,
     Found,
     StandardCheck,
     as_pairs,
@@ -127,8 +127,8 @@ class PartialIdentification(StandardCheck):
     ``1 - (1 - level) / pairs`` have in common, and is on the safe side. They take a model as known; with
     ``errors="bootstrap"`` its selection is repeated.
 
-    The table has a row a width, and for pairs a row a pair besides: ``gamma``, ``pair``, ``least`` and ``most`` (what
-    is assumed of `xi` or the odds ratio), ``set_low`` and ``set_high`` (the bounds), ``low`` and ``high`` (the
+    The table has one row per width, and for pairs one row per pair besides: ``gamma``, ``pair``, ``least`` and ``most``
+    (what is assumed of `xi` or the odds ratio), ``set_low`` and ``set_high`` (the bounds), ``low`` and ``high`` (the
     interval), ``n_hat`` (N in the middle of the assumption; for all pairs the estimate, moved into the set).
 
     References
@@ -170,7 +170,7 @@ class PartialIdentification(StandardCheck):
         check_level(self.level)
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator, table = asked.estimator, asked.table
         refuse_unknown("list", (name for pair in self.pairs or () for name in pair), table.lists)
         if why := _why_not(table):
@@ -475,7 +475,7 @@ def _without_xi(estimator: Any) -> Estimator:
 def _model_figure(base: Estimate, xi: float, limits: tuple[float, float]) -> LogFigure:
     """Give the dark figure of a model; its variance as the model states it, else from the interval."""
     n0 = max(xi * base.n_hidden, 1e-12)
-    error = base.details.get("n0_standard_error")
+    error = base.standard_error
     if isinstance(error, float) and math.isfinite(error) and base.draws is None:
         relative = error * xi / n0
     else:

@@ -159,7 +159,7 @@ def answer_of(estimate: Estimate) -> tuple[Any, ...]:
         int(estimate.n_observed),
         str(estimate.status),
         estimate.reason,
-        str(estimate.details.get("model", "")),
+        estimate.model,
     )
 
 

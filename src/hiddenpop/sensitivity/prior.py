@@ -14,7 +14,7 @@ from hiddenpop.estimators.protocol import Estimator, as_number, spec_of
 from hiddenpop.result import Estimate, EstimatorSpec, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import ANSWER, Point, answer_of, evaluate, has_number
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge, with_settings
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge, with_settings
 from hiddenpop.table import CaptureTable
 
 __all__ = ["PriorSensitivity", "standard_priors"]
@@ -80,7 +80,7 @@ class PriorSensitivity(StandardCheck):
         object.__setattr__(self, "powers", _checked_powers(self.powers))
         as_claim(self.claim)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         estimator = asked.estimator
         others = contract(estimator).facts.other_priors
         if others == ():
@@ -153,7 +153,7 @@ def _by_power(base: Estimate, powers: tuple[float, ...]) -> tuple[list[dict[str,
     from hiddenpop.bayes.sensitivity import prior_sensitivity, sensitivity_range
 
     others = [power for power in powers if power != 1.0]
-    groups: Any = getattr(base.details.get("idata"), "groups", tuple)()
+    groups: Any = getattr(base.idata, "groups", tuple)()
     if not others or not {"log_prior", "log_likelihood"} <= set(groups):
         return [], ""
     found = sensitivity_range(base, others)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hiddenpop._front_door import front_doors
+from hiddenpop._text import screen_text
 from hiddenpop.disclosure import THRESHOLD, is_small
 from hiddenpop.errors import SettingError
 from hiddenpop.estimators.base import contract
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SIZES",
-    "Asked",
     "Check",
+    "CheckContext",
     "CheckResult",
     "Found",
     "StandardCheck",
@@ -136,13 +137,20 @@ class CheckResult:
         return _rebuild, ({k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in plain.items()},)
 
     @property
+    def applies(self) -> bool:
+        """Whether the check could be made of this estimator and table: it tried a point, or has a verdict."""
+        return self.passed is not None or self.n_points > 0
+
+    @property
     def verdict(self) -> str:
         """The verdict in a word: "holds", "fails" or "no verdict"."""
         return {True: "holds", False: "fails", None: "no verdict"}[self.passed]
 
     def summary(self) -> str:
         """Write the verdict in a few lines of text."""
-        return f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+        return screen_text(
+            f"{self.name} of {self.estimator.label} on {self.data.name}: {self.verdict}\n  {self.text}"
+        )
 
     def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
         """Give the result as plain values for JSON.
@@ -216,14 +224,14 @@ def _rebuild(values: dict[str, Any]) -> CheckResult:
 
 
 def size_to_leave(size: Any) -> Any:
-    """Round a size to the digits that may leave; what is no finite number stays."""
+    """Round a size to the digits that may leave; what is not a finite number stays."""
     if not isinstance(size, int | float) or not math.isfinite(size) or size == 0:
         return size
     return float(f"{size:.{DIGITS_TO_LEAVE - 1}e}")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CheckContext:
     """What a check is asked about.
 
     Attributes
@@ -309,7 +317,7 @@ class StandardCheck(ABC):
         """
         provenance = make_provenance(table.summary, rng)
         with parallel(workers=workers):
-            found = self._find(Asked(estimator, table, baseline, seed_of(rng)))
+            found = self._find(CheckContext(estimator, table, baseline, seed_of(rng)))
         if isinstance(found, str):
             found = _nothing(found)
         if is_small(table.n_observed):
@@ -331,7 +339,7 @@ class StandardCheck(ABC):
         )
 
     @abstractmethod
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         """Give what is found, or say in words why the check does not apply."""
 
 
@@ -502,7 +510,7 @@ def as_pairs(given: Any) -> Pairs | None:
     Raises
     ------
     SettingError
-        For anything that is no pair of different lists, a pair that stands twice, and no pairs at all.
+        For anything that is not a pair of different lists, a pair that stands twice, and no pairs at all.
 
     Examples
     --------
@@ -516,7 +524,9 @@ def as_pairs(given: Any) -> Pairs | None:
     pairs = [tuple(pair) if isinstance(pair, tuple | list | set | frozenset) else (pair,) for pair in given]
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
-            raise SettingError(f'pairs: {pair!r} is no pair of different lists; write ("police", "shelter")')
+            raise SettingError(
+                f'pairs: {pair!r} is not a pair of different lists; write ("police", "shelter")'
+            )
     if not pairs or len({frozenset(pair) for pair in pairs}) < len(pairs):
         raise SettingError(f"pairs={given!r} must name pairs of lists, each once")
     return tuple((pair[0], pair[1]) for pair in pairs)

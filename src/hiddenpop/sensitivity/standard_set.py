@@ -3,13 +3,15 @@
 import html
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from hiddenpop._cells import unknown_name
 from hiddenpop._front_door import front_door
+from hiddenpop._text import screen_text
+from hiddenpop.errors import SettingError
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.estimators.registry import build
 from hiddenpop.parallel import parallel
@@ -64,9 +66,9 @@ class SensitivityReport:
 
     def summary(self) -> str:
         """Write the verdicts in lines of text."""
-        lines = [f"{self._head()}", f"  Held to: {self.claim.text}"]
+        lines = [f"{self._head()}", f"  Held to: {self.claim.text}", f"  {self._counted()}"]
         lines += [f"  {r.verdict:<10}  {r.name}: {r.text}" for r in self.results]
-        return "\n".join(lines)
+        return screen_text("\n".join(lines))
 
     def to_dict(self, *, show_small_counts: bool = False) -> dict[str, Any]:
         """Give estimate and results as plain values for JSON, protected as each of them is."""
@@ -75,6 +77,17 @@ class SensitivityReport:
             "claim": self.claim.text,
             "results": [r.to_dict(show_small_counts=show_small_counts) for r in self.results],
         }
+
+    def _counted(self) -> str:
+        """Count the checks in which the claim holds among those that apply, and those that do not."""
+        applying = [result for result in self.results if result.applies]
+        held = sum(result.passed is True for result in applying)
+        checks = "check" if len(applying) == 1 else "checks"
+        points = sum(result.n_points for result in applying)
+        rest = len(self.results) - len(applying)
+        more = f"; {rest} more {'does' if rest == 1 else 'do'} not apply" if rest else ""
+        tried = f"{points:,} point{'' if points == 1 else 's'}"
+        return f"Holds in {held} of {len(applying)} {checks} that apply, with {tried}{more}"
 
     def _head(self) -> str:
         number, limits = self.baseline.in_words()
@@ -85,7 +98,8 @@ class SensitivityReport:
 
     def _repr_html_(self) -> str:
         shown = self.table().to_html(index=False, escape=True)
-        return f"<p>{html.escape(self._head())}; held to: {html.escape(self.claim.text)}</p>{shown}"
+        said = f"{self._head()}; held to: {self.claim.text}. {self._counted()}."
+        return f"<p>{html.escape(said)}</p>{shown}"
 
 
 @front_door
@@ -111,7 +125,7 @@ def standard(
     claim : str or Claim, optional
         Such as "more than 10,000". Without one the checks ask whether N stays within the interval of the estimate.
     checks : sequence of Check, optional
-        Other checks than those of `standard_checks`.
+        Other checks than those of `standard_checks`. Those without a claim of their own are held to `claim`.
     settings : mapping, optional
         Settings of the named estimator.
     rng : int, Generator or None
@@ -131,7 +145,7 @@ def standard(
     Raises
     ------
     UnknownNameError, SettingError
-        For an estimator or a claim that cannot be.
+        For an estimator or a claim that cannot be, and for checks that are held to different claims.
     CapabilityError
         If the estimator cannot treat the table at all.
 
@@ -146,9 +160,46 @@ def standard(
     """
     resolved = build(estimator, settings or {}) if isinstance(estimator, str) else estimator
     held = as_claim(claim)
-    chosen = standard_checks(held) if checks is None else tuple(checks)
+    chosen = standard_checks(held) if checks is None else tuple(_held_to(check, held) for check in checks)
+    held = held or _common_claim(chosen)
     seed = seed_of(rng)
     with parallel(workers=workers, progress=progress, store=store):
         baseline = baseline_of(resolved, table, None, seed)
         results = tuple(check.run(resolved, table, baseline, rng=seed) for check in chosen)
     return SensitivityReport(baseline=baseline, claim=claim_or_interval(held, baseline), results=results)
+
+
+def _held_to(check: Check, claim: Claim | None) -> Check:
+    """Pass the claim on to a check that has none."""
+    own = _claim_of(check)
+    if claim is None or not _takes_claim(check):
+        return check
+    if own is None:
+        return cast("Check", replace(cast("Any", check), claim=claim))
+    if (own.low, own.high) != (claim.low, claim.high):
+        raise SettingError(
+            f"the check {check.name} is held to {own.text!r} and the others to {claim.text!r}; leave the claim "
+            "out of the check"
+        )
+    return check
+
+
+def _common_claim(checks: Sequence[Check]) -> Claim | None:
+    """Give the claim that all checks are held to; None where each of them is held to the interval."""
+    claims = {
+        (own.low, own.high) if own else None: own for own in map(_claim_of, filter(_takes_claim, checks))
+    }
+    if len(claims) > 1:
+        said = ", ".join(repr(own.text) if own else "none" for own in claims.values())
+        raise SettingError(
+            f"the checks are held to different claims ({said}); give standard one claim for all of them"
+        )
+    return next(iter(claims.values()), None)
+
+
+def _takes_claim(check: object) -> bool:
+    return is_dataclass(check) and any(entry.name == "claim" for entry in fields(check))
+
+
+def _claim_of(check: Check) -> Claim | None:
+    return as_claim(getattr(check, "claim", None))

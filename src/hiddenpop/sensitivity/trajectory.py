@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from hiddenpop.kernels.resampling.bootstrap_limits import type8_quantile
 from hiddenpop.result import Estimate, format_persons
 from hiddenpop.sensitivity.claims import Claim, as_claim, claim_or_interval
 from hiddenpop.sensitivity.points import cells_that_count, refit_all
-from hiddenpop.sensitivity.protocol import Asked, Found, StandardCheck, figure_of, judge
+from hiddenpop.sensitivity.protocol import CheckContext, Found, StandardCheck, figure_of, judge
 from hiddenpop.table import CaptureTable
 
 __all__ = ["Trajectory"]
@@ -65,10 +65,10 @@ class Trajectory(StandardCheck):
     model may choose a smaller one from fewer persons, and its estimate then moves with the number of persons: had the
     study gone on, it might have moved again.
 
-    The table has a row a share: ``n_hat`` is the median over resamples, divided by the share; ``low`` and ``high`` hold
-    nine of ten of them; ``without_number`` counts those that have none; ``model`` is the most frequent.
+    The table has one row per share: ``n_hat`` is the median over resamples, divided by the share; ``low`` and ``high``
+    hold nine of ten of them; ``without_number`` counts those that have none; ``model`` is the most frequent.
 
-    The spread of the resamples near share 1 is small because they share nearly all persons. It is no interval.
+    The spread of the resamples near share 1 is small because they share nearly all persons. It is not an interval.
 
     References
     ----------
@@ -101,7 +101,7 @@ class Trajectory(StandardCheck):
         as_claim(self.claim)
         object.__setattr__(self, "shares", shares)
 
-    def _find(self, asked: Asked) -> Found | str:
+    def _find(self, asked: CheckContext) -> Found | str:
         table = asked.table
         if table.has_censored:
             return "does not apply: censored counts cannot be resampled"
@@ -115,10 +115,14 @@ class Trajectory(StandardCheck):
         frame = _frame(self.shares, sizes, models, table.n_observed)
         claim = claim_or_interval(self.claim, base)
         verdict = judge(frame, claim, points="shares")
+        moved, steady = _in_words(frame, sizes)
+        if verdict.passed and not steady:  # an answer that still moves may yet leave what it now agrees with
+            verdict = replace(verdict, passed=None)
+            moved = f"No verdict, although the claim holds so far. {moved}"
         return Found.judged(
             verdict,
             table=frame,
-            text=f"{_in_words(frame, sizes)} {verdict.text}",
+            text=f"{moved} {verdict.text}",
             figure=_figure(table, base, claim),
             protected=() if table.public else ("n_observed",),
         )
@@ -194,18 +198,19 @@ def _of_share(sizes: Floats) -> dict[str, object]:
     return {"n_hat": median, "low": low, "high": high, **counted, "status": status, "reason": reason}
 
 
-def _in_words(frame: pd.DataFrame, sizes: Floats) -> str:
-    """Say how far the median moved over the last fifth, how wide the resamples lie, and how many have no number."""
+def _in_words(frame: pd.DataFrame, sizes: Floats) -> tuple[str, bool]:
+    """Say how far the median moved over the last fifth and how wide resamples lie, and whether that is settled."""
     late = frame[frame["share"] >= LATE - 1e-9]
     first, last = (frame if len(late) < 2 else late).iloc[0], frame.iloc[-1]
     span = f"share {first['share']:g} to {last['share']:g}"
+    steady = False
     if math.isfinite(first["n_hat"]) and math.isfinite(last["n_hat"]):
         change = float(last["n_hat"] / first["n_hat"] - 1.0)
         steady = abs(change) <= STEADY and float(first["high"]) <= NARROW * float(first["low"])
         moved = f"The estimate has {'' if steady else 'not '}settled: from {span} the median changes by {change:+.1%}."
     else:
         moved = f"From {span} the change of the median is unknown, as one of them has no number."
-    return f"{moved} {_spread_in_words(first)}{_without_in_words(sizes)}"
+    return f"{moved} {_spread_in_words(first)}{_without_in_words(sizes)}", steady
 
 
 def _spread_in_words(row: "pd.Series[float]") -> str:

@@ -1,4 +1,4 @@
-"""The synthetic data that come along: tables of library scenarios and a small world, each with a card and checksums."""
+"""The synthetic data that are included: tables of scenarios and a small world, each with a card and checksums."""
 
 import math
 import tomllib
@@ -31,11 +31,11 @@ CURATED = (
     "gap-region-three",
     "missed-links-three",
 )
-"""Scenarios of the library whose tables come along."""
+"""Scenarios of the library whose tables are included."""
 
 CURATED_SEED = 20191231
 WORLD_SHARE = 10
-"""The world that comes along has one person for ten of the country."""
+"""The world that is included has one person for ten of the country."""
 
 GENERATOR_VERSION = 1
 """Raise it when the same seed no longer gives the same table."""
@@ -144,7 +144,7 @@ def write_world_set(
 
 
 def write_curated(folder: str | Path, *, seed: int = CURATED_SEED) -> list[Path]:
-    """Write the synthetic data that come along: tables, a small world, cards and checksums.
+    """Write the synthetic data that are included: tables, a small world, cards and checksums.
 
     Parameters
     ----------

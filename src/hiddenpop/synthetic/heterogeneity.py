@@ -161,7 +161,7 @@ class BetaPropensity:
     -----
     Given p the chance of a history is a polynomial in p of degree t, which Gauss-Jacobi nodes integrate exactly; all
     their weights are positive, so nothing cancels. With equal factors it is the beta-binomial law of model Mh. With
-    unequal ones the lists do not share a propensity on the log odds, so it is no Rasch model.
+    unequal ones the lists do not share a propensity on the log odds, so it is not a Rasch model.
 
     Examples
     --------

@@ -100,7 +100,7 @@ class CellLaw:
     Raises
     ------
     SettingError
-        For a probability that is none, a sum other than 1, or a number of cells that is no power of 2.
+        For a probability that is none, a sum other than 1, or a number of cells that is not a power of 2.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def check_law(where: str, law: Law, lists: Sequence[str]) -> None:
     """
     if not isinstance(law, Law):
         raise SettingError(
-            f"{where}: {law!r} is no law; give e.g. IndependentLists(probabilities=(0.3, 0.2))"
+            f"{where}: {law!r} is not a law; give e.g. IndependentLists(probabilities=(0.3, 0.2))"
         )
     if law.n_lists != len(lists):
         raise SettingError(f"{where}: the law is one for {law.n_lists} lists and there are {len(lists)}")

@@ -42,7 +42,7 @@ class LogLinearLaw:
     ------
     SettingError
         For a term that cannot be read or is given twice, a set of terms that is not hierarchical, a coefficient that
-        is no number, or a share that is none.
+        is not a number, or a share that is none.
 
     Notes
     -----
@@ -138,7 +138,7 @@ def _read_term(text: str, lists: tuple[str, ...]) -> int:
         positions = [-1]
     if not all(0 <= position < len(lists) for position in positions) or len(set(positions)) < len(positions):
         raise SettingError(
-            f"coefficients: {text!r} is no term of {', '.join(lists)}; write {'*'.join(lists[:2])!r} or '12'"
+            f"coefficients: {text!r} is not a term of {', '.join(lists)}; write {'*'.join(lists[:2])!r} or '12'"
         )
     return sum(1 << position for position in positions)
 

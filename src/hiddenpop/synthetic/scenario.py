@@ -176,7 +176,7 @@ class Scenario:
         Returns
         -------
         DataFrame
-            One row a stratum: a column a covariate and ``n``, persons.
+            One row a stratum: one column per covariate and ``n``, persons.
         """
         rows = [{**dict(group.strata), SIZE: group.size} for group in self.groups]
         return pd.DataFrame(rows, columns=[*self.covariates, SIZE])
@@ -347,7 +347,8 @@ class Scenario:
         Returns
         -------
         DataFrame
-            One row a person in random order: ``person`` (1 to N), a column a covariate, 0/1 a list, and ``observed``.
+            One row a person in random order: ``person`` (1 to N), one column per covariate, 0/1 a list, and
+            ``observed``.
 
         Notes
         -----

@@ -1,4 +1,4 @@
-"""What an estimator takes for granted, and whether it holds in a world."""
+"""What an estimator assumes, and whether it holds in a world."""
 
 from hiddenpop.estimators.base import FOR_ALL, contract
 from hiddenpop.estimators.protocol import Estimator
@@ -21,7 +21,7 @@ SMALLEST_POPULATION, FEWEST_ON_TWO_LISTS = 2_000, 50.0
 
 
 def assumptions_hold(estimator: Estimator, scenario: Scenario) -> bool:
-    """Tell whether everything that an estimator takes for granted holds in a scenario.
+    """Tell whether everything that an estimator assumes holds in a scenario.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def assumptions_hold(estimator: Estimator, scenario: Scenario) -> bool:
 
 
 def broken_assumptions(estimator: Estimator, scenario: Scenario) -> Reasons:
-    """Say in sentences what an estimator takes for granted and does not hold in a scenario.
+    """Say in sentences what an estimator assumes and does not hold in a scenario.
 
     Parameters
     ----------

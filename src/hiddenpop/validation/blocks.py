@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from hiddenpop._files import write_file
 from hiddenpop.errors import CapabilityError, HiddenpopWarning
 from hiddenpop.estimators.base import contract
 from hiddenpop.estimators.protocol import Estimator
 from hiddenpop.result import Estimate
+from hiddenpop.store import write_finished
 from hiddenpop.synthetic import Scenario
 from hiddenpop.table import CaptureTable
 from hiddenpop.validation.measures import NOT_APPLICABLE
@@ -186,5 +186,5 @@ def block_frame(cell: Cell, truth: float, rows: Sequence[Replicate]) -> pd.DataF
 def write_block(folder: Path, cell: Cell, truth: float, rows: Sequence[Replicate]) -> None:
     """Write the files of a block, the one with results last, so that a block with it is whole."""
     frame = block_frame(cell, truth, rows)
-    write_file(frame[["scenario", "estimator", "replicate", "seconds"]], folder / TIMES / cell.file)
-    write_file(frame.drop(columns="seconds"), folder / cell.file)
+    write_finished(folder / TIMES / cell.file, frame["seconds"].to_numpy(), private=False)
+    write_finished(folder / cell.file, frame.drop(columns="seconds"), private=False)

@@ -29,7 +29,7 @@ MOST_REFUSED = 1000
 GRID = 100
 BAND_TRIALS = 20_000
 BAND_SEED = 1
-"""The bands are quantiles of a distribution that is fixed: their seed is no setting."""
+"""The bands are quantiles of a distribution that is fixed: their seed is not a setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

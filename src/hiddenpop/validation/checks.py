@@ -1,4 +1,4 @@
-"""Whether estimators do what they claim where what they take for granted holds."""
+"""Whether estimators do what they claim where what they assume holds."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -126,9 +126,9 @@ def status_checks(study: Study, pairs: Iterable[tuple[str, str]]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        A row a pair and status that at least a tenth of its tables have: ``check`` is, say, "coverage given boundary",
-        ``value`` the share of its replicates whose interval does not miss, ``aim`` 0.05 below the level, ``tolerance``
-        as for coverage, and ``holds`` whether `value` is not below `aim` by more.
+        One row per pair and status that at least a tenth of its tables have: ``check`` is, say, "coverage given
+        boundary", ``value`` the share of its replicates whose interval does not miss, ``aim`` 0.05 below the level,
+        ``tolerance`` as for coverage, and ``holds`` whether `value` is not below `aim` by more.
     """
     frame = _frame_of_checks(study, pairs, _checks_given_status)
     return frame.assign(holds=frame["value"] >= frame["aim"] - frame["tolerance"])
@@ -178,7 +178,7 @@ def _checks(measures: Mapping[Any, float]) -> list[Check]:
 def _frame_of_checks(
     study: Study, pairs: Iterable[tuple[str, str]], checks: Callable[[Mapping[Any, float]], list[Check]]
 ) -> pd.DataFrame:
-    """Check the measures of every pair of scenario and label, a row a check."""
+    """Check the measures of every pair of scenario and label, one row per check."""
     wide = study.wide().set_index(KEYS)
     rows = [(*pair, *check) for pair in pairs for check in checks(wide.loc[[pair]].iloc[0].to_dict())]
     return pd.DataFrame(rows, columns=[*KEYS, "check", "value", "aim", "tolerance"])

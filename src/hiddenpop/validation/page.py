@@ -43,14 +43,14 @@ All figures with their Monte Carlo standard errors are in
 - "Falls short" means coverage more than three Monte Carlo errors and 0.01 below its level of 95 %.
 - Bias is over the finite estimates, and named where it is more than three Monte Carlo errors from 0 and a fifth of the
   standard deviation of the estimate.
-- An estimator is held to its level only where all it takes for granted holds, N is at least 2,000 and at least 50
+- An estimator is held to its level only where all it assumes holds, N is at least 2,000 and at least 50
   persons are expected on every pair of lists. Elsewhere its coverage is reported and no verdict is passed on it. The
   same goes for estimators that choose among models.
 - By status: an estimate at the boundary (the data push the dark figure to 0) or without an upper end (unbounded) has an
   interval of another kind, and a coverage of 0 among those can hide among all. So the intervals of every status that at
   least a tenth of the tables have are judged by themselves. They fall short when they miss the true N in more than 10 %
   of the tables of that status, by more than three Monte Carlo errors and 0.01. An estimator is held to that wherever
-  all holds that it takes for granted, however few persons there are. An estimate without an interval claims nothing,
+  all holds that it assumes, however few persons there are. An estimate without an interval claims nothing,
   which is no miss there.
 - Brackets hold Monte Carlo standard errors.
 """
@@ -246,7 +246,7 @@ def _held(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _held_given_status(rows: Sequence[dict[str, Any]]) -> str:
-    """Pass the verdict on the intervals of each status, where all holds that the estimator takes for granted."""
+    """Pass the verdict on the intervals of each status, where all holds that the estimator assumes."""
     held = [row for row in rows if not row["broken"] and row["judged"]]
     if not held:
         return ""
@@ -314,7 +314,7 @@ def _failures(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _unexplained(row: dict[str, Any]) -> str:
-    return "**nothing: all it takes for granted holds**" if row["held"] else "few persons on two lists"
+    return "**nothing: all it assumes holds**" if row["held"] else "few persons on two lists"
 
 
 def _biases(rows: Sequence[dict[str, Any]]) -> str:

@@ -15,13 +15,16 @@ from hiddenpop.table import RNGLike
 from hiddenpop.validation.content import content_digest, source_digest, versions
 from hiddenpop.validation.seeds import Words, root_words
 
-__all__ = ["BLOCK", "Cell", "Contestant", "Contestants", "Plan", "make_plan"]
+__all__ = ["BLOCK", "SCHEMA_VERSION", "Cell", "Contestant", "Contestants", "Plan", "make_plan"]
 
 Contestant: TypeAlias = str | Estimator | Callable[[Scenario], Estimator]
 Contestants: TypeAlias = Mapping[str, Contestant] | Sequence[str | Estimator]
 
 BLOCK = 50
 """Replicates a block. Results do not depend on it: every replicate has its own random numbers."""
+
+SCHEMA_VERSION = 2
+"""Of what a study leaves in its folder."""
 
 _NAME_LENGTH, _KEY_LENGTH = 40, 16
 
@@ -77,7 +80,7 @@ class Plan:
     def manifest(self) -> dict[str, Any]:
         """Write the study down: settings, seed, versions, and the file of every block. It holds no clock."""
         return {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "n_rep": self.n_rep,
             "block_size": self.block_size,
             "seed": self.seed,
@@ -97,7 +100,7 @@ def _file(scenario: str, label: str, start: int, key: str) -> str:
     names = "--".join(
         re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:_NAME_LENGTH] for name in (scenario, label)
     )
-    return f"{names}--{start:06d}-{key[:_KEY_LENGTH]}.parquet"
+    return f"{names}--{start:06d}-{key[:_KEY_LENGTH]}.block"
 
 
 def _scenario_record(world: Scenario) -> dict[str, Any]:
@@ -188,8 +191,8 @@ def _resolved(item: Any) -> Any:
         return build(item, {})
     if isinstance(item, type) or not (hasattr(item, "fit") or callable(item)):
         raise SettingError(
-            f"{item!r} is no estimator; give a registered name, an estimator such as LogLinear(), or a function that "
-            f"gives one for a scenario"
+            f"{item!r} is not an estimator; give a registered name, an estimator such as LogLinear(), or a function "
+            "that gives one for a scenario"
         )
     return item
 

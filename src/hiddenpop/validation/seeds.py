@@ -24,7 +24,7 @@ def root_words(rng: RNGLike) -> Words:
         generator = np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise SettingError(
-            f"rng={rng!r} is no seed; give a whole number of at least 0, a numpy Generator, or None"
+            f"rng={rng!r} is not a seed; give a whole number of at least 0, a numpy Generator, or None"
         ) from error
     return tuple(int(word) for word in generator.integers(2**32, size=4, dtype=np.uint64))
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from hiddenpop._files import write_text
+from hiddenpop._files import parse_json, write_text
 from hiddenpop.errors import SettingError, TableError
+from hiddenpop.store import read_finished
 from hiddenpop.validation.blocks import TIMES
+from hiddenpop.validation.plan import SCHEMA_VERSION
 
 __all__ = ["BLOCKS", "MANIFEST", "open_folder", "read_block", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 BLOCKS = "blocks"
-SCHEMA_VERSION = 1
 
 
 def open_folder(out: str | os.PathLike[str]) -> Path:
@@ -38,12 +39,11 @@ def open_folder(out: str | os.PathLike[str]) -> Path:
 
 def read_block(folder: Path, file: str, n_rows: int) -> pd.DataFrame | None:
     """Read one block with its run times; None where it is not there, or not whole."""
-    try:
-        frame = pd.read_parquet(folder / file)
-        seconds = pd.read_parquet(folder / TIMES / file)["seconds"]
-    except (OSError, ValueError, LookupError):
+    frames, times = (list(read_finished(place / file)) for place in (folder, folder / TIMES))
+    if not (frames and times and isinstance(frames[0], pd.DataFrame)):
         return None
-    return frame.assign(seconds=seconds.to_numpy()) if len(frame) == len(seconds) == n_rows else None
+    whole = len(frames[0]) == len(times[0]) == n_rows
+    return frames[0].assign(seconds=times[0]) if whole else None
 
 
 def write_manifest(out: str | os.PathLike[str], manifest: dict[str, Any]) -> None:
@@ -61,11 +61,11 @@ def read_manifest(out: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(out) / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        manifest: dict[str, Any] = parse_json(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise TableError(f"{out} holds no study that can be read: there is no whole {MANIFEST}") from error
     if not isinstance(manifest, dict):
-        raise TableError(f"{out} holds no study that can be read: {MANIFEST} is no table of settings")
+        raise TableError(f"{out} holds no study that can be read: {MANIFEST} is not a table of settings")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise TableError(
             f"the study in {out} has schema version {manifest.get('schema_version')!r}; this version reads "

@@ -47,7 +47,7 @@ def study(
     workers : int, optional
         As for `hiddenpop.parallel`. A cluster set by ``joblib.parallel_config("dask")`` serves as well.
     out : path, optional
-        Folder that keeps finished blocks as parquet files and a manifest. A study with the same settings goes on from
+        Folder that keeps finished blocks and a manifest. A study with the same settings goes on from
         there; blocks of other settings, seeds, versions or code have other names and are never mixed in.
     progress : bool, optional
         Show a bar with the time left.
@@ -74,7 +74,7 @@ def study(
     own.
 
     An estimator that cannot treat a table, because lists do not operate everywhere, say, is noted as
-    ``"not_applicable"`` with its reason, and is no failure. Warnings of the package are counted and not shown.
+    ``"not_applicable"`` with its reason, and is not a failure. Warnings of the package are counted and not shown.
 
     References
     ----------

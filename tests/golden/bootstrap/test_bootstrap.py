@@ -11,7 +11,7 @@ from tests.support.tables import table_of
 
 import hiddenpop as hp
 from hiddenpop.kernels.resampling.bootstrap_limits import acceleration, bias_correction, bootstrap_limits
-from hiddenpop.kernels.resampling.lumps import lumps
+from hiddenpop.kernels.resampling.bootstrap_modes import bootstrap_modes
 
 GOLDEN = json.loads((Path(__file__).parent / "bootstrap.json").read_text(encoding="utf-8"))
 STEPWISE, FIXED = GOLDEN["stepwise"], GOLDEN["fixed"]
@@ -113,5 +113,5 @@ def test_no_draw_of_the_reference_equals_its_estimate_so_both_rules_agree(key):
     ],
 )
 def test_lumps_of_the_draws_of_the_reference(key, places):
-    found = lumps(STEPWISE[key]["bootreps"], n_observed(key))
+    found = bootstrap_modes(STEPWISE[key]["bootreps"], n_observed(key))
     assert [lump.n for lump in found] == pytest.approx(places, rel=0.02)

@@ -572,5 +572,5 @@ def _panel_weights(length: Floats) -> Floats:
 def _euler_maclaurin(whole: Floats, first: Floats, third: Floats, length: Floats) -> Floats:
     """Put integral and derivatives on the scale from -1 to 1 together to a sum over so many numbers."""
     half = length / 2.0
-    # One division at a time: the third power of a long panel is no floating number.
+    # One division at a time: the third power of a long panel is not a floating number.
     return half * whole - first / (24.0 * half) + (7.0 / 5760.0) * third / half / half / half

@@ -148,7 +148,7 @@ def latent_class_of_cells(
 
 
 class _Room(NamedTuple):
-    """What one evaluation works out on the way, a row a list or one figure, a column a class.
+    """What one evaluation works out on the way, one row per list or one figure, one column per class.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ which counts of 10^12 would leave no digit of the likelihood."""
 MOST_STEPS, MOST_HALVINGS = 200, 40
 SMALL_DECREMENT = 1e-9
 SLACK = 1e-13
-"""Relative error of a log likelihood; a Newton step that loses no more than that is no loss."""
+"""Relative error of a log likelihood; a Newton step that loses no more than that is not a loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

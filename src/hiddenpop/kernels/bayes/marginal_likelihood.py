@@ -21,7 +21,7 @@ from scipy.special import gammaln, logsumexp, softmax, xlogy
 
 from hiddenpop._typing import Floats, Ints, TermSets
 from hiddenpop.kernels.compiled import njit
-from hiddenpop.kernels.poisson.lattice import _add_subsets, _add_supersets, _decode_terms, _solve
+from hiddenpop.kernels.poisson.lattice import add_subsets, add_supersets, decode_terms, solve_factored
 from hiddenpop.kernels.resampling.counts import draw_poisson
 
 __all__ = [
@@ -154,7 +154,7 @@ def _log_posterior(
     for i in range(terms.shape[0]):
         eta[terms[i]] = theta[i]
         penalty += precision[i] * theta[i] * theta[i]
-    _add_subsets(eta, n_lists)
+    add_subsets(eta, n_lists)
     highest = eta[1]
     for w in range(2, size):
         highest = max(highest, eta[w])
@@ -223,7 +223,7 @@ def _curvature(
 ) -> bool:
     """Fill `sums` and the factor; where the density is not concave, that of its concave part, and say False."""
     sums[:] = shares
-    _add_supersets(sums, n_lists)
+    add_supersets(sums, n_lists)
     diagonal, outer = _weights(log_odds, n, prior, False)
     if _factor(sums, terms, precision, diagonal, outer, lower):
         return True
@@ -253,13 +253,13 @@ def _start(
         sums[w] = counts[w] + START_OFFSET
         eta[w] = sums[w] * np.log(sums[w])
         total += sums[w]
-    _add_supersets(sums, n_lists)
-    _add_supersets(eta, n_lists)
+    add_supersets(sums, n_lists)
+    add_supersets(eta, n_lists)
     theta = np.empty(terms.shape[0])
     for i in range(terms.shape[0]):
         theta[i] = eta[terms[i]] - sums[terms[i]] * eta[0] / total
     if _factor(sums, terms, precision, 1.0, 1.0 / total, lower):
-        _solve(lower, theta.shape[0], theta)
+        solve_factored(lower, theta.shape[0], theta)
     else:
         theta[:] = 0.0
     return theta
@@ -295,7 +295,7 @@ def _mode(
         for i in range(p):
             score[i] = margins[terms[i]] - pull * sums[terms[i]] - precision[i] * theta[i]
         step[:] = score
-        _solve(lower, p, step)
+        solve_factored(lower, p, step)
         decrement = 0.0
         for i in range(p):
             decrement += score[i] * step[i]
@@ -324,7 +324,7 @@ def _terms_of(term_set: np.uint64, size: int, prior: ThetaPrior) -> tuple[Ints, 
 
     The normaliser lacks the power of 2 pi, which Laplace's formula brings back.
     """
-    terms = _decode_terms(term_set, size)[:-1]
+    terms = decode_terms(term_set, size)[:-1]
     precision = np.empty(terms.shape[0])
     normaliser = 0.0
     for i in range(terms.shape[0]):
@@ -357,7 +357,7 @@ def _laplace(
 ) -> None:
     size = counts.shape[0]
     margins = counts.copy()
-    _add_supersets(margins, n_lists)
+    add_supersets(margins, n_lists)
     eta, shares, sums, lower = np.empty(size), np.empty(size), np.empty(size), np.zeros((size, size))
     for m in range(term_sets.shape[0]):
         terms, precision, normaliser = _terms_of(term_sets[m], size, prior)
@@ -539,7 +539,7 @@ def _importance(
 ) -> None:
     size = counts.shape[0]
     margins = counts.copy()
-    _add_supersets(margins, n_lists)
+    add_supersets(margins, n_lists)
     eta, shares, sums, lower = np.empty(size), np.empty(size), np.empty(size), np.zeros((size, size))
     df = DEGREES_OF_FREEDOM
     at = 0

@@ -78,7 +78,7 @@ def facial_set(design: Floats, positive: Bools) -> Bools:
     Parameters
     ----------
     design : ndarray, shape (m, p)
-        A row a cell.
+        One row per cell.
     positive : ndarray of bool, shape (m,)
         Cells with a positive count.
 

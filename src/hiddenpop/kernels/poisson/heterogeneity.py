@@ -1,4 +1,4 @@
-"""Closed-population models whose design is no subset lattice: capture counts, behaviour, heterogeneity.
+"""Closed-population models whose design is not a subset lattice: capture counts, behaviour, heterogeneity.
 
 One Poisson log-linear fit on the observable cells serves the whole family (Rivest & Baillargeon). The unobserved cell
 has the intercept alone in its design row, so that the exponential of the intercept is the dark figure; only under
@@ -77,7 +77,7 @@ class ClosedDesign:
     Attributes
     ----------
     matrix : ndarray, shape (2**t - 1, p)
-        A row a history from 1, the intercept last.
+        One row per history from 1, the intercept last.
     names : tuple of str, length p
     etas : tuple of int
         Columns whose coefficient may not be negative: the steps of Chao's lower bound.
@@ -229,7 +229,7 @@ def frequency_design(
     Returns
     -------
     ClosedDesign
-        A row a number of captures, with the logarithm of its number of histories as offset.
+        One row per number of captures, with the logarithm of its number of histories as offset.
 
     Examples
     --------
@@ -281,7 +281,7 @@ def _behaviour(model: str, before: Floats, k: Floats) -> dict[str, Floats]:
 
 
 def level_design(n_lists: int, heterogeneity: str | None, parameter: float = math.nan) -> ClosedDesign:
-    """Build what the number of captures alone does, a row a number from 1, the intercept last.
+    """Build what the number of captures alone does, one row per number from 1, the intercept last.
 
     Parameters
     ----------
@@ -347,7 +347,7 @@ def face_of_design(matrix: Floats, positive: Bools) -> tuple[FitStatus, Bools]:
     Parameters
     ----------
     matrix : ndarray, shape (m, p)
-        A row a cell, the intercept last.
+        One row per cell, the intercept last.
     positive : ndarray of bool, shape (m,)
         Cells with a positive count.
 

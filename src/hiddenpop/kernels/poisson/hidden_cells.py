@@ -11,7 +11,7 @@ from hiddenpop._typing import Bools, Floats, Texts
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.poisson.dense import LARGEST_QUICK_COUNT, DenseFit, fit_design, one_thread
 from hiddenpop.kernels.poisson.faces import FitStatus, direction_over_rows, facial_set
-from hiddenpop.kernels.poisson.lattice import _solve, offset_or_zeros
+from hiddenpop.kernels.poisson.lattice import offset_or_zeros, solve_factored
 
 __all__ = [
     "NO_TAIL",
@@ -708,7 +708,7 @@ def _cold_start(design: Floats, counts: Floats, offset: Floats, lower: Floats, c
     weights = counts + START_OFFSET
     factor(_gram(design, weights), lower)
     coefficients[:] = np.dot(design.T, weights * (np.log(weights) - offset))
-    _solve(lower, coefficients.shape[0], coefficients)
+    solve_factored(lower, coefficients.shape[0], coefficients)
 
 
 @njit
@@ -759,7 +759,7 @@ def _climb(
         frozen = factor(_gram(design, means), lower)
         score = np.dot(design.T, counts - means)
         step = score.copy()
-        _solve(lower, step.shape[0], step)
+        solve_factored(lower, step.shape[0], step)
         decrement = np.dot(score, step)
         moved = np.dot(design, step)
         if frozen == 0 and needed > -np.inf and likelihood_bound(means * (1.0 + moved)) < needed:

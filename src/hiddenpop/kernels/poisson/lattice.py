@@ -29,12 +29,17 @@ from hiddenpop.kernels.poisson.plain import (
 __all__ = [
     "BatchFit",
     "LatticeFit",
+    "add_subsets",
+    "add_supersets",
+    "decode_terms",
     "fit_batch",
     "fit_one",
+    "fit_terms",
     "independent_terms",
     "offset_or_zeros",
     "ranks_of_people",
     "refit_deviances",
+    "solve_factored",
     "superset_sums",
 ]
 
@@ -42,7 +47,7 @@ PRIME = (1 << 31) - 1
 
 
 @njit(inline="always")
-def _add_supersets(values: Floats, n_lists: int) -> None:
+def add_supersets(values: Floats, n_lists: int) -> None:
     """Replace each element by the sum over the histories that contain it, in place."""
     size = values.shape[0]
     for i in range(n_lists):
@@ -53,7 +58,7 @@ def _add_supersets(values: Floats, n_lists: int) -> None:
 
 
 @njit(inline="always")
-def _add_subsets(values: npt.NDArray[Any], n_lists: int) -> None:
+def add_subsets(values: npt.NDArray[Any], n_lists: int) -> None:
     """Replace each element by the sum over the histories that it contains, in place."""
     size = values.shape[0]
     for i in range(n_lists):
@@ -67,7 +72,7 @@ def _add_subsets(values: npt.NDArray[Any], n_lists: int) -> None:
 def superset_sums(values: Floats, n_lists: int) -> Floats:
     """Sum `values` over the histories that contain each history."""
     result = values.copy()
-    _add_supersets(result, n_lists)
+    add_supersets(result, n_lists)
     return result
 
 
@@ -88,7 +93,7 @@ def _live_terms(margins: Floats, terms: Ints, n_lists: int, live: Bools, active:
             dead[terms[i]] = 1
             any_dead = True
     if any_dead:
-        _add_subsets(dead, n_lists)
+        add_subsets(dead, n_lists)
         for w in range(live.shape[0]):
             if dead[w] > 0:
                 live[w] = False
@@ -113,7 +118,7 @@ def _factor(sums: Floats, terms: Ints, active: Ints, p: int, lower: Floats) -> N
 
 
 @njit
-def _solve(lower: Floats, p: int, vector: Floats) -> None:
+def solve_factored(lower: Floats, p: int, vector: Floats) -> None:
     """Solve with the Cholesky factor in place; aliased parameters get 0."""
     for i in range(p):
         value = vector[i]
@@ -136,7 +141,7 @@ def _predict(
         eta[w] = 0.0
     for i in range(p):
         eta[terms[active[i]]] = theta[i]
-    _add_subsets(eta, n_lists)
+    add_subsets(eta, n_lists)
     for w in range(eta.shape[0]):
         eta[w] += offset[w]
 
@@ -176,25 +181,25 @@ def _newton(
     for w in range(size):
         sums[w] = counts[w] + START_OFFSET if live[w] else 0.0
         eta[w] = sums[w] * (np.log(sums[w]) - offset[w]) if live[w] else 0.0
-    _add_supersets(sums, n_lists)
-    _add_supersets(eta, n_lists)
+    add_supersets(sums, n_lists)
+    add_supersets(eta, n_lists)
     _factor(sums, terms, active, p, lower)
     for i in range(p):
         theta[i] = eta[terms[active[i]]]
-    _solve(lower, p, theta)
+    solve_factored(lower, p, theta)
     _predict(theta, terms, active, p, n_lists, offset, eta)
     likelihood = _log_likelihood(counts, live, eta, means)
     for iteration in range(1, MAX_ITERATIONS + 1):
         for w in range(size):
             sums[w] = means[w]
-        _add_supersets(sums, n_lists)
+        add_supersets(sums, n_lists)
         _factor(sums, terms, active, p, lower)
         for i in range(p):
             step[i] = margins[terms[active[i]]] - sums[terms[active[i]]]
         decrement = 0.0
         for i in range(p):
             eta[i] = step[i]
-        _solve(lower, p, step)
+        solve_factored(lower, p, step)
         for i in range(p):
             decrement += eta[i] * step[i]
             theta[i] += step[i]
@@ -233,7 +238,7 @@ def _deviance(counts: Floats, live: Bools, means: Floats) -> float:
 
 
 @njit
-def _fit_terms(
+def fit_terms(
     counts: Floats, margins: Floats, use: Bools, terms: Ints, n_lists: int, offset: Floats
 ) -> tuple[Floats, Floats, Bools, float, float, int, bool]:
     """Fit one model to the cells in `use`; the last term must be the intercept, 0.
@@ -265,7 +270,7 @@ def _fit_terms(
 
 
 @njit
-def _decode_terms(term_set: np.uint64, size: int) -> Ints:
+def decode_terms(term_set: np.uint64, size: int) -> Ints:
     """List the terms of a coded model, by value, the intercept last."""
     count = 0
     for t in range(size):
@@ -298,8 +303,8 @@ def _fit_batch(
     use[0] = False
     margins = superset_sums(counts, n_lists)
     for m in range(term_sets.shape[0]):
-        terms = _decode_terms(term_sets[m], size)
-        parameters, _, _, dev, var, _, conv = _fit_terms(counts, margins, use, terms, n_lists, offset)
+        terms = decode_terms(term_sets[m], size)
+        parameters, _, _, dev, var, _, conv = fit_terms(counts, margins, use, terms, n_lists, offset)
         n0[m] = np.exp(parameters[terms.shape[0] - 1] + offset[0])
         variance[m] = var
         deviance[m] = dev
@@ -398,7 +403,7 @@ def fit_one(
     usable = np.where(use, counts, 0.0)
     margins = superset_sums(usable, n_lists)
     offset = offset_or_zeros(offset, len(counts))
-    parameters, means, _, deviance, variance, iterations, converged = _fit_terms(
+    parameters, means, _, deviance, variance, iterations, converged = fit_terms(
         usable, margins, use, terms, n_lists, offset
     )
     if not use[0]:
@@ -436,7 +441,7 @@ def _refit_deviances(tables: Floats, terms: Ints, n_lists: int, offset: Floats) 
     for b in range(tables.shape[0]):
         counts = tables[b].copy()
         counts[0] = 0.0
-        deviances[b] = _fit_terms(counts, superset_sums(counts, n_lists), use, terms, n_lists, offset)[3]
+        deviances[b] = fit_terms(counts, superset_sums(counts, n_lists), use, terms, n_lists, offset)[3]
     return deviances
 
 

@@ -57,7 +57,7 @@ class ListEffects:
     lists : tuple of str
         The t lists.
     levels : ClosedDesign
-        A row a number of captures 1, ..., t, the intercept last; without captures there is the intercept alone.
+        One row per number of captures 1, ..., t, the intercept last; without captures there is the intercept alone.
     """
 
     lists: tuple[str, ...]

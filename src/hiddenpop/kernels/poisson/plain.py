@@ -232,7 +232,7 @@ def fit_one(
 
 
 class _Products(NamedTuple):
-    """Sums over the cells of a model by its design, a row a term."""
+    """Sums over the cells of a model by its design, one row per term."""
 
     design: Floats
 

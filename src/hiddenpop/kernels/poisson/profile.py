@@ -579,7 +579,7 @@ def bracketed_root(function: Callable[[float], float], a: float, b: float, toler
     Raises
     ------
     ValueError
-        If the function has the same sign at both ends, or a value that is no number.
+        If the function has the same sign at both ends, or a value that is not a number.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from hiddenpop.errors import TableSizeError
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.poisson.faces import face_of_model
-from hiddenpop.kernels.poisson.lattice import _fit_terms, fit_one, offset_or_zeros, superset_sums
+from hiddenpop.kernels.poisson.lattice import fit_one, fit_terms, offset_or_zeros, superset_sums
 from hiddenpop.kernels.poisson.model_fit import NUMBER_BY_STATUS
 from hiddenpop.kernels.search.bound import (
     ADMISSIBLE,
@@ -387,7 +387,7 @@ def _best_of_list(
     best, chosen, its_code, n0 = np.inf, -1, INADMISSIBLE, np.nan
     for m in range(models.shape[0]):
         p = list_terms(models[m], counts.shape[0], terms)
-        parameters, means, live, deviance, _, _, _ = _fit_terms(
+        parameters, means, live, deviance, _, _, _ = fit_terms(
             counts, margins, use, terms[:p], n_lists, offset
         )
         value = deviance + penalty[p]

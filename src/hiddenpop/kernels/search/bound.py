@@ -12,7 +12,7 @@ import numpy as np
 
 from hiddenpop._typing import Bools, Floats, Ints, Words
 from hiddenpop.kernels.compiled import njit
-from hiddenpop.kernels.poisson.lattice import _fit_terms, independent_terms, odd_full_rank, rank_of
+from hiddenpop.kernels.poisson.lattice import fit_terms, independent_terms, odd_full_rank, rank_of
 from hiddenpop.parallel import progress_bar
 
 __all__ = [
@@ -375,7 +375,7 @@ def _search(problem: Problem, stack: Stack, catch: Catch) -> None:
         row = stack.depth[0]
         words = stack.outer[row] if job == LARGEST else stack.inner[row]
         p = list_terms(words, size, terms)
-        parameters, means, live, deviance, variance, _, converged = _fit_terms(
+        parameters, means, live, deviance, variance, _, converged = fit_terms(
             problem.counts, problem.margins, problem.use, terms[:p], problem.n_lists, problem.offset
         )
         catch.tally[FITS] += 1

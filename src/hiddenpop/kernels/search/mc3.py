@@ -17,7 +17,7 @@ from hiddenpop._typing import Floats, Ints, Words
 from hiddenpop.histories import bit_positions
 from hiddenpop.kernels.compiled import njit
 from hiddenpop.kernels.poisson.faces import face_of_model
-from hiddenpop.kernels.poisson.lattice import _fit_terms, independent_terms, offset_or_zeros, superset_sums
+from hiddenpop.kernels.poisson.lattice import fit_terms, independent_terms, offset_or_zeros, superset_sums
 from hiddenpop.kernels.search.best_models import TIE, penalties
 from hiddenpop.kernels.search.bound import ADMISSIBLE, DOUBTFUL, INADMISSIBLE, Problem, judge, n_words
 
@@ -122,7 +122,7 @@ def _row(problem: Problem, space: Space, book: Book, mask: Words) -> int:
             return row
         slot = (slot + np.uint64(1)) & last
     terms = _terms(mask, space.pairs, problem.n_lists)
-    parameters, _, _, deviance, variance, _, _ = _fit_terms(
+    parameters, _, _, deviance, variance, _, _ = fit_terms(
         problem.counts, problem.margins, problem.use, terms, problem.n_lists, problem.offset
     )
     row = book.tally[MODELS]
@@ -141,7 +141,7 @@ def _code(problem: Problem, space: Space, book: Book, row: int) -> int:
     """Whether a model of the book may be chosen, judged when it is first asked."""
     if book.codes[row] == UNJUDGED:
         terms = _terms(book.masks[row], space.pairs, problem.n_lists)
-        _, means, live, _, _, _, _ = _fit_terms(
+        _, means, live, _, _, _, _ = fit_terms(
             problem.counts, problem.margins, problem.use, terms, problem.n_lists, problem.offset
         )
         book.codes[row] = judge(problem.counts, problem.margins, problem.exists, terms, means, live)

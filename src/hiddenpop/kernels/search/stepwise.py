@@ -13,7 +13,7 @@ import numpy as np
 from hiddenpop._typing import Bools, Floats, Ints
 from hiddenpop.kernels.poisson.dense import one_thread, poisson_deviance
 from hiddenpop.kernels.poisson.hidden_cells import empty_margins, factor, fit_cells, likelihood_bound
-from hiddenpop.kernels.poisson.lattice import _solve
+from hiddenpop.kernels.poisson.lattice import solve_factored
 
 __all__ = ["SearchSpace", "Step", "stepwise_path"]
 
@@ -259,7 +259,7 @@ def _start(state: _State, gram: Floats, columns: Ints) -> Floats:
         lower = np.zeros((len(columns), len(columns)))
         factor(gram[np.ix_(columns, columns)], lower)
         shift = gram[np.ix_(columns, dropped)] @ start[dropped]
-        _solve(lower, len(shift), shift)
+        solve_factored(lower, len(shift), shift)
         start[columns] += shift
     return start[columns]
 
@@ -340,7 +340,7 @@ def _bound(rows: Floats, counts: Floats, means: Floats, weights: Floats, product
     lower = np.zeros_like(products)
     factor(products, lower)
     move = score.copy()
-    _solve(lower, len(move), move)
+    solve_factored(lower, len(move), move)
     if np.abs(products @ move - score).max(initial=0.0) > MARGIN_TOLERANCE:
         return np.inf
     return float(likelihood_bound(means + weights * (rows @ move)))

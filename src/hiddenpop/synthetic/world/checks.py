@@ -78,7 +78,7 @@ def check_date(key: str, value: Any) -> None:
     try:
         date.fromisoformat(value)
     except (TypeError, ValueError) as error:
-        raise SettingError(f"{key}={value!r} is no day; write it as YYYY-MM-DD") from error
+        raise SettingError(f"{key}={value!r} is not a day; write it as YYYY-MM-DD") from error
 
 
 def check_known(key: str, name: Any, known: Collection[str]) -> None:

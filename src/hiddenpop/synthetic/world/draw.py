@@ -83,7 +83,7 @@ def draw_world(
     Raises
     ------
     SettingError
-        If the size is no whole number from 1 to 10,000,000.
+        If the size is not a whole number from 1 to 10,000,000.
 
     Notes
     -----
@@ -127,7 +127,7 @@ def write_world(
     Raises
     ------
     SettingError
-        If the size is no whole number from 1 to 10,000,000.
+        If the size is not a whole number from 1 to 10,000,000.
     TableError
         If the folder cannot be written to.
 

@@ -1,7 +1,7 @@
-"""The files of a world: written under passing names, and named when all of them are whole."""
+"""The files of a world: written as drafts, and named when all of them are whole."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from hiddenpop._files import passing_name
+from hiddenpop._files import csv_text, whole
 from hiddenpop.errors import TableError
 
 __all__ = ["WorldFiles", "open_files"]
@@ -31,6 +31,7 @@ class WorldFiles:
     """Files of one world while they are being written."""
 
     folder: Path
+    drafts: Mapping[str, Path]
     writers: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -46,17 +47,16 @@ class WorldFiles:
     def add(self, name: str, table: Any) -> None:
         """Add the rows of a block to a file, as a row group of their own."""
         if name not in self.writers:
-            draft = passing_name(self.places(self.folder)[name])
-            self.writers[name] = pq.ParquetWriter(draft, table.schema, compression="zstd", version="2.6")
+            self.writers[name] = pq.ParquetWriter(
+                self.drafts[name], table.schema, compression="zstd", version="2.6"
+            )
         self.writers[name].write_table(table, row_group_size=max(len(table), 1))
 
     def finish(self, frames: dict[str, pd.DataFrame]) -> None:
-        """Write the small tables, close the files and give all of them their names."""
+        """Write the small tables and close the files, which then take their names."""
         for name, frame in frames.items():
-            frame.to_csv(passing_name(self.places(self.folder)[name]), index=False, lineterminator="\n")
+            self.drafts[name].write_text(csv_text(frame), encoding="utf-8")
         self.close()
-        for path in self.paths:
-            passing_name(path).replace(path)
 
     def close(self) -> None:
         """Close what is open."""
@@ -66,18 +66,29 @@ class WorldFiles:
 
 @contextmanager
 def open_files(folder: Path) -> Iterator[WorldFiles]:
-    """Open the files of a world; what has no name at the end is removed."""
-    files = WorldFiles(folder)
+    """Open the files of a world; they take their names when all of them are whole, or are gone."""
+    places = WorldFiles.places(folder)
     try:
-        for path in files.paths:
+        for path in places.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-        yield files
+        with ExitStack() as stack:
+            drafts = {name: stack.enter_context(whole(path)) for name, path in places.items()}
+            files = WorldFiles(folder, drafts)
+            with _closing(files):
+                yield files
     except OSError as error:
-        raise TableError(
-            f"cannot write to {folder}: {error.strerror or error}; choose a folder you can write"
-        ) from error
+        raise _cannot_write(folder, error) from error
+
+
+@contextmanager
+def _closing(files: WorldFiles) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # before one of the files takes it for its own
+        raise _cannot_write(files.folder, error) from error
     finally:
         files.close()
-        for path in files.paths:
-            with suppress(OSError):
-                passing_name(path).unlink()
+
+
+def _cannot_write(folder: Path, error: OSError) -> TableError:
+    return TableError(f"cannot write to {folder}: {error.strerror or error}; choose a folder you can write")

@@ -48,7 +48,7 @@ class HarderRules:
     Raises
     ------
     SettingError
-        For what is no chance, and fewer than one or more than three ways of writing.
+        For what is not a chance, and fewer than one or more than three ways of writing.
     """
 
     first_typo: float = 0.0

@@ -45,7 +45,7 @@ def key_numbers(numbers: Ints, salt: Salt) -> Ints:
     Notes
     -----
     Odd factors and shifts move the numbers below 2**30 among themselves; what falls beyond 10**9 is moved again until
-    it does not. It hides the order from a reader, and is no encryption.
+    it does not. It hides the order from a reader, and is not encryption.
 
     Examples
     --------

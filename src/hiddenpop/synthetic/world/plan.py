@@ -67,7 +67,7 @@ def make_plan(settings: WorldSettings, size: int | None = None) -> Plan:
     Raises
     ------
     SettingError
-        If the size is no whole number from 1 to 10,000,000, or there are more suspects than a block can number.
+        If the size is not a whole number from 1 to 10,000,000, or there are more suspects than a block can number.
 
     Examples
     --------

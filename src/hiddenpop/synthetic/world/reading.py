@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from hiddenpop._files import parse_toml
 from hiddenpop.errors import SettingError
 from hiddenpop.synthetic.world.checks import known_fields
 from hiddenpop.synthetic.world.harder import HarderRules
@@ -33,7 +34,7 @@ def read_settings(path: str | Path | None = None, *, version: Literal["1", "2"] 
     Parameters
     ----------
     path : str or Path, optional
-        A file of your own with the same keys; by default the one that comes along, which gives a source for each value.
+        A file of your own with the same keys; by default the one that is included, which gives a source for each value.
     version : {"1", "2"}
         Of the rules: 2 adds the errors of ``harder.toml``, so that links are harder to find.
 
@@ -93,11 +94,11 @@ def _read(path: str | Path | None, own: str = "settings.toml") -> dict[str, Any]
             text = files("hiddenpop.synthetic.world").joinpath(own).read_text("utf-8")
         else:
             text = Path(path).read_text("utf-8")
-        return tomllib.loads(text)
+        return parse_toml(text)
     except OSError as error:
         raise SettingError(f"cannot read {path}: {error.strerror or error}; check the name") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} is no TOML file: {error}; correct it") from error
+        raise SettingError(f"{path} is not TOML file: {error}; correct it") from error
 
 
 def _fixed(value: Any) -> Any:

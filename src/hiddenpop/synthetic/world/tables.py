@@ -118,7 +118,7 @@ def _units(world: World, year: int | None, strata: Sequence[str]) -> pd.DataFram
     """Give the victims by person and year with their strata; over several years a person keeps those of the first."""
     for name in strata:
         if name not in STRATA:
-            raise UnknownNameError(f"{name!r} is no stratum of a world; choose from {', '.join(STRATA)}")
+            raise UnknownNameError(f"{name!r} is not a stratum of a world; choose from {', '.join(STRATA)}")
     units = world.victims[["person", *STRATA]]
     if year is not None:
         units = units[units["year"] == year]

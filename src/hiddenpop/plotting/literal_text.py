@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
-__all__ = ["as_typed"]
+__all__ = ["literal_text"]
 
 LONGEST_LINE = 120
 BOX = "\u25a1"
@@ -25,7 +25,7 @@ class _AsTyped(FuncFormatter):
         super().__init__(lambda x, place: _drawable(formatter(x, place)).replace("$", r"\$"))
 
 
-def as_typed(plot: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
+def literal_text(plot: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
     """Let a plot show names as they are: no formulas between dollar signs, no endless lines, no missing glyphs.
 
     Matplotlib reads what stands between two dollar signs as mathematics, and fails on most of what people type there.

@@ -1,12 +1,12 @@
-"""`Told`: what the records of a monitor share on the screen."""
+"""`MonitorTable`: what the records of a monitor share on the screen."""
 
 import html
 from abc import ABC, abstractmethod
 
-__all__ = ["Told"]
+__all__ = ["MonitorTable"]
 
 
-class Told(ABC):
+class MonitorTable(ABC):
     """A record that tells itself in words."""
 
     __slots__ = ()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.release.faults import (
+from tests.distribution.faults import (
     WRITERS,
     Writer,
     content,

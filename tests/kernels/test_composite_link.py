@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from hiddenpop.kernels.poisson.composite_link import (
+    NOT_DETERMINED,
+    CompositeCells,
+    Part,
+    climb,
+    fit_composite,
+    refit_composite,
+)
 from hiddenpop.kernels.poisson.dense import fit_design, poisson_deviance
 from hiddenpop.kernels.poisson.hidden_cells import fit_hidden, independent_columns
-from hiddenpop.kernels.poisson.summed_cells import (
-    NOT_DETERMINED,
-    Part,
-    SummedCells,
-    climb,
-    fit_summed,
-    refit_summed,
-)
 
 
 class World:
@@ -45,7 +45,7 @@ class World:
         rows = list(keys)
         self.row_year = np.array([y for y, _ in rows])
         self.n_rows = sum(any(seen) for _, seen in rows)
-        self.table = SummedCells(np.array(cells), np.array(row_of), self.n_rows, n_years)
+        self.table = CompositeCells(np.array(cells), np.array(row_of), self.n_rows, n_years)
         # The same rows, with the absent lists out of the columns.
         self.linear = np.array([self.row(y, dict(zip(names, seen, strict=True))) for y, seen in rows])
 
@@ -97,7 +97,7 @@ TANGLED = {
 def test_sums_that_are_log_linear_have_the_exact_fit(name, seed):
     world = World(*ABSORBED[name])
     counts, _ = world.draw(seed, 60.0)
-    fit, exact = fit_summed(world.table, counts), fit_hidden(*world.split(), counts)
+    fit, exact = fit_composite(world.table, counts), fit_hidden(*world.split(), counts)
     assert fit.converged
     assert fit.hidden_status.tolist() == exact.hidden_status.tolist() == ["ok"] * world.n_years
     np.testing.assert_allclose(fit.means, exact.means, rtol=1e-6)
@@ -118,7 +118,7 @@ def test_sums_that_are_log_linear_have_the_exact_fit(name, seed):
 def test_every_status_is_that_of_the_exact_face_when_sums_are_log_linear(name, seed):
     world = World(*ABSORBED[name])
     counts, _ = world.draw(100 + seed, [0.4, 1.0, 2.0][seed % 3])
-    fit, exact = fit_summed(world.table, counts), fit_hidden(*world.split(), counts)
+    fit, exact = fit_composite(world.table, counts), fit_hidden(*world.split(), counts)
     np.testing.assert_allclose(fit.deviance, exact.deviance, atol=1e-6)
     assert fit.hidden_status.tolist() == exact.hidden_status.tolist()
     assert fit.status == exact.status
@@ -131,7 +131,7 @@ def test_every_status_is_that_of_the_exact_face_when_sums_are_log_linear(name, s
 def test_without_gaps_everything_is_that_of_hidden_cells(seed):
     world = World(3, 2, {}, ["ab", "cy", "ay"])
     counts, _ = world.draw(seed, [0.4, 1.5, 30.0][seed % 3])
-    fit, exact = fit_summed(world.table, counts), fit_hidden(*world.split(), counts)
+    fit, exact = fit_composite(world.table, counts), fit_hidden(*world.split(), counts)
     assert fit.hidden_status.tolist() == exact.hidden_status.tolist()
     assert fit.rank == exact.rank
     np.testing.assert_allclose(fit.hidden_means, exact.hidden_means, rtol=1e-6)
@@ -165,7 +165,7 @@ def plain_em(table, counts, steps):
 def test_plain_em_ends_in_the_same_maximum(name, seed):
     world = World(*TANGLED[name])
     counts, _ = world.draw(10 + seed, 80.0)
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     means, hidden, deviance, _ = plain_em(world.table, counts, 600)
     assert fit.status == "ok"
     assert fit.deviance <= deviance + 1e-9
@@ -179,7 +179,7 @@ def test_plain_em_ends_in_the_same_maximum(name, seed):
 def test_no_general_optimiser_climbs_higher_in_sparse_tables(name, seed):
     world = World(*TANGLED[name])
     counts, _ = world.draw(40 + seed, [1.0, 4.0][seed % 2])
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     here = world.table.row_of < world.n_rows
     cells, row = world.table.cells[here], world.table.row_of[here]
 
@@ -199,7 +199,7 @@ def test_no_general_optimiser_climbs_higher_in_sparse_tables(name, seed):
 def test_the_variance_is_that_of_the_jacobian_of_the_means():
     world = World(*TANGLED["all pairs"])
     counts, _ = world.draw(3, 200.0)
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     table = world.table
 
     def sums(b):
@@ -224,7 +224,7 @@ def test_expected_counts_give_the_hidden_persons_back(name):
     effects = np.linspace(-0.4, 0.5, world.table.cells.shape[1])
     effects[0] = 5.0
     sums = np.bincount(world.table.row_of, np.exp(world.table.cells @ effects))
-    fit = fit_summed(world.table, sums[: world.n_rows])
+    fit = fit_composite(world.table, sums[: world.n_rows])
     assert fit.status == "ok"
     np.testing.assert_allclose(fit.deviance, 0.0, atol=1e-9)
     np.testing.assert_allclose(fit.hidden_means, sums[world.n_rows :], rtol=1e-5)
@@ -238,7 +238,7 @@ def test_expected_counts_give_the_hidden_persons_back(name):
 def test_one_operating_list_everywhere_tells_nothing(seed):
     world = World(2, 2, {0: "b", 1: "a"}, ["a", "b", "y"])
     counts, _ = world.draw(seed, 50.0)
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     assert fit.status == "not_identified"
     assert np.isnan(fit.hidden_means).all()
     assert fit.reason == NOT_DETERMINED
@@ -248,9 +248,9 @@ def test_one_operating_list_everywhere_tells_nothing(seed):
 def test_two_lists_that_never_operate_together_have_no_known_interaction(seed):
     absent = {0: "c", 1: "b"}
     counts, _ = World(3, 2, absent, ["ab", "ac", "bc", "y"]).draw(seed, 80.0)
-    joint = fit_summed(World(3, 2, absent, ["ab", "ac", "bc", "y"]).table, counts)
+    joint = fit_composite(World(3, 2, absent, ["ab", "ac", "bc", "y"]).table, counts)
     assert joint.status == "not_identified"
-    free = fit_summed(World(3, 2, absent, ["a", "b", "c", "y"]).table, counts)
+    free = fit_composite(World(3, 2, absent, ["a", "b", "c", "y"]).table, counts)
     assert free.status == "ok"
 
 
@@ -258,10 +258,10 @@ def test_a_ridge_on_which_only_means_of_empty_rows_change_is_no_answer():
     world = World(*TANGLED["all pairs"])
     counts, _ = world.draw(115, 0.4)
     assert counts.sum() == 7.0
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     assert fit.converged
     assert fit.hidden_status.tolist() == ["not_identified"] * 3
-    refit = refit_summed(world.table, counts[None], start=np.zeros(world.table.cells.shape[1]))
+    refit = refit_composite(world.table, counts[None], start=np.zeros(world.table.cells.shape[1]))
     assert refit.status.tolist() == ["not_identified"]
 
 
@@ -278,7 +278,7 @@ def test_a_climb_leaves_a_saddle(start):
 def test_only_the_year_without_information_is_given_up():
     world = World(3, 3, {0: "bc"}, ["ay", "by", "cy"])
     counts, _ = world.draw(4, 60.0)
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     assert fit.hidden_status.tolist() == ["not_identified", "ok", "ok"]
     assert fit.status == "not_identified"
 
@@ -293,7 +293,7 @@ def test_two_lists_left_in_a_year_that_stands_alone(overlap, only_a, only_b, sta
     year = world.row_year[: world.n_rows] == 1
     assert year.sum() == 3
     counts[year] = [only_b, only_a, overlap]  # rows are sorted by a, then b
-    fit = fit_summed(world.table, counts)
+    fit = fit_composite(world.table, counts)
     assert fit.hidden_status.tolist() == ["ok", status]
     if status == "ok":
         np.testing.assert_allclose(fit.hidden_means[1], 60.0, rtol=1e-6)
@@ -306,7 +306,7 @@ def test_two_lists_left_in_a_year_that_stands_alone(overlap, only_a, only_b, sta
 def test_large_counts_keep_their_digits(size):
     world = World(*TANGLED["years differ"])
     counts, _ = world.draw(2, 30.0)
-    small, large = fit_summed(world.table, counts), fit_summed(world.table, counts * size)
+    small, large = fit_composite(world.table, counts), fit_composite(world.table, counts * size)
     assert large.converged
     np.testing.assert_allclose(large.hidden_means, small.hidden_means * size, rtol=1e-5)
 
@@ -316,7 +316,7 @@ def test_a_list_that_operates_in_one_year_only():
     effects = np.zeros(world.table.cells.shape[1])
     effects[0], effects[world.terms.index(("a",))] = 6.0, -0.5
     sums = np.bincount(world.table.row_of, np.exp(world.table.cells @ effects))
-    fit = fit_summed(world.table, sums[: world.n_rows])
+    fit = fit_composite(world.table, sums[: world.n_rows])
     np.testing.assert_allclose(fit.hidden_means, sums[world.n_rows :], rtol=1e-4)
 
 
@@ -327,12 +327,12 @@ def test_a_list_that_operates_in_one_year_only():
 def test_refits_are_fits(name, mean):
     world = World(*TANGLED[name])
     tables = np.array([world.draw(seed, mean)[0] for seed in range(12)])
-    start = fit_summed(world.table, tables.mean(axis=0)).coefficients
-    many = refit_summed(world.table, tables, start=start)
+    start = fit_composite(world.table, tables.mean(axis=0)).coefficients
+    many = refit_composite(world.table, tables, start=start)
     for counts, means, deviance, status in zip(
         tables, many.hidden_means, many.deviances, many.status, strict=True
     ):
-        one = fit_summed(world.table, counts)
+        one = fit_composite(world.table, counts)
         assert one.deviance <= deviance + 1e-6
         if deviance <= one.deviance + 1e-6:
             assert status == one.status

@@ -23,7 +23,7 @@ from hiddenpop.kernels.poisson.hidden_cells import (
     total_status,
 )
 
-__all__ = ["SummedCells", "SummedFit", "fit_summed", "refit_summed"]
+__all__ = ["CompositeCells", "CompositeFit", "fit_composite", "refit_composite"]
 
 VANISHING = 1e-7
 """Persons. A climb towards infinity stops when the means that go to 0 have reached about 1e-12."""
@@ -49,7 +49,7 @@ NOT_DETERMINED = (
 MAX_ITERATIONS = 1000
 DECREMENT_TOLERANCE = 1e-12
 LONGEST_STEP, SMALLEST_RADIUS = 5.0, 1e-9
-"""No logarithm of a mean moves further in one step; and less than this is no step."""
+"""No logarithm of a mean moves further in one step; and less than this is not a step."""
 
 POOR, GOOD = 0.25, 0.75
 """Shares of the gain that a quadratic promised."""
@@ -81,7 +81,7 @@ TILTS = (1.0, 0.1, 10.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SummedCells:
+class CompositeCells:
     """Cells of a log-linear model and the rows they are added up to.
 
     Attributes
@@ -115,7 +115,7 @@ class SummedCells:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SummedFit:
+class CompositeFit:
     """A log-linear model fitted to one table of sums.
 
     Attributes
@@ -185,18 +185,18 @@ class _Hidden:
     reason: str
 
 
-def fit_summed(table: SummedCells, counts: Floats) -> SummedFit:
+def fit_composite(table: CompositeCells, counts: Floats) -> CompositeFit:
     """Fit a log-linear model to sums of its cells by Poisson maximum likelihood.
 
     Parameters
     ----------
-    table : SummedCells
+    table : CompositeCells
     counts : ndarray, shape (m,)
         Persons in the observed rows.
 
     Returns
     -------
-    SummedFit
+    CompositeFit
 
     Notes
     -----
@@ -224,8 +224,8 @@ def fit_summed(table: SummedCells, counts: Floats) -> SummedFit:
     >>> import numpy as np
     >>> cells = np.array([[1.0, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0], [1, 1, 0, 1], [1, 1, 1, 1], [1, 0, 0, 0],
     ...                   [1, 0, 0, 1], [1, 0, 1, 1]])
-    >>> table = SummedCells(cells, np.array([0, 1, 2, 3, 3, 4, 5, 5]), 4, 2)
-    >>> fit_summed(table, np.array([30.0, 20, 10, 80])).hidden_means.round(6).tolist()
+    >>> table = CompositeCells(cells, np.array([0, 1, 2, 3, 3, 4, 5, 5]), 4, 2)
+    >>> fit_composite(table, np.array([30.0, 20, 10, 80])).hidden_means.round(6).tolist()
     [60.0, 160.0]
     """
     with one_thread():
@@ -233,12 +233,12 @@ def fit_summed(table: SummedCells, counts: Floats) -> SummedFit:
         return _record(table, found, _with_rivals(table, found, others))
 
 
-def refit_summed(table: SummedCells, tables: Floats, *, start: Floats) -> HiddenRefits:
+def refit_composite(table: CompositeCells, tables: Floats, *, start: Floats) -> HiddenRefits:
     """Fit one model to many tables of sums: the inner loop of a bootstrap.
 
     Parameters
     ----------
-    table : SummedCells
+    table : CompositeCells
     tables : ndarray, shape (b, m)
         One table a row.
     start : ndarray, shape (p,)
@@ -252,8 +252,8 @@ def refit_summed(table: SummedCells, tables: Floats, *, start: Floats) -> Hidden
     --------
     >>> import numpy as np
     >>> cells = np.array([[1.0, 1, 0], [1, 0, 1], [1, 1, 1], [1, 0, 0]])
-    >>> table = SummedCells(cells, np.arange(4), 3, 1)
-    >>> refit_summed(table, np.array([[30.0, 20, 10], [30, 20, 0]]), start=np.zeros(3)).hidden_means.round(6)
+    >>> table = CompositeCells(cells, np.arange(4), 3, 1)
+    >>> refit_composite(table, np.array([[30.0, 20, 10], [30, 20, 0]]), start=np.zeros(3)).hidden_means.round(6)
     array([[60.],
            [inf]])
     """
@@ -261,7 +261,7 @@ def refit_summed(table: SummedCells, tables: Floats, *, start: Floats) -> Hidden
         return _refits(table, tables, np.where(np.isfinite(start), start, 0.0))
 
 
-def _refits(table: SummedCells, tables: Floats, start: Floats) -> HiddenRefits:
+def _refits(table: CompositeCells, tables: Floats, start: Floats) -> HiddenRefits:
     means = np.empty((len(tables), table.n_hidden))
     deviances = np.empty(len(tables))
     status = np.empty(len(tables), dtype="<U14")
@@ -280,7 +280,7 @@ def _refits(table: SummedCells, tables: Floats, start: Floats) -> HiddenRefits:
 # --- the maximum ------------------------------------------------------------------------------------------------------
 
 
-def _maxima(table: SummedCells, counts: Floats, start: Floats | None) -> list[_Maximum]:
+def _maxima(table: CompositeCells, counts: Floats, start: Floats | None) -> list[_Maximum]:
     """Climb to peaks, each on the face where it lies; the highest first."""
     cells, row_of = table.seen
     face = face_of_cells(cells, table.unseen[0], counts[row_of] > 0)
@@ -290,7 +290,7 @@ def _maxima(table: SummedCells, counts: Floats, start: Floats | None) -> list[_M
     return sorted(found, key=lambda maximum: maximum.peak.deviance)
 
 
-def _down_to_face(table: SummedCells, counts: Floats, found: _Maximum) -> _Maximum:
+def _down_to_face(table: CompositeCells, counts: Floats, found: _Maximum) -> _Maximum:
     for _ in range(MOST_FACES):
         smaller = _smaller_face(table, counts, found)
         if smaller is None:
@@ -314,7 +314,7 @@ def _onto(part: "Part", linear: Floats) -> Floats:
     return coefficients
 
 
-def _smaller_face(table: SummedCells, counts: Floats, found: _Maximum) -> _Maximum | None:
+def _smaller_face(table: CompositeCells, counts: Floats, found: _Maximum) -> _Maximum | None:
     """Give the peak without the means that went to 0; None where there are none, or where it is lower."""
     cells, row_of = table.seen
     stays = found.face.on_face.copy()
@@ -336,7 +336,7 @@ def _smaller_face(table: SummedCells, counts: Floats, found: _Maximum) -> _Maxim
 # --- what it says of the hidden ---------------------------------------------------------------------------------------
 
 
-def _judge(table: SummedCells, found: _Maximum) -> _Hidden:
+def _judge(table: CompositeCells, found: _Maximum) -> _Hidden:
     """Status, mean and gradient of every hidden row."""
     _, row_of = table.unseen
     means, gradient = _hidden_at(table, found, found.peak.coefficients)
@@ -354,7 +354,7 @@ def _judge(table: SummedCells, found: _Maximum) -> _Hidden:
     return _Hidden(status, numbers, gradient, NOT_DETERMINED if loose.any() else "")
 
 
-def _hidden_at(table: SummedCells, found: _Maximum, coefficients: Floats) -> tuple[Floats, Floats]:
+def _hidden_at(table: CompositeCells, found: _Maximum, coefficients: Floats) -> tuple[Floats, Floats]:
     """Hidden persons of each row in cells with a finite mean, and the gradient of their logarithm."""
     cells, row_of = table.unseen
     fine = found.face.hidden_status == "ok"
@@ -368,7 +368,7 @@ def _hidden_at(table: SummedCells, found: _Maximum, coefficients: Floats) -> tup
     return means, gradient
 
 
-def _with_rivals(table: SummedCells, found: _Maximum, others: list[_Maximum]) -> _Hidden:
+def _with_rivals(table: CompositeCells, found: _Maximum, others: list[_Maximum]) -> _Hidden:
     """Judge the hidden rows, and give up those of which another peak of the same height tells another number."""
     hidden = _judge(table, found)
     status, means, reason = hidden.status.copy(), hidden.means.copy(), hidden.reason
@@ -392,14 +392,14 @@ def _same(one: _Hidden, other: _Hidden) -> Bools:
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
-def _record(table: SummedCells, found: _Maximum, hidden: _Hidden) -> SummedFit:
+def _record(table: CompositeCells, found: _Maximum, hidden: _Hidden) -> CompositeFit:
     rows = expected_rows(found.part, found.peak.coefficients)
     free = null_of_rows(rows)
     coefficients, covariance, estimable = _by_column(found, rows, free)
     rank = len(found.kept) - free.shape[1]
     means = np.zeros(table.n_rows)
     means[found.part.rows] = found.peak.means
-    return SummedFit(
+    return CompositeFit(
         status=total_status(hidden.status),
         hidden_status=hidden.status,
         hidden_means=hidden.means,
@@ -445,7 +445,7 @@ def _inverse_information(rows: Floats, means: Floats) -> Floats:
     return np.asarray(half @ half.T)
 
 
-def _generic_rank(table: SummedCells) -> int:
+def _generic_rank(table: CompositeCells) -> int:
     """Rank of the design of the sums at coefficients without any symmetry."""
     cells, row_of = table.seen
     p = cells.shape[1]

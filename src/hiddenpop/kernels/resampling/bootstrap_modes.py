@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from hiddenpop._typing import Floats
 
-__all__ = ["Lump", "divide", "lumps", "prominent_peaks"]
+__all__ = ["BootstrapMode", "bootstrap_modes", "divide", "prominent_peaks"]
 
 
 SMALLEST_LUMP = 0.02
@@ -28,7 +28,7 @@ BINS_PER_BANDWIDTH, MOST_BINS = 8, 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Lump:
+class BootstrapMode:
     """A lump of the bootstrap distribution.
 
     Attributes
@@ -43,7 +43,7 @@ class Lump:
     share: float
 
 
-def lumps(draws: npt.ArrayLike, n_observed: float) -> tuple[Lump, ...]:
+def bootstrap_modes(draws: npt.ArrayLike, n_observed: float) -> tuple[BootstrapMode, ...]:
     """Lumps of the bootstrap distribution: the modes of the log dark figure, with their shares.
 
     Parameters
@@ -54,7 +54,7 @@ def lumps(draws: npt.ArrayLike, n_observed: float) -> tuple[Lump, ...]:
 
     Returns
     -------
-    tuple of Lump
+    tuple of BootstrapMode
         In order of size; lumps with less than 2 % of the draws are left out. Draws with nobody hidden are a lump of
         their own, at the number observed.
 
@@ -73,7 +73,7 @@ def lumps(draws: npt.ArrayLike, n_observed: float) -> tuple[Lump, ...]:
     --------
     >>> rng = np.random.default_rng(2)
     >>> dark = np.concatenate([rng.lognormal(9.2, 0.1, 700), rng.lognormal(9.9, 0.1, 300)])
-    >>> [(round(lump.n, -3), round(lump.share, 1)) for lump in lumps(2744 + dark, 2744)]
+    >>> [(round(lump.n, -3), round(lump.share, 1)) for lump in bootstrap_modes(2744 + dark, 2744)]
     [(13000.0, 0.7), (23000.0, 0.3)]
     """
     values = np.asarray(draws, dtype=np.float64)
@@ -81,7 +81,7 @@ def lumps(draws: npt.ArrayLike, n_observed: float) -> tuple[Lump, ...]:
     hidden = np.sort(np.log(dark[dark >= NOBODY]))
     found = [(float(n_observed), len(dark) - len(hidden))]
     found += [(n_observed + math.exp(mode), size) for mode, size in _modes(hidden)]
-    shares = [Lump(n, size / len(values)) for n, size in found if size]
+    shares = [BootstrapMode(n, size / len(values)) for n, size in found if size]
     return tuple(lump for lump in shares if lump.share >= SMALLEST_LUMP)
 
 
@@ -104,7 +104,7 @@ def divide(values: Floats, effective: float, smallest: float = 0.0) -> tuple[Flo
     effective : float
         How many independent values they are worth; bandwidth and error of the density follow from it.
     smallest : float
-        A peak with a smaller share of the values between its valleys is no peak of its own.
+        A peak with a smaller share of the values between its valleys is not a peak of its own.
 
     Returns
     -------
