@@ -295,3 +295,29 @@ def test_everything_in_full_goes_to_a_marked_file_that_its_owner_alone_can_read(
     assert set(map(float, counts)) <= numbers_in(content)
     one = content["estimates"][0] if "estimates" in content else content
     assert one["n_hat"] not in numbers_in(released)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hiddenpop.errors.HiddenpopWarning")
+def test_estimates_of_five_lists_are_worked_out_again_a_bounded_number_of_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from hiddenpop.estimators import released
+    from hiddenpop.estimators.compare import fit_panel, standard_panel
+
+    asked: dict[str, int] = {}
+    made = released._Again.__call__
+
+    def counted(self: Any, counts: Any) -> Any:
+        asked[self.plain["name"]] = asked.get(self.plain["name"], 0) + 1
+        return made(self, counts)
+
+    monkeypatch.setattr(released._Again, "__call__", counted)
+    table = hp.datasets.load("uk_5").with_meta(public=False)
+    panel = fit_panel(table, standard_panel(table), rng=1)
+    found = released.released_estimates(table, dict(zip(panel.labels, panel.estimates, strict=True)))
+    shown = {one["label"]: one["n_hat"] for one in found["estimates"]}
+    assert shown["independence"] == 13_000.0
+    assert asked["bootstrapped"] <= 13
+    assert "averaged" not in asked  # of so many cells it is too dear
+    assert sum(asked.values()) < 800
