@@ -185,12 +185,13 @@ def on_a_grid(value):
     return f"between {low:,.10g} and {min(step for step in steps if step > value):,.10g}"
 
 
-def ways_to_print(answers, shown):
-    """Tell in which of the known ways answers print as what is shown."""
+def ways_to_print(answers, shown, least=0.0):
+    """Tell in which of the known ways answers print as what is shown; no number below `least` is shown."""
     ways = {"two digits": two_digits, "one digit": one_digit, "grid": on_a_grid}
     found = set()
     for name, way in ways.items():
         printed = [one if isinstance(one, str) else way(one) for one in answers]
+        printed = [one if isinstance(one, str) else max(one, least) for one in printed]
         same = [
             one == text if isinstance(one, str) else _same(text, one)
             for one, text in zip(printed, shown, strict=True)

@@ -195,6 +195,7 @@ COLUMNS = {
 }
 MERGERS = ["--merge new", "--merge new=police+none-such", "--merge ''"]
 FIGURES = ["--plot x.bmp", "--plot x", "--plot no/such/x.png", "--plot folder.png", "--plot good.csv/x.png"]
+INSIDE = ["--inside x.csv", "--inside x", "--inside no/such/x.json", "--inside good.csv/x.json"]
 LEVELS = [
     "--level 0",
     "--level 1",
@@ -227,6 +228,8 @@ BAD: dict[tuple[str, str], list[str]] = {
     ("estimate", "level"): [f"uk_5 {words}" for words in LEVELS],
     ("estimate", "seed"): [f"uk_5 {words}" for words in SEEDS],
     ("estimate", "plot"): [f"uk_5 {words}" for words in FIGURES],
+    ("estimate", "inside"): [f"uk_5 {words}" for words in INSIDE],
+    ("compare", "inside"): [f"uk_5 chao loglinear {words}" for words in INSIDE],
     ("estimate", "draws"): [
         f"uk_5 --estimator decomposable --draws {path}"
         for path in ("x.csv", "x", "no/such/x.parquet", "folder.parquet", "good.csv/x.parquet")

@@ -184,3 +184,16 @@ def test_the_best_model_as_given(name, opens):
     assert (widths.min() >= 16) == opens
     if not opens:
         assert {5, 6} <= set(base.counts[small][widths == 0].astype(int))
+
+
+def test_an_answer_that_is_too_dear_is_withheld_and_another_is_not_worked_out_more_often_than_it_may():
+    asked = []
+
+    def counted(plain):
+        return lambda counts: asked.append(plain["times"]) or resolve(plain)(counts)
+
+    for times, most, withheld in ((3, 0, True), (9, 10, True), (100, 101, False)):
+        asked.clear()
+        found = release([estimate(recompute={**INDEPENDENT, "times": times})], resolve=counted)
+        assert len(asked) <= most
+        assert (found.frames["estimate"]["value"].tolist() == ["."]) == withheld

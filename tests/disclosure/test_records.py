@@ -280,7 +280,7 @@ def test_a_ledger_keeps_what_has_left(tmp_path):
 
 
 def test_answers_are_kept_and_read_back(tmp_path):
-    world = random_world(5, 3, 1)
+    world = random_world(6, 3, 1)
     found = release([estimate(world, "chao")], resolve=resolver(world))
     found.write_inside(tmp_path / "inside")
     assert {p.name for p in (tmp_path / "inside").iterdir()} >= {"witnesses-table.csv", "knowledge.json"}

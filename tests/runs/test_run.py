@@ -17,7 +17,11 @@ from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 
 from hiddenpop import datasets, monitor
 from hiddenpop.errors import SettingError, TableError
+<<<<<<< HEAD
 from hiddenpop.keys import secret_key, steps_key
+=======
+from hiddenpop.result import Estimate
+>>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 from hiddenpop.runs import read_plan, run
 from hiddenpop.runs.execute import read_manifest, seed_of_step, write_manifest
 from hiddenpop.runs.run import default_folder
@@ -96,6 +100,123 @@ def test_small_counts_of_a_table_that_is_not_public_do_not_leave(finished: Path)
     checks = pd.read_parquet(folder / "checks" / "list_influence.parquet")
     assert checks["n_hat"].dropna().map(lambda n: float(f"{n:.2e}") == n).all()
     assert {"parts/subgroups-1.parquet", "strata.parquet", "figures/subgroups-1.png"} <= set(content)
+
+
+# --- what may leave of a table that is not public ---------------------------------------------------------------------
+
+
+def test_a_run_on_private_data_stays_inside_and_what_may_leave_stands_apart(finished: Path) -> None:
+    folder = finished / "private-run"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "stays where they are" in (folder / "STAYS-INSIDE.txt").read_text()
+    checker = folder / "for-the-checker"
+    assert stat.S_IMODE(checker.stat().st_mode) == 0o700
+    assert {"account.csv", "audit.csv", "knowledge.json", "STAYS-INSIDE.txt"} <= set(files_in(checker))
+    assert set(files_in(folder / "release")) == {
+        "covariates--answers.csv",
+        "covariates--counts.csv",
+        "estimates.json",
+        "estimates.png",
+        "release.json",
+    }
+    assert not {"release", "for-the-checker", "STAYS-INSIDE.txt"} & {
+        path.name for path in (finished / "public-run").iterdir()
+    }
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    assert {name for name in files_in(folder) if name != "manifest.json"} == set(manifest["outputs"])
+
+
+def test_what_may_leave_holds_no_number_with_all_its_digits(finished: Path) -> None:
+    folder = finished / "private-run"
+    inside, released = results(folder), json.loads((folder / "release" / "estimates.json").read_text())
+    whole = inside["estimates"][0]
+    numbers = [whole["n_hat"], whole["interval"]["low"], whole["interval"]["high"]]
+    telling = [str(whole["seed"]), inside["table"]["fingerprint"], *(f"{number:.0f}" for number in numbers)]
+    assert any(text in (folder / "results.json").read_text() for text in telling)
+    for name, content in files_in(folder / "release").items():
+        if not name.endswith(".png"):
+            assert not [text for text in telling if text in content.decode()], name
+    (one,) = released["estimates"]
+    assert set(one) == {
+        "label", "method", "status", "n_hat", "interval", "n_lists", "n_observed", "lists",
+    }  # fmt: skip
+    assert one["n_observed"] % 5 == 0
+    assert all(isinstance(n, str) or n % 5 == 0 for n in one["lists"].values())
+    audit = pd.read_csv(folder / "for-the-checker" / "audit.csv")
+    assert len(audit) == 3  # the counts of 3, 2 and 5
+    assert audit["open"].all()
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_run_is_judged_with_what_has_left_before_and_by_its_own_rules(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+    write = importlib.import_module("hiddenpop.runs.write")
+    made = write.release_estimates
+
+    def watched(table: Any, estimates: Any, rules: Any, earlier: Any) -> Any:
+        judged.append((rules.label, len(earlier)))
+        return made(table, estimates, rules, earlier)
+
+    monkeypatch.setattr(write, "release_estimates", watched)
+    more = '[release]\nearlier = ["private-run/for-the-checker"]\n[release.rules]\nname = "ours"\nthreshold = 12\n'
+    (copied / "again.toml").write_text(PRIVATE + more)
+    done = run(copied / "again.toml", workers=1)
+    assert judged == [("ours, version 1", 1)]
+    shown = json.loads((done.folder / "release" / "estimates.json").read_text())
+    assert shown["rules"] == "ours, version 1"
+    (copied / "wrong.toml").write_text(PRIVATE + '[release]\nearlier = ["none"]\n')
+    with pytest.raises(SettingError, match=r"\[release\]"):
+        read_plan(copied / "wrong.toml")
+    (copied / "wrong.toml").write_text(PRIVATE + "[release]\nrules = 3\n")
+    with pytest.raises(SettingError, match=r"no section; write settings below \[release.rules\]"):
+        read_plan(copied / "wrong.toml")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_report_that_may_leave_is_made_of_what_was_released_alone(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past: list[str] = []
+    write = importlib.import_module("hiddenpop.runs.write")
+    made = write._write_release
+
+    def watched(*given: Any) -> Any:
+        with monkeypatch.context() as patch:
+            for name in ("to_dict", "to_frame", "summary", "_repr_html_", "in_words"):
+                patch.setattr(Estimate, name, lambda *a, name=name, **k: past.append(name))
+            return made(*given)
+
+    monkeypatch.setattr(write, "_write_release", watched)
+    text = PRIVATE.replace("formats = []", 'formats = ["html", "json"]\nlanguages = ["en", "nl"]')
+    (copied / "again.toml").write_text(text)
+    done = run(copied / "again.toml", workers=1)
+    assert past == []
+    whole = results(done.folder)["estimates"][0]
+    digits = {
+        f"{number:,.0f}" for number in (whole["n_hat"], whole["interval"]["low"], whole["interval"]["high"])
+    }
+    for name in ("report.html", "report.nl.html"):
+        page = (done.folder / "release" / name).read_text()
+        assert "police" in page
+        assert not [text for text in digits if text in page or text.replace(",", ".") in page]
+        assert "hmac-sha256" not in page
+    assert not (done.folder / "release" / "report.json").exists()
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_where_nothing_can_be_released_the_run_says_why(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any) -> Any:
+        raise SettingError("nothing is released: too narrow")
+
+    monkeypatch.setattr(importlib.import_module("hiddenpop.runs.write"), "release_estimates", refuse)
+    done = run(copied / "private.toml", copied / "other", workers=1)
+    assert (done.folder / "NOT-RELEASED.txt").read_text() == "nothing is released: too narrow\n"
+    assert not (done.folder / "release").exists()
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -1,6 +1,12 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
+<<<<<<< HEAD
+=======
+import json
+import os
+>>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from hiddenpop._details import with_best_models
 from hiddenpop._files import write_file
-from hiddenpop.cli.figures import save_forest, save_overlap
+from hiddenpop.cli.figures import save_forest, save_overlap, save_released
 from hiddenpop.cli.inputs import check_place
 from hiddenpop.cli.screen import estimate_text, print_json, print_note, print_text, wrapped
 from hiddenpop.description import TableDescription, closing_sentence, describe
-from hiddenpop.errors import CapabilityError, SettingError
+from hiddenpop.errors import CapabilityError, SettingError, TableError
 from hiddenpop.estimators.compare import Comparison, fit_panel
 from hiddenpop.estimators.protocol import Estimator
+from hiddenpop.estimators.released import released_estimates
 from hiddenpop.parallel import parallel
 from hiddenpop.result import SCHEMA_VERSION, Estimate
 from hiddenpop.serial import to_jsonable
@@ -26,6 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
 
+<<<<<<< HEAD
+=======
+PANEL_MODELS = 100
+STAYS_INSIDE = (
+    "This file holds everything in full, small counts included. It must not leave where the data are."
+)
+
+>>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -44,6 +59,8 @@ class Wish:
         Where the draws of one estimator go.
     by : tuple of str
         Covariates by whose levels one estimate is also given.
+    inside : Path or None
+        Where everything goes in full, for who works where the data are.
 
     Raises
     ------
@@ -57,10 +74,12 @@ class Wish:
     seed: int | None = None
     draws: Path | None = None
     by: tuple[str, ...] = ()
+    inside: Path | None = None
 
     def __post_init__(self) -> None:
         check_place("--plot", self.plot, (".png", ".svg", ".pdf"))
         check_place("--draws", self.draws, (".parquet",))
+        check_place("--inside", self.inside, (".json",))
 
     def protects(self, table: CaptureTable) -> bool:
         """Whether small counts of the table have to be withheld."""
@@ -105,22 +124,75 @@ def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any
 
 def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     """Print the estimate of one method."""
+    if wish.draws and wish.protects(table):
+        raise SettingError(
+            "--draws: the table is not public, and draws tell of every count behind them; leave --draws out, or write "
+            "them for inside alone with --show-small-counts"
+        )
     with parallel(progress=True), _said_before_a_refusal(table, wish):
         found = method.fit(table, rng=wish.seed)
+    parts = _by_strata(found, wish.by) if wish.by else None
+    if wish.inside:
+        grouped = {} if parts is None else {"subgroups": _rows(parts, False)}
+        _write_inside({**found.to_dict(show_small_counts=True), **grouped}, wish.inside)
     if wish.draws:
         _write_draws(found, wish.draws)
-    if wish.plot:
-        save_forest([found], None, wish.plot, protect=wish.protects(table))
+    if wish.protects(table):
+        if parts is not None and wish.as_json:
+            typer.echo(
+                "hiddenpop: note: numbers by group are on the screen alone: they are not released", err=True
+            )
+        if _leave(table, {found.estimator.label: found}, wish):
+            return
+    elif wish.plot:
+        save_forest([found], None, wish.plot, protect=False)
         _say_written("figure", wish.plot)
-    parts = _by_strata(found, wish.by) if wish.by else None
     if wish.as_json:
         shown = found.to_dict(show_small_counts=wish.show_small_counts)
+<<<<<<< HEAD
         grouped = {} if parts is None else {"subgroups": _rows(parts, wish.protects(table))}
         print_json(_with_reading(table, {**shown, **grouped}))
+=======
+        grouped = {} if parts is None else {"subgroups": _rows(parts, False)}
+        _print_json(_with_reading(table, {**shown, **grouped}))
+>>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
         return
     by_group = [] if parts is None else [parts.text()]
     about = _about_the_file(table)
     print_text("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
+
+
+def _leave(table: CaptureTable, estimates: Mapping[str, Estimate], wish: Wish) -> bool:
+    """Write what may leave of a table that is not public, figure and JSON of one release; tell whether that was all."""
+    if not (wish.plot or wish.as_json):
+        return False
+    content = _released(table, estimates)
+    if wish.plot:
+        save_released(content, wish.plot)
+        _say_written("figure", wish.plot)
+    if wish.as_json:
+        _print_json(content)
+    return wish.as_json
+
+
+def _write_inside(content: dict[str, Any], path: Path) -> None:
+    """Write everything in full to a file that its owner alone can read, and that says where it must stay."""
+    marked = {"inside": STAYS_INSIDE, **content}
+    text = json.dumps(marked, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(draft).replace(path)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise TableError(
+            f"cannot write {path}: {error.strerror or error}; make room, or name another"
+        ) from error
+    _say_written("everything in full, for inside alone,", path)
 
 
 def _by_strata(found: Estimate, by: tuple[str, ...]) -> "Subgroups":
@@ -138,12 +210,22 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
     with parallel(progress=True), _said_before_a_refusal(table, wish):
         description = describe(table)
         comparison = fit_panel(table, methods, rng=wish.seed)
-    if wish.plot:
-        save_forest(comparison.estimates, comparison.labels, wish.plot, protect=wish.protects(table))
-        _say_written("figure", wish.plot)
+    if wish.inside:
+        _write_inside(_panel_object(comparison, description, True), wish.inside)
     if wish.as_json:
         for label, reason in comparison.left_out.items():
+<<<<<<< HEAD
             print_note(f"{label} is left out: {reason}")
+=======
+            typer.echo(f"hiddenpop: note: {label} is left out: {reason}", err=True)
+    if wish.protects(table):
+        if _leave(table, dict(zip(comparison.labels, comparison.estimates, strict=True)), wish):
+            return
+    elif wish.plot:
+        save_forest(comparison.estimates, comparison.labels, wish.plot, protect=False)
+        _say_written("figure", wish.plot)
+    if wish.as_json:
+>>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
         content = _panel_object(comparison, description, wish.show_small_counts)
         print_json(_with_reading(table, content))
         return
@@ -152,6 +234,17 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
     about = [wrapped(line, "") for line in (head, table.population, *notes) if line]
     parts = [*_about_the_file(table), "\n".join(about), comparison.text(), wrapped(description.sentence, "")]
     print_text("\n\n".join(parts))
+
+
+def _released(table: CaptureTable, estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Give what may leave of estimates of a table that is not public, judged together."""
+    about = {"name": table.name, "lists": list(table.lists), "population": table.population, "public": False}
+    content = {"schema_version": SCHEMA_VERSION, "released": True, "table": about}
+    if table.reading is not None:  # a remark with a number may tell how many rows there were
+        reading = table.reading.to_dict()
+        notes = [note for note in reading["notes"] if not any(sign.isdigit() for sign in note)]
+        content["reading"] = {"unit": reading["unit"], "roles": reading["roles"], "notes": notes}
+    return {**content, **released_estimates(table, estimates)}
 
 
 def _panel_object(

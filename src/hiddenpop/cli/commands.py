@@ -45,6 +45,14 @@ ShowSmall = Annotated[
         help="Show counts below 10 of a table that is not public in JSON and figures; the output says so.",
     ),
 ]
+Inside = Annotated[
+    Path | None,
+    typer.Option(
+        "--inside",
+        metavar="FILE",
+        help="Write everything in full (.json), for you alone and to stay where the data are.",
+    ),
+]
 Trust = Annotated[bool, typer.Option("--trust", help=TRUST)]
 
 
@@ -116,6 +124,7 @@ def estimate(
         str | None,
         typer.Option("--by", metavar="X,Y", help="Also by the levels of these strata, for one estimator."),
     ] = None,
+    inside: Inside = None,
     show_small_counts: ShowSmall = False,
     trust: Trust = False,
 ) -> None:
@@ -126,7 +135,7 @@ def estimate(
     from hiddenpop.cli.answers import Wish, answer_one, answer_several
     from hiddenpop.cli.inputs import make_method, make_panel, read_settings, read_table, split_names
 
-    wish = Wish(as_json, plot, show_small_counts, seed, draws, tuple(split_names(by or "")))
+    wish = Wish(as_json, plot, show_small_counts, seed, draws, tuple(split_names(by or "")), inside)
     chosen = read_settings(settings or [])
     method = None if estimator is None else make_method(estimator, chosen, level, trust=trust)
     counted = read_table(table, columns)
@@ -148,6 +157,7 @@ def compare(
     seed: Seed = None,
     as_json: Json = False,
     plot: Plot = None,
+    inside: Inside = None,
     show_small_counts: ShowSmall = False,
     trust: Trust = False,
 ) -> None:
@@ -155,7 +165,7 @@ def compare(
     from hiddenpop.cli.answers import Wish, answer_several
     from hiddenpop.cli.inputs import make_methods, read_table
 
-    wish = Wish(as_json, plot, show_small_counts, seed)
+    wish = Wish(as_json, plot, show_small_counts, seed, inside=inside)
     methods = make_methods(names, level, trust=trust)
     answer_several(read_table(table, columns), methods, wish)
 

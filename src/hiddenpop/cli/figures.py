@@ -1,12 +1,13 @@
 """Figures that the commands leave in files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hiddenpop.result import Estimate
 from hiddenpop.table import CaptureTable
 
-__all__ = ["save_forest", "save_overlap"]
+__all__ = ["save_forest", "save_overlap", "save_released"]
 
 WIDTH = 8.0
 ROW, ROW_OF_SEVERAL, HEAD = 0.45, 0.55, 1.6
@@ -42,4 +43,18 @@ def save_forest(
     forest_plot(estimates, labels=labels, ax=axes[0], protect=protect, holds=several)
     if landscape:
         landscape_plot(estimates[0], ax=axes[1], protect=protect)
+    save_figure(figure, path)
+
+
+def save_released(content: Mapping[str, Any], path: Path) -> None:
+    """Draw the estimates of a table that is not public from what has been released of them."""
+    from matplotlib.figure import Figure
+
+    from hiddenpop.plotting import save_figure
+    from hiddenpop.plotting.forest import released_forest
+
+    shown = content["estimates"]
+    figure = Figure(figsize=(WIDTH, HEAD + ROW_OF_SEVERAL * len(shown)), layout="constrained")
+    ax = released_forest(shown, figure.add_subplot())
+    ax.set_title(f"{content['table']['name']}: estimated number of people", loc="left")
     save_figure(figure, path)

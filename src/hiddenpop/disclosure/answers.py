@@ -38,14 +38,26 @@ GRID = (1.0, 2.0, 5.0, 10.0)
 MARGIN = 0.7
 """Part of a rounding interval that a linear guess aims at, so that what is bent still falls inside."""
 
-SHAKES = 24
-"""Tables looked for with all small numbers moved at once, before each is moved by itself."""
+CORRECTIONS = 3
+"""Tables tried on the way to one goal."""
 
-REACHES = (10.0, 6.0, 3.0)
-"""How far from the true table the cells of a candidate may be: a linear guess is good only near it."""
+FAILURES, PATIENCE = 8, 100
+"""Goals missed one after the other before an answer is made coarser; of few cells more, so many by their number."""
 
-LOOSE = 0.5
-"""Any table will do, so that its direction need not be followed to the end."""
+FEW = 400
+"""So many tables that agree with what is known are all tried, before any other search."""
+
+LEAST_TIMES = 8
+"""With fewer tables than these there are no witnesses for every small number."""
+
+REACH = 10.0
+"""How far, beside a few roots of itself, a cell of a candidate may be from its true count."""
+
+BESIDE, FAR = 0.2, 0.02
+"""What it costs to move a small number that is not meant to move, and any cell, against missing the goal by one."""
+
+ROUNDINGS = 20
+"""Ways to make whole numbers of a candidate, until one agrees with what is known."""
 
 KEPT = 400
 """Witness tables that are tried again for the next answer."""
@@ -225,13 +237,13 @@ class Court:
     pool: list[Floats] = field(default_factory=list)
     memory: dict[tuple[str, bytes], Sequence[Any]] = field(default_factory=dict)
     functions: dict[str, Answer] = field(default_factory=dict)
-    asked: int = 0
+    asked: dict[str, int] = field(default_factory=dict)
 
     def answers(self, printed: Printed, table: Floats) -> Sequence[Any]:
         """Give the answers for a table of base counts, each worked out once."""
-        key = (repr(sorted(printed.recompute.items(), key=str)), table.tobytes())
+        key = (_key(printed), table.tobytes())
         if key not in self.memory:
-            self.asked += 1
+            self.asked[key[0]] = self.asked.get(key[0], 0) + 1
             own = table if printed.lift is None else np.round(printed.lift @ table)
             self.memory[key] = list(self._function(printed, key[0])(own))
         return self.memory[key]
@@ -246,20 +258,26 @@ class Court:
             self.functions[key] = self.resolve(printed.recompute)
         return self.functions[key]
 
-    @property
-    def spent(self) -> bool:
-        """Whether as many answers were worked out as the rules allow."""
-        return self.asked >= self.rules.evaluations
+    def spent(self, printed: Sequence[Printed]) -> bool:
+        """Whether one of the answers was worked out as often as it may be."""
+        return any(
+            self.asked.get(_key(one), 0) >= min(self.rules.evaluations, _times(one.recompute))
+            for one in printed
+        )
 
     def reproduces(self, printed: Sequence[Printed], table: Floats) -> bool:
         """Tell whether a table gives all that is printed."""
         return all(one.text(self.answers(one, table)) == tuple(map(_as_text, one.shown)) for one in printed)
 
-    def open(self, known: Knowledge, printed: Sequence[Printed]) -> "_Witnesses":
+    def open(self, known: Knowledge, printed: Sequence[Printed], *, search: bool = True) -> "_Witnesses":
         """Look for witness tables for every small number."""
-        search = _Witnesses(self, known, printed)
-        search.run()
-        return search
+        found = _Witnesses(self, known, printed)
+        found.run(search=search)
+        return found
+
+
+def _key(printed: Printed) -> str:
+    return repr(sorted(printed.recompute.items(), key=str))
 
 
 def judge_answers(
@@ -314,7 +332,7 @@ def judge_answers(
             best = LEVELS[0] if table.exact else LEVELS[1]
             levels[table.name] = best, "depends on sums that may be known"
     # Only now, when all that is linear is known: what is printed must agree with all of it.
-    for table in tables:
+    for table in sorted(tables, key=lambda one: -_times(one.recompute)):  # what is dear comes last
         if table.name not in levels:
             level, words, one = _finest(table, known, printed, court)
             levels[table.name] = level, words
@@ -377,16 +395,25 @@ def _finest(
     """Find the finest way to print an answer that leaves every small number open."""
     if court.resolve is None or not table.recompute:
         return WITHHELD, "how it follows from counts is not known", []
-    court.asked = 0
+    court.asked.clear()
+    times, served = _times(table.recompute), "witness tables for every small number"
+    least = printed_as(table, LEVELS[-1], court.rules)
+    if times < LEAST_TIMES:
+        return WITHHELD, "too dear to be worked out for other tables", []
+    if not court.reproduces([least], court.base.counts):
+        return WITHHELD, "the function that should make it gives something else", []
+    dear = bool(
+        np.isfinite(times)
+    )  # then the coarsest first, and a finer one where the same tables serve for it
+    if dear and not court.open(known, [*printed, least]).open().all():
+        return WITHHELD, "no witness tables found within the budget", []
     for level in LEVELS[1:]:
         one = printed_as(table, level, court.rules)
-        if not court.reproduces([one], court.base.counts):
-            return WITHHELD, "the function that should make it gives something else", []
-        if court.open(known, [*printed, one]).open().all():
-            return level, "witness tables for every small number", [one]
-        if court.spent:
-            return WITHHELD, "no witness tables found within the budget", []
-    return WITHHELD, "no witness tables found", []
+        if court.open(known, [*printed, one], search=not dear).open().all():
+            return level, served, [one]
+        if not dear and court.spent([*printed, one]):
+            break
+    return (LEVELS[-1], served, [least]) if dear else (WITHHELD, "no witness tables found", [])
 
 
 def enumerate_tables(known: Knowledge, limit: int) -> Floats | None:
@@ -447,46 +474,51 @@ class _Witnesses:
     """Tables that agree with all that is known and give the same printed answers."""
 
     def __init__(self, court: Court, known: Knowledge, printed: Sequence[Printed]) -> None:
-        self.court, self.known, self.printed = court, known, printed
+        self.court, self.known = court, known
+        self.printed = sorted(printed, key=lambda one: -_times(one.recompute))
         self.left, self.truth = narrowed(known), court.base.counts
         self.values = [np.asarray(court.small @ self.truth)]
         self.tables: list[Floats] = []
-        self.slopes: Floats | None = None
+        self.straight: list[_Line] | None = None
 
-    def run(self) -> None:
-        """Try every table where there are few, else look for tables that are near the true one."""
+    def run(self, *, search: bool) -> None:
+        """Try the tables that served before; if asked, then all tables where there are few, else some near the true."""
         if not self.values[0].size:
             return
         self.keep(self.court.pool)
-        if self.open().all():
+        if self.open().all() or not search:
             return
         limit = self.court.rules.enumerate_up_to
         tables = enumerate_tables(self.known, limit) if limit else None
-        if tables is not None:
-            nearest = np.argsort(np.abs(tables - self.truth).sum(axis=1), kind="stable")
-            for first in range(0, len(nearest), BLOCK):
-                if self.court.spent or self.open().all():
-                    return
-                self.keep(tables[nearest[first : first + BLOCK]])
+        if tables is None or len(tables) > FEW:
+            self.look()
+        if tables is None:
             return
-        rng = np.random.default_rng(19)
-        self.shake(rng)
-        for t in range(self.court.small.shape[0]):
-            self.look_for(t, rng)
-            if not self.open()[t]:
+        nearest = np.argsort(np.abs(tables - self.truth).sum(axis=1), kind="stable")
+        for first in range(0, len(nearest), BLOCK):
+            if self.spent or self.open().all():
                 return
+            self.keep(tables[nearest[first : first + BLOCK]])
+
+    @property
+    def spent(self) -> bool:
+        """Whether one of the answers was worked out as often as it may be."""
+        return self.court.spent(self.printed)
 
     def keep(self, tables: Iterable[Floats]) -> bool:
         """Keep those of some tables that show a new value and give the same answers; tell whether there was any."""
         kept = False
         for table in list(tables):
+            if self.spent:
+                break
             values = np.asarray(self.court.small @ table)
             new = ~(np.abs(np.stack(self.values) - values) < 0.5).any(axis=0) & ~self.open()
-            if new.any() and self.agrees(table) and self.court.reproduces(self.printed, table):
-                self.values.append(values)
-                self.tables.append(table)
+            if new.any() and self.agrees(table):
                 self._remember(table)
-                kept = True
+                if self.court.reproduces(self.printed, table):
+                    self.values.append(values)
+                    self.tables.append(table)
+                    kept = True
         return kept
 
     def agrees(self, table: Floats) -> bool:
@@ -520,81 +552,150 @@ class _Witnesses:
         found = np.sort(np.round(np.stack(self.values)), axis=0)
         return np.asarray(1 + (np.diff(found, axis=0) > 0.5).sum(axis=0))
 
-    def shake(self, rng: np.random.Generator) -> None:
-        """Move all small numbers that are not yet open, up or down by chance."""
-        for k in range(SHAKES):
-            wanting = ~self.open()
-            if self.court.spent or not wanting.any():
-                return
-            sign = np.where(wanting, rng.choice([-1.0, 1.0], size=wanting.size), 0.0)
-            weight = (sign @ self.court.small)[self.left.open]
-            self._try(weight + rng.uniform(-0.1, 0.1, size=weight.size), REACHES[k % len(REACHES)], None)
+    def look(self) -> None:
+        """Look for tables that move many small numbers at once; fewer at a time after each that fails."""
+        rng = np.random.default_rng(19)
+        share, failed = 1.0, 0
+        most = min(self.court.rules.witnesses, max(FAILURES, PATIENCE // max(int(self.left.open.sum()), 1)))
+        while not (self.spent or self.open().all() or failed > most):
+            wanting = np.flatnonzero(~self.open())
+            some = rng.permutation(wanting)[: max(1, int(np.ceil(share * wanting.size)))]
+            goal = np.round(self.values[0])
+            goal[some] = [self._new_value(int(t), failed // 3, rng) for t in some]
+            if self._follow(goal, some):
+                share, failed = min(1.0, 2.0 * share), 0
+            else:
+                share, failed = (1.0 if some.size == 1 else share / 2.0), failed + 1
 
-    def look_for(self, t: int, rng: np.random.Generator) -> None:
-        """Look for tables with other values of one small number, nearest first."""
-        true, need = self.values[0][t], self.court.need
-        reach = int(max(need.width[t], need.down[t], need.up[t], need.different)) + 2
-        inside = int(self.left.open.sum())
-        for step in sorted(range(-reach, reach + 1), key=abs):
-            aim = true + step
-            for k in range(max(1, self.court.rules.witnesses // 5)):
-                if self.court.spent or self.open()[t]:
-                    return
-                if aim < 0 or any(values[t] == aim for values in self.values):
+    def _new_value(self, t: int, wider: int, rng: np.random.Generator) -> float:
+        """Choose a value of a small number that no table has shown yet, near the true one."""
+        need, true = self.court.need, round(float(self.values[0][t]))
+        reach = int(np.ceil(max(need.width[t], need.down[t] + need.up[t], need.different - 1)))
+        low = max(0, true - max(int(np.ceil(need.down[t])), reach // 2 + wider))
+        high = max(low + reach, true + max(int(np.ceil(need.up[t])), reach // 2 + wider))
+        seen = {round(float(values[t])) for values in self.values}
+        fresh = [value for value in range(low, high + 1) if value not in seen]
+        return float(rng.choice(fresh)) if fresh else float(high + 1)
+
+    def _follow(self, goal: Floats, moved: npt.NDArray[np.int64]) -> bool:
+        """Look for a table near a goal, by straight lines that are bent after each table that misses."""
+        lines = list(self._lines())
+        kept, last = False, None
+        for _ in range(CORRECTIONS):
+            table = self._nearest(goal, moved, lines)
+            if table is None or self.spent or (last is not None and np.array_equal(table, last)):
+                return kept
+            if self.keep([table]):
+                return True
+            for k, one in enumerate(self.printed):
+                if not self.court.reproduces([one], table):  # later answers are not worked out for it
+                    lines[k] = lines[k].through(
+                        (table - self.truth)[self.left.open], _numbers(self.court.answers(one, table))
+                    )
                     break
-                near = max(REACHES[k % len(REACHES)], 2.0 * abs(step))
-                self._try(rng.uniform(-1.0, 1.0, size=inside), near, (t, aim))
+            else:
+                return kept
+            last = table
+        return kept
 
-    def _try(self, weight: Floats, reach: float, fixed: tuple[int, float] | None) -> None:
-        """Find a table by linear guesses at the answers, and test it."""
-        from scipy.sparse import csr_array, vstack
+    def _nearest(self, goal: Floats, moved: npt.NDArray[np.int64], lines: Sequence["_Line"]) -> Floats | None:
+        """Find the table nearest to a goal for the small numbers, and to the true one elsewhere."""
+        from scipy.sparse import block_array, csr_array, eye_array, vstack
 
         inside = np.flatnonzero(self.left.open)
-        slopes, low, high = self._linear()
-        rows, ends = csr_array(slopes), (low, high)
-        if fixed is not None:
-            t, aim = fixed
-            row = self.court.small[[t]]
-            at = aim - float((row @ self.left.fixed)[0])
-            rows = vstack([row[:, inside], rows], format="csr")
-            ends = np.concatenate([[at], low]), np.concatenate([[at], high])
-        near = _near_truth(self.left, self.truth[inside], reach)
-        table, _ = solve(near, weight, (rows, *ends), whole=True, gap=LOOSE)
-        if table is not None:
-            full = self.left.fixed.copy()
-            full[inside] = np.round(table)
-            self.keep([full])
+        here = self.truth[inside]
+        small = self.court.small[:, inside].tocsr()
+        aims = np.concatenate([goal - self.court.small @ self.left.fixed, here])
+        size, count = aims.size, inside.size
+        sums = vstack([small, eye_array(count)], format="csr")
+        one = eye_array(size, format="csr")
+        weight = np.full(size, FAR)
+        weight[: goal.size] = BESIDE
+        weight[moved] = 1.0
+        slopes = np.concatenate([np.zeros((0, count)), *[line.slopes for line in lines]])
+        low = np.concatenate([np.zeros(0), *[line.low for line in lines]]) + slopes @ here
+        high = np.concatenate([np.zeros(0), *[line.high for line in lines]]) + slopes @ here
+        rows = block_array(
+            [[sums, one], [sums, -one], [csr_array(slopes), None]]
+            if low.size
+            else [[sums, one], [sums, -one]],
+            format="csr",
+        )
+        endless = np.full(size, np.inf)
+        ends = np.concatenate([aims, -endless, low]), np.concatenate([endless, aims, high])
+        reach = REACH + 3.0 * np.sqrt(here)
+        left = replace(
+            self.left,
+            matrix=_wider(self.left.matrix, size),
+            floor=np.concatenate([np.maximum(self.left.floor, here - reach), np.zeros(size)]),
+            ceiling=np.concatenate([np.minimum(self.left.ceiling, here + reach), endless]),
+        )
+        found, _ = solve(left, np.concatenate([np.zeros(count), weight]), (rows, *ends), whole=False)
+        return None if found is None else self._whole(found[:count])
 
-    def _linear(self) -> tuple[Floats, Floats, Floats]:
-        """Approach the answers by straight lines at the true table, and say where these must stay."""
-        inside = np.flatnonzero(self.left.open)
-        if self.slopes is None:
-            base = self._numbers(self.truth)
-            moved = []
-            for j in inside:
+    def _whole(self, cells: Floats) -> Floats | None:
+        """Make whole numbers of the cells that are open, so that they agree with what is known."""
+        rng = np.random.default_rng(19)
+        full = self.left.fixed.copy()
+        for k in range(ROUNDINGS):
+            full[self.left.open] = np.floor(cells + (rng.random(cells.size) if k else 0.5))
+            if self.agrees(full):
+                return full
+        return None
+
+    def _lines(self) -> "list[_Line]":
+        """Approach each answer by straight lines at the true table; one that is dear begins level."""
+        if self.straight is None:
+            inside = np.flatnonzero(self.left.open)
+            self.straight = [self._line(one, inside) for one in self.printed]
+        return self.straight
+
+    def _line(self, one: Printed, inside: npt.NDArray[np.int64]) -> "_Line":
+        base = _numbers(self.court.answers(one, self.truth))
+        slopes = np.zeros((base.size, inside.size))
+        if not np.isfinite(_times(one.recompute)):
+            for k, j in enumerate(inside):
                 table = self.truth.copy()
                 table[j] += 1.0
                 with np.errstate(invalid="ignore"):  # a limit without end in both
-                    moved.append(self._numbers(table) - base)
-            slopes = np.array(moved).T.reshape(base.size, inside.size)
-            low = np.concatenate([np.zeros(0), *[one.low for one in self.printed]])
-            high = np.concatenate([np.zeros(0), *[one.high for one in self.printed]])
-            use = np.isfinite(base) & np.isfinite(high) & np.isfinite(low) & np.isfinite(slopes).all(axis=1)
-            self.slopes, low, high, at = slopes[use], low[use], high[use], base[use]
-            room = (high - low) * (1 - MARGIN) / 2
-            shift = self.slopes @ self.truth[inside] - at
-            self.low = np.minimum(low + room, at) + shift
-            self.high = np.maximum(high - room, at) + shift
-        return self.slopes, self.low, self.high
-
-    def _numbers(self, table: Floats) -> Floats:
-        found = [self.court.answers(one, table) for one in self.printed]
-        values = [float(one) if _is_number(one) else np.nan for answers in found for one in answers]
-        return np.array(values, dtype=np.float64)
+                    slopes[:, k] = _numbers(self.court.answers(one, table)) - base
+        use = (
+            np.isfinite(base) & np.isfinite(one.high) & np.isfinite(one.low) & np.isfinite(slopes).all(axis=1)
+        )
+        at, low, high = base[use], one.low[use], one.high[use]
+        room = (high - low) * (1 - MARGIN) / 2
+        return _Line(use, slopes[use], at, np.minimum(low + room, at) - at, np.maximum(high - room, at) - at)
 
 
-def _near_truth(left: Any, truth: Floats, reach: float) -> Any:
-    """Keep a search near the true table."""
-    return replace(
-        left, floor=np.maximum(left.floor, truth - reach), ceiling=np.minimum(left.ceiling, truth + reach)
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Line:
+    """The numbers of an answer as straight lines from the true table, and how far they may move."""
+
+    use: npt.NDArray[np.bool_]
+    slopes: Floats
+    at: Floats
+    low: Floats
+    high: Floats
+
+    def through(self, step: Floats, numbers: Floats) -> "_Line":
+        """Bend the lines so that they meet what a table a step away gives (Broyden's rank-one change)."""
+        miss = numbers[self.use] - self.at - self.slopes @ step
+        miss = np.where(np.isfinite(miss), miss, 0.0)
+        return replace(self, slopes=self.slopes + np.outer(miss, step) / max(float(step @ step), 1.0))
+
+
+def _numbers(answers: Iterable[Any]) -> Floats:
+    return np.array([float(one) if _is_number(one) else np.nan for one in answers], dtype=np.float64)
+
+
+def _times(recompute: Mapping[str, Any]) -> float:
+    """Say how often an answer may be worked out for other tables; without end where it is quick."""
+    times = recompute.get("times")
+    return np.inf if times is None else float(times)
+
+
+def _wider(matrix: "csr_array[Any]", size: int) -> "csr_array[Any]":
+    from scipy.sparse import csr_array, hstack
+
+    found: csr_array[Any] = hstack([matrix, csr_array((matrix.shape[0], size))], format="csr")
+    return found

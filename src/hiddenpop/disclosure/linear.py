@@ -522,7 +522,6 @@ def solve(
     more: tuple["csr_array[Any]", Floats, Floats] | None,
     *,
     whole: bool,
-    gap: float = 0.0,
 ) -> tuple[Floats | None, int]:
     """Minimise a linear form over the tables that agree with all facts; give the table and HiGHS's status."""
     from scipy.optimize import Bounds, LinearConstraint
@@ -537,7 +536,6 @@ def solve(
         integrality=np.full(objective.size, int(whole)),
         bounds=Bounds(left.floor, left.ceiling),
         constraints=constraints,
-        gap=gap,
     )
     status = int(found.status)
     if status == 4 and "nbounded" in found.message:
@@ -546,7 +544,7 @@ def solve(
 
 
 def programme(
-    objective: Floats, *, integrality: npt.NDArray[Any], bounds: Any, constraints: list[Any], gap: float = 0.0
+    objective: Floats, *, integrality: npt.NDArray[Any], bounds: Any, constraints: list[Any]
 ) -> Any:
     """Solve a programme, the same on every machine: a search is cut off by its nodes and never by the clock."""
     from scipy.optimize import milp
@@ -557,7 +555,7 @@ def programme(
             integrality=integrality,
             bounds=bounds,
             constraints=constraints,
-            options={"node_limit": NODES, "mip_rel_gap": gap},
+            options={"node_limit": NODES, "mip_rel_gap": 0.0},
         )
 
 

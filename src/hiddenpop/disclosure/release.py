@@ -338,6 +338,7 @@ def _what_would_pass(
     if sum(len(table.frame) for table in tables) > REMEDY_SIZE:
         return "Show fewer tables, or larger groups"
     named = replace(rules, name=f"{rules.name}, changed")
+    tables = [table for table in tables if table.kind != "answers"]  # at worst these are withheld
     ways: list[tuple[str, list[OutputTable], ReleaseRules]] = []
     if rules.protection == "withhold" and rules.marks == "small":
         ways.append(("one mark for all that is withheld (marks='one')", tables, replace(named, marks="one")))
@@ -669,6 +670,7 @@ def _audited(name: str, told: Disclosed, small: Small, court: Court) -> pd.DataF
     found = infer(told.linear, small.matrix, truth, small.need)
     is_open, witnessed = found.open, found.different
     if told.printed and len(small.labels):
+        court.asked.clear()
         search = court.open(told.linear, told.printed)
         is_open, witnessed = is_open & search.open(), search.different()
         court.pool = search.tables

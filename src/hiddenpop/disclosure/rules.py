@@ -67,7 +67,7 @@ class ReleaseRules:
     enumerate_up_to : int
         Up to so many tables that agree with what is shown, all of them are tried.
     witnesses : int
-        How many tables are tried, for a value of a small number, to find one that gives the same printed answer.
+        How many goals may be missed, one after the other, before an answer is made coarser: fewer of large tables.
     evaluations : int
         How often an answer may be worked out for another table before the search is given up.
     protection : {"withhold", "round"}
@@ -118,7 +118,7 @@ class ReleaseRules:
     finest: int = 10
     enumerate_up_to: int = 100_000
     witnesses: int = 20
-    evaluations: int = 4000
+    evaluations: int = 200
     protection: Protection = "withhold"
 
     def __post_init__(self) -> None:

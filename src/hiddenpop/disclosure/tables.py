@@ -205,7 +205,8 @@ class OutputTable:
     contributions : tuple of ndarray
         What each contributor adds to each magnitude.
     recompute : mapping
-        How answers follow from base counts, as plain data: a registered name and settings.
+        How answers follow from base counts, as plain data: a registered name and settings. A number under ``times``
+        says that they are dear, and how often at most they may be worked out for other counts.
     n_parameters : int or None
         Of the model behind answers.
     finest : float or None

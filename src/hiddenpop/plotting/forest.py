@@ -1,8 +1,9 @@
 """Estimates and their intervals under each other, with what has no number said in words."""
 
 import math
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ from hiddenpop.plotting.style import (
 )
 from hiddenpop.result import Estimate, format_level, format_persons, spread_beside
 
-__all__ = ["forest_plot"]
+__all__ = ["forest_plot", "released_forest"]
 
 WORDS = {
     "ok": "",
@@ -264,3 +265,86 @@ def _notes(estimates: Sequence[Estimate], edge: float, protect: bool) -> list[st
         f"{mark}: observed, {observed}{hidden}",
         *(["arrow: the interval goes on beyond the axis"] if beyond else []),
     ]
+
+
+# === estimates as they have been released =============================================================================
+
+
+def released_forest(shown: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
+    r"""Draw estimates as they have been released, from what stands there and nothing else.
+
+    Parameters
+    ----------
+    shown : sequence of mapping
+        As `hiddenpop.estimators.released.released_estimates` gives them under ``estimates``.
+    ax : Axes
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> shown = [{"label": "chao", "status": "ok", "n_hat": "between 100 and 200", "n_observed": 125,
+    ...           "interval": {"low": 130.0, "high": None}}]
+    >>> [label.get_text() for label in released_forest(shown, Figure().add_subplot()).get_yticklabels()]
+    ['chao\nN between 100 and 200 (130 to no limit)']
+    """
+    rows = [_released_ends(one) for one in shown]
+    numbers = [end for row in rows for pair in row for end in pair if end is not None]
+    numbers += [float(one["n_observed"]) for one in shown if _is_shown(one["n_observed"])]
+    low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
+    room = 0.05 * (high - low) or 1.0
+    persons_axis(ax, max(0.0, low - room), high + room, log=low > 0 and high / low > LOG_RATIO)
+    for at, (n_hat, least, most) in enumerate(rows):
+        if least[0] is not None:
+            end = ax.get_xlim()[1] if most[1] is None else most[1]
+            ax.plot([least[0], end], [at, at], color=BLUE, linewidth=1.5)
+        if n_hat[0] is None or n_hat[1] is None:
+            continue
+        if n_hat[0] == n_hat[1]:
+            ax.plot([n_hat[0]], [at], color=BLUE, marker="o")
+        else:
+            ax.plot([n_hat[0], n_hat[1]], [at, at], color=BLUE, linewidth=6.0, solid_capstyle="butt")
+    for observed in {one["n_observed"] for one in shown if _is_shown(one["n_observed"])}:
+        ax.axvline(float(observed), color=GREY, linewidth=1.0)
+    names = [f"{textwrap.fill(str(one['label']), 40)}\n{_released_words(one)}" for one in shown]
+    ax.set_yticks(range(len(shown)), names)
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    bare(ax, "bottom")
+    ax.tick_params(axis="y", left=False)
+    ax.set_xlabel("people, rounded; the line is how many were observed")
+    return ax
+
+
+def _is_shown(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _released_ends(one: Mapping[str, Any]) -> list[tuple[float | None, float | None]]:
+    """Give the ends of N and of both limits: a number twice, two numbers of a grid, or nothing."""
+    return [_ends(value) for value in (one["n_hat"], one["interval"]["low"], one["interval"]["high"])]
+
+
+def _ends(value: Any) -> tuple[float | None, float | None]:
+    if _is_shown(value):
+        return float(value), float(value)
+    found = re.fullmatch(r"between ([\d,.]+) and ([\d,.]+)", str(value))
+    return (None, None) if found is None else (_grid(found[1]), _grid(found[2]))
+
+
+def _grid(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def _released_words(one: Mapping[str, Any]) -> str:
+    """Say what was released in words."""
+    n_hat, low, high = one["n_hat"], one["interval"]["low"], one["interval"]["high"]
+    if n_hat == ".":
+        return "withheld, to protect small numbers"
+    if n_hat is None:
+        return WORDS.get(str(one["status"])) or str(one["status"])
+    limits = [f"{value:,.0f}" if _is_shown(value) else (value or "no limit") for value in (low, high)]
+    number = f"{n_hat:,.0f}" if _is_shown(n_hat) else n_hat
+    return f"N {number} ({limits[0]} to {limits[1]})"

@@ -11,6 +11,7 @@ from typing import Any
 
 from hiddenpop._files import parse_toml
 from hiddenpop._front_door import front_door
+from hiddenpop.disclosure import Disclosed, ReleaseRules, read_knowledge
 from hiddenpop.errors import HiddenpopError, SettingError
 from hiddenpop.extras import need
 from hiddenpop.report import LANGUAGES
@@ -20,6 +21,7 @@ from hiddenpop.runs.sections import (
     PartPlan,
     Setting,
     a_choice_of,
+    anything,
     date,
     flag,
     listed_faults,
@@ -49,6 +51,7 @@ SECTIONS = (
     "sensitivity",
     "monitor",
     "report",
+    "release",
 )
 ANALYSIS = {
     "title": Key(text, "give the analysis a title"),
@@ -67,6 +70,7 @@ REPORT = {
     "languages": Key(a_choice_of(*LANGUAGES)),
     "show_small_counts": Key(flag),
 }
+RELEASE = {"rules": Key(anything), "earlier": Key(texts)}
 DEFAULT_FORMATS, DEFAULT_LANGUAGES = ("html",), ("en",)
 
 
@@ -104,6 +108,10 @@ class Plan:
     formats, languages : tuple of str
         Of the report.
     show_small_counts : bool
+    rules : ReleaseRules
+        What may leave of a table that is not public.
+    earlier : tuple of mapping
+        What earlier releases of the table have told.
     """
 
     path: Path
@@ -128,6 +136,8 @@ class Plan:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     languages: tuple[str, ...] = DEFAULT_LANGUAGES
     show_small_counts: bool = False
+    rules: ReleaseRules = field(default_factory=ReleaseRules)
+    earlier: tuple[Mapping[str, Disclosed], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -263,6 +273,7 @@ def _found(sections: Mapping[str, Any], folder: Path, faults: list[str], trust: 
         "parts": parts,
         "parts_of": parts_of,
         **_report(sections.get("report"), faults),
+        **_release(sections.get("release"), folder, faults),
     }
 
 
@@ -293,6 +304,22 @@ def _report(given: Any, faults: list[str]) -> dict[str, Any]:
             except HiddenpopError as error:
                 faults.extend(f"[report] {fault}" for fault in listed_faults(error))
     return section
+
+
+def _release(given: Any, folder: Path, faults: list[str]) -> dict[str, Any]:
+    """Read the rules of the release, and what earlier releases of the table have told."""
+    section, found = read_section("[release]", given, RELEASE, faults), dict[str, Any]()
+    try:
+        if "rules" in section:
+            rules = section["rules"]
+            if not isinstance(rules, Mapping):
+                raise SettingError(f"rules={rules!r} is not a section; write settings below [release.rules]")
+            found["rules"] = ReleaseRules.from_dict(dict(rules))
+        if "earlier" in section:
+            found["earlier"] = tuple(read_knowledge(folder / name) for name in section["earlier"])
+    except HiddenpopError as error:
+        faults.append(f"[release] {error}")
+    return found
 
 
 def _folder_faults(out: Path | None) -> list[str]:

@@ -1,6 +1,7 @@
 """`run`: a plan carried out, and a folder that a reviewer can check and do again."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +111,11 @@ def run(
     ``checks/``, ``parts/``, ``figures/``, the report, and a copy of the plan. The data themselves are not in it, and of
     data that are not public small counts are withheld. Hashes of files that are not public are keyed
     (`hiddenpop.disclosure.secret_key`).
+
+    Of data that are not public the folder stays inside: ``STAYS-INSIDE.txt`` says so, and its owner alone can open it.
+    What may leave stands in ``release/``: the estimates, judged together under the rules of ``[release]`` in the
+    plan. ``for-the-checker/`` holds the counts and rules behind each number of it.
+
     Every step draws its random numbers from the seed of the plan and its own label, so that another estimator more
     changes nothing. A run that was killed goes on where it was when it is started again, to the same bytes. Until it is
     complete the folder holds ``.work`` with finished steps that nothing has been withheld from, readable by their
@@ -149,6 +155,9 @@ def run(
         folder = default_folder(plan) if out is None else Path(out)
         planned = read_plan(plan, out=folder, trust=trust)
     with open_folder(planned, folder) as opened:
+        if planned.protects:
+            with suppress(OSError):  # a file system without rights
+                folder.chmod(0o700)
         found = execute(planned, work=opened.work, workers=workers, progress=progress)
         outputs = write_all(planned, found, folder)
         versions = {**found.versions, **imported_versions()}

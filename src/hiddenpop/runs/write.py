@@ -1,7 +1,8 @@
 """What a run leaves: results, frames, figures and reports, each file whole or not there."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from hiddenpop._details import with_best_models
 from hiddenpop._files import write_file, write_text
 from hiddenpop.disclosure import THRESHOLD, is_small, protect_value
 from hiddenpop.errors import SettingError
+from hiddenpop.estimators.released import release_estimates
 from hiddenpop.provenance import RECORDED_PACKAGES
+from hiddenpop.report.released import write_released_report
 from hiddenpop.result import Estimate
 from hiddenpop.runs.execute import PLAN_COPY, Found, core_versions, digest_of_output, machine, seed_of_step
 from hiddenpop.runs.plan import Plan
@@ -22,6 +25,13 @@ from hiddenpop.serial import to_jsonable
 __all__ = ["RESULTS", "results_of", "write_all"]
 
 RESULTS = "results.json"
+RELEASE, FOR_THE_CHECKER = "release", "for-the-checker"
+INSIDE_MARK, NOT_RELEASED = "STAYS-INSIDE.txt", "NOT-RELEASED.txt"
+STAYS_INSIDE = """This folder is about data that are not public, and stays where they are.
+
+What may leave stands in the folder release, if there is one, and there alone. The folder for-the-checker is for whoever
+judges that release. Everything else holds numbers with all their digits, from which small counts can be worked out.
+"""
 WIDTH, ROW, HEAD, SQUARE = 8.0, 0.45, 1.6, 5.0
 
 SCHEMA_VERSION = 1
@@ -70,6 +80,7 @@ def write_all(plan: Plan, found: Found, folder: Path) -> dict[str, str]:
         names.append(_placed(f"{name}.parquet", folder, frame))
     names += _write_figures(plan, found, folder)
     names += _write_reports(plan, found, folder)
+<<<<<<< HEAD
     return {name: _digest_of_written(folder / name) for name in sorted(names)}
 
 
@@ -80,6 +91,11 @@ def _digest_of_written(path: Path) -> str:
             f"{path} was written and is gone; see what else works in this folder, and run again with --out elsewhere"
         )
     return digest
+=======
+    if plan.protects:
+        names += _write_release(plan, found, folder)
+    return {name: digest_of_output(folder / name) for name in sorted(names)}
+>>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 
 
 def json_of(content: Mapping[str, Any]) -> str:
@@ -199,14 +215,60 @@ def _write_reports(plan: Plan, found: Found, folder: Path) -> list[str]:
         ),
         show_small_counts=plan.show_small_counts,
     )
-    names = [
-        (f"report{'' if language == 'en' else f'.{language}'}.{form}", language)
+    names = _report_names(plan)
+    for name, _, language in names:
+        report.write(folder / name, language=language)
+    return [name for name, _, _ in names]
+
+
+def _report_names(plan: Plan) -> list[tuple[str, str, str]]:
+    """Give the name of every report that is asked for, with its format and language."""
+    return [
+        (f"report{'' if language == 'en' else f'.{language}'}.{form}", form, language)
         for form in plan.formats
         for language in plan.languages
     ]
-    for name, language in names:
-        report.write(folder / name, language=language)
-    return [name for name, _ in names]
+
+
+def _write_release(plan: Plan, found: Found, folder: Path) -> list[str]:
+    """Write beside each other what may leave of the estimates, judged together, and what a checker of it needs."""
+    for name in (RELEASE, FOR_THE_CHECKER):  # of a run that was killed
+        for left in (folder / name, *folder.glob(f".{name}.*.part")):
+            shutil.rmtree(left, ignore_errors=True)
+    write_text(STAYS_INSIDE, folder / INSIDE_MARK)
+    try:
+        judged, shown = release_estimates(plan.table, found.estimates, plan.rules, plan.earlier)
+    except SettingError as error:
+        write_text(f"{error}\n", folder / NOT_RELEASED)
+        return [INSIDE_MARK, NOT_RELEASED]
+    judged.write(folder / RELEASE)
+    judged.write_inside(folder / FOR_THE_CHECKER)
+    table = plan.table
+    about = {"name": table.name, "lists": list(table.lists), "population": plan.population, "public": False}
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "released": True,
+        "title": plan.title,
+        "question": plan.question,
+        "table": about,
+        "choice": {"estimator": plan.chosen, "why": plan.why},
+        "notes": list(plan.notes),
+        **shown,
+    }
+    write_text(json_of(content), folder / RELEASE / "estimates.json")
+    _draw_released(content["estimates"], folder / RELEASE / "estimates.png")
+    for name, form, language in _report_names(plan):
+        if form != "json":  # that is estimates.json
+            write_released_report(content, folder / RELEASE / name, language)
+    places = [path for name in (RELEASE, FOR_THE_CHECKER) for path in (folder / name).iterdir()]
+    return [INSIDE_MARK, *(path.relative_to(folder).as_posix() for path in places)]
+
+
+def _draw_released(shown: Sequence[Mapping[str, Any]], path: Path) -> None:
+    from hiddenpop.plotting import save_figure
+    from hiddenpop.plotting.forest import released_forest
+
+    save_figure(_figure(HEAD + ROW * len(shown), lambda ax: released_forest(shown, ax)), path)
 
 
 def _versions(found: Found) -> dict[str, str]:
