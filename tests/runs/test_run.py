@@ -17,11 +17,8 @@ from tests.runs.conftest import COUNTS, PLAN, PRIVATE
 
 from hiddenpop import datasets, monitor
 from hiddenpop.errors import SettingError, TableError
-<<<<<<< HEAD
 from hiddenpop.keys import secret_key, steps_key
-=======
 from hiddenpop.result import Estimate
->>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 from hiddenpop.runs import read_plan, run
 from hiddenpop.runs.execute import read_manifest, seed_of_step, write_manifest
 from hiddenpop.runs.run import default_folder

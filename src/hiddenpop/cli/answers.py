@@ -1,10 +1,7 @@
 """What the commands answer: on the screen everything, in files and JSON what may leave."""
 
-<<<<<<< HEAD
-=======
 import json
 import os
->>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,14 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
 
-<<<<<<< HEAD
-=======
-PANEL_MODELS = 100
 STAYS_INSIDE = (
     "This file holds everything in full, small counts included. It must not leave where the data are."
 )
 
->>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -139,9 +132,7 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
         _write_draws(found, wish.draws)
     if wish.protects(table):
         if parts is not None and wish.as_json:
-            typer.echo(
-                "hiddenpop: note: numbers by group are on the screen alone: they are not released", err=True
-            )
+            print_note("numbers by group are on the screen alone: they are not released")
         if _leave(table, {found.estimator.label: found}, wish):
             return
     elif wish.plot:
@@ -149,13 +140,8 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
         _say_written("figure", wish.plot)
     if wish.as_json:
         shown = found.to_dict(show_small_counts=wish.show_small_counts)
-<<<<<<< HEAD
-        grouped = {} if parts is None else {"subgroups": _rows(parts, wish.protects(table))}
-        print_json(_with_reading(table, {**shown, **grouped}))
-=======
         grouped = {} if parts is None else {"subgroups": _rows(parts, False)}
-        _print_json(_with_reading(table, {**shown, **grouped}))
->>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
+        print_json(_with_reading(table, {**shown, **grouped}))
         return
     by_group = [] if parts is None else [parts.text()]
     about = _about_the_file(table)
@@ -171,7 +157,7 @@ def _leave(table: CaptureTable, estimates: Mapping[str, Estimate], wish: Wish) -
         save_released(content, wish.plot)
         _say_written("figure", wish.plot)
     if wish.as_json:
-        _print_json(content)
+        print_json(content)
     return wish.as_json
 
 
@@ -214,10 +200,7 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
         _write_inside(_panel_object(comparison, description, True), wish.inside)
     if wish.as_json:
         for label, reason in comparison.left_out.items():
-<<<<<<< HEAD
             print_note(f"{label} is left out: {reason}")
-=======
-            typer.echo(f"hiddenpop: note: {label} is left out: {reason}", err=True)
     if wish.protects(table):
         if _leave(table, dict(zip(comparison.labels, comparison.estimates, strict=True)), wish):
             return
@@ -225,7 +208,6 @@ def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: 
         save_forest(comparison.estimates, comparison.labels, wish.plot, protect=False)
         _say_written("figure", wish.plot)
     if wish.as_json:
->>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
         content = _panel_object(comparison, description, wish.show_small_counts)
         print_json(_with_reading(table, content))
         return

@@ -80,7 +80,8 @@ def write_all(plan: Plan, found: Found, folder: Path) -> dict[str, str]:
         names.append(_placed(f"{name}.parquet", folder, frame))
     names += _write_figures(plan, found, folder)
     names += _write_reports(plan, found, folder)
-<<<<<<< HEAD
+    if plan.protects:
+        names += _write_release(plan, found, folder)
     return {name: _digest_of_written(folder / name) for name in sorted(names)}
 
 
@@ -91,11 +92,6 @@ def _digest_of_written(path: Path) -> str:
             f"{path} was written and is gone; see what else works in this folder, and run again with --out elsewhere"
         )
     return digest
-=======
-    if plan.protects:
-        names += _write_release(plan, found, folder)
-    return {name: digest_of_output(folder / name) for name in sorted(names)}
->>>>>>> ce5926e60f8b3e6d2442f6bb14af8b2de9741098
 
 
 def json_of(content: Mapping[str, Any]) -> str:
