@@ -101,7 +101,8 @@ class FittedModel:
         -------
         pandas.DataFrame
             ``term``, ``odds_ratio``, ``low``, ``high``: of two lists how many times as large the odds of being on one
-            are for those on the other, of more lists how this ratio itself changes. Main effects are left out.
+            are for those on the other, among persons on none of the other lists; of more lists how many times as
+            large that ratio is. Main effects are left out.
         """
         limits = self.confint(level)
         table = self.coefficients

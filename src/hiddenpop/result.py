@@ -108,6 +108,8 @@ class Diagnostic:
     sizes : tuple of float, optional
         Population sizes that the sentence names. The estimate that the remark belongs to writes them, as it writes its
         own: one size is rounded in one way.
+    template : str, optional
+        The sentence before the sizes were written in it; kept by `written`.
 
     Examples
     --------
@@ -120,16 +122,14 @@ class Diagnostic:
     message: str
     value: float | str | None = None
     sizes: tuple[float, ...] = field(default=(), compare=False, repr=False)
-    _template: str = field(default="", init=False, compare=False, repr=False)
+    template: str = field(default="", compare=False, repr=False)
 
     def written(self, write: Callable[[float], str]) -> "Diagnostic":
         """Give the remark with its sizes in the sentence; again, if it has been written before."""
         if not self.sizes:
             return self
-        template = self._template or self.message
-        written = replace(self, message=template.format(*map(write, self.sizes)))
-        object.__setattr__(written, "_template", template)
-        return written
+        template = self.template or self.message
+        return replace(self, message=template.format(*map(write, self.sizes)), template=template)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the remark as plain values for JSON."""

@@ -168,7 +168,7 @@ def test_a_run_is_judged_with_what_has_left_before_and_by_its_own_rules(
     with pytest.raises(SettingError, match=r"\[release\]"):
         read_plan(copied / "wrong.toml")
     (copied / "wrong.toml").write_text(PRIVATE + "[release]\nrules = 3\n")
-    with pytest.raises(SettingError, match=r"no section; write settings below \[release.rules\]"):
+    with pytest.raises(SettingError, match=r"not a section; write settings below \[release.rules\]"):
         read_plan(copied / "wrong.toml")
 
 

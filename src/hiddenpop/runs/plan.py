@@ -313,7 +313,7 @@ def _release(given: Any, folder: Path, faults: list[str]) -> dict[str, Any]:
         if "rules" in section:
             rules = section["rules"]
             if not isinstance(rules, Mapping):
-                raise SettingError(f"rules={rules!r} is no section; write settings below [release.rules]")
+                raise SettingError(f"rules={rules!r} is not a section; write settings below [release.rules]")
             found["rules"] = ReleaseRules.from_dict(dict(rules))
         if "earlier" in section:
             found["earlier"] = tuple(read_knowledge(folder / name) for name in section["earlier"])
