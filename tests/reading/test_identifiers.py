@@ -61,6 +61,10 @@ OPTIONS = (
     "--decimal ,",
     "--split ,",
     "--person {where} --list {who} --split &",
+    "--list {who},{where}",
+    "--visits presence --lists {who},{where}",
+    "--person {where} --count {who}",
+    "--count {who} --censored {where}",
 )
 COMMANDS = (
     "describe {file}",

@@ -207,7 +207,17 @@ def test_one_of_several_columns_of_names_is_said_to_have_another_beside_it(tmp_p
             "--list reg1,reg2",
             "does not seem to name lists: there are 60 different values in 60 cells",
         ),
-        ("reg1,reg2\na,b\nb,\n" * 1 + "a,\n", "--list reg1,reg3", "reg3"),
+        ("reg1,reg2\na,b\nb,\na,\n", "--list reg1,reg3", "reg3"),
+        (
+            "reg1,wie\n" + "".join(f"{'ab'[i % 2]},Jansen{'abcdefghijklmnop'[i % 16]}\n" for i in range(96)),
+            "--list reg1,wie",
+            "does not seem to name lists",
+        ),
+        (
+            "reg1,v1\n" + "".join(f"{'ab'[i % 2]},Jansen{'abcdefghijklmnop'[i % 16]}\n" for i in range(96)),
+            "--list reg1,v1",
+            "does not seem to name lists",
+        ),
     ],
 )
 def test_columns_that_name_no_lists_are_refused(text: str, typed: str, told: str, tmp_path: Path) -> None:

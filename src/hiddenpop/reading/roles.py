@@ -598,7 +598,7 @@ def _no_list(
             f"no list: column {_names(marks)} holds one value or nothing, which may say that somebody is on the list",
             [[{"yes": mark}] for mark in set(marks.values())],
         )
-    if beside := _name_lists_beside(sheet, {*who[: len(persons)], *_held(options.count, options.date)}):
+    if beside := _name_lists_beside(sheet, {*persons, *_held(options.count, options.date)}):
         repeats = [name for name in persons if len(sheet.columns[name].levels) < sheet.rows]
         return OpenQuestionError(
             f"no list: column {_names(beside)} may each name a list that the row is on",
@@ -815,14 +815,14 @@ def _refuse_no_counts(sheet: Sheet, options: Options, count: str) -> None:
         raise OpenQuestionError(
             f"column {count!r} holds no counts but texts",
             ways,
-            "write whole numbers there, or name another with --count",
+            "write whole numbers there",
         )
     if weights:
         raise OpenQuestionError(
             f"column {count!r} holds numbers that are not whole, such as weights or averages; a table counts persons: "
             "give the counts before they were weighted",
             ways,
-            "another column: --count NAME",
+            "no other column of the file can hold them",
         )
 
 

@@ -521,12 +521,25 @@ def _refuse_no_names(columns: Sequence[Column], named: Column) -> None:
             "name such columns with --lists"
         )
     n, filled = len(named.levels), int((named.codes >= 0).sum())
-    strange = [column.name for column in columns if column.holds_identifiers or column.is_person_by_name]
+    strange = [
+        column.name
+        for place, column in enumerate(columns)
+        if column.holds_identifiers
+        or column.is_person_by_name
+        or _is_of_its_own(column, [*columns[:place], *columns[place + 1 :]])
+    ]
     if strange or n > MAX_LISTS or 2 * n > filled:
         raise TableError(
             f"column {', '.join(repr(column.name) for column in columns)} does not seem to name lists: there are "
             f"{number_of(n, 'different value')} in {number_of(filled, 'cell')}; name others with --list"
         )
+
+
+def _is_of_its_own(column: Column, others: Sequence[Column]) -> bool:
+    """Tell a column of many texts that are hardly met in the columns beside it, as persons are."""
+    beside = {level.casefold() for other in others for level in other.levels}
+    met = sum(level.casefold() in beside for level in column.levels)
+    return len(column.levels) > FEW and 2 * met < len(column.levels)
 
 
 def _from_several_lists_a_cell(sheet: Sheet, options: Options) -> Sheet | None:
