@@ -79,7 +79,7 @@ SIGNATURES = {
         "(*, delta='2^-K', prior='reciprocal', log_prior=None, link_weight=1.0, graph_prior=None, n_missing=None, "
         "max_missing=None, n_draws=4000, level=0.95)"
     ),
-    "Diagnostic": "(name, level, message, value=None)",
+    "Diagnostic": "(name, level, message, value=None, sizes=(), template='')",
     "Estimate": (
         "(*, n_hat, n_observed, interval, status, estimator, table, reason='', n_failed=0, diagnostics=(), draws=None, "
         "draws_are='', stratum_draws=None, by_stratum=<factory>, provenance=<factory>, details=<factory>, protected=())"
@@ -179,15 +179,19 @@ MEMBERS = {
     },
     "Estimate": {
         "by_stratum",
+        "convergence",
         "details",
         "diagnostics",
         "draws",
         "draws_are",
         "estimator",
+        "fitted_model",
         "from_dict",
         "in_words",
         "hidden_share",
+        "idata",
         "interval",
+        "model",
         "n_failed",
         "n_hat",
         "n_hidden",
@@ -199,7 +203,10 @@ MEMBERS = {
         "provenance",
         "reason",
         "require_ok",
+        "resamples",
+        "selection",
         "spread",
+        "standard_error",
         "status",
         "stratum_draws",
         "summary",

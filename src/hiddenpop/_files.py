@@ -95,7 +95,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> parse_toml("[a]\\nb = 1")
+    >>> parse_toml("[a]\nb = 1")
     {'a': {'b': 1}}
     """
     plain = _TOML_TEXTS.sub('""', text)

@@ -1,11 +1,13 @@
-"""Packages that come with an extra: imported where they are used, and named when they are not there."""
+"""Packages imported where they are used: those of an extra, named when they are not there, and ArviZ, in silence."""
 
+import warnings
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from hiddenpop.errors import MissingExtraError
 
-__all__ = ["EXTRA_OF", "need"]
+__all__ = ["EXTRA_OF", "REFACTOR_NOTICE", "load_arviz", "need"]
 
 EXTRA_OF = {
     "jinja2": "report",
@@ -53,3 +55,24 @@ def need(package: str, purpose: str) -> ModuleType:
         raise MissingExtraError(
             f"{purpose} needs {package}, which is not installed; run: pip install 'hiddenpop[{extra}]'"
         ) from error
+
+
+REFACTOR_NOTICE = r"\s*ArviZ is undergoing a major refactor"
+
+
+def load_arviz() -> Any:
+    """Import ArviZ, which is slow to load and announces its next version once a day.
+
+    Returns
+    -------
+    module
+
+    Examples
+    --------
+    >>> load_arviz().__name__
+    'arviz'
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=REFACTOR_NOTICE, category=FutureWarning)
+        import arviz
+    return arviz

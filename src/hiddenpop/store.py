@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hiddenpop._files import whole
 from hiddenpop.errors import SettingError
+from hiddenpop.extras import load_arviz
 
 if TYPE_CHECKING:
     import numpy as np
@@ -398,10 +399,9 @@ class _Reader:
         return kinds[tree["kind"]].fromisoformat(tree["day"])
 
     def _draws(self, tree: Any) -> Any:
-        from arviz import InferenceData
-
+        arviz = load_arviz()
         groups = {name: self.unpack(dataset) for name, dataset in tree["draws"].items()}
-        return InferenceData(attrs=self.unpack(tree["attrs"]), **groups)
+        return arviz.InferenceData(attrs=self.unpack(tree["attrs"]), **groups)
 
     def _dataset(self, tree: Any) -> Any:
         import xarray

@@ -36,7 +36,7 @@ def test_the_command_prints_a_verdict_a_check(run: Callable) -> None:
     assert "Held to: more than 100" in answer.out
     for verdict in (
         "holds       cell_influence: N runs",
-        "holds       trajectory: ",
+        "no verdict  trajectory: ",
         f"no verdict  {PriorSensitivity.name}: ",
     ):
         assert verdict in answer.out
@@ -53,7 +53,7 @@ def test_it_leaves_page_results_and_table(run: Callable, tmp_path: Path) -> None
     assert (out / "page.png").read_bytes().startswith(b"\x89PNG")
     table = pd.read_csv(out / "table.csv")
     assert table["check"].tolist() == ["cell_influence", "trajectory", PriorSensitivity.name]
-    assert table["verdict"].tolist() == ["holds", "holds", "no verdict"]
+    assert table["verdict"].tolist() == ["holds", "no verdict", "no verdict"]
     results = json.loads((out / "results.json").read_text())
     assert results["claim"] == "more than 100"
     assert [result["n_points"] for result in results["results"]] == table["points"].tolist()

@@ -76,7 +76,7 @@ class Place:
         self.folder, self.cache = folder, folder / "cache"
         for name, text in TINY.items():
             self.write(name, text)
-        for name in ("_screen.py", "kernels/compiled.py"):
+        for name in ("_screen.py", "_text.py", "kernels/compiled.py"):
             self.write(name, (SOURCE / name).read_text().replace(PACKAGE, NAME))
 
     def write(self, name: str, text: str) -> None:

@@ -1,6 +1,5 @@
 """Draws as ArviZ holds them, and ArviZ and PyMC themselves without a notice."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
 from hiddenpop._typing import Floats
+from hiddenpop.extras import load_arviz
 from hiddenpop.kernels.resampling.counts import draw_poisson
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "shares_of_seen",
 ]
 
-REFACTOR_NOTICE = r"\s*ArviZ is undergoing a major refactor"
 
 Draws = Mapping[str, npt.NDArray[Any]]
 
@@ -30,24 +29,6 @@ CELL_SHARES = "cell_shares"
 
 MOST_VALUES = 5_000_000
 """Cells times draws, 40 MB an array: more than that is not kept with an estimate."""
-
-
-def load_arviz() -> Any:
-    """Import ArviZ, which is slow to load and announces its next version once a day.
-
-    Returns
-    -------
-    module
-
-    Examples
-    --------
-    >>> load_arviz().__name__
-    'arviz'
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=REFACTOR_NOTICE, category=FutureWarning)
-        import arviz
-    return arviz
 
 
 def load_pymc() -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from hiddenpop._typing import Arrays, Floats
-from hiddenpop.bayes.inference_data import REFACTOR_NOTICE
+from hiddenpop.extras import REFACTOR_NOTICE
 from hiddenpop.parallel import threads
 
 __all__ = ["BACKENDS", "SAMPLER_PACKAGES", "Backend", "Chains", "quietly", "sample"]

@@ -246,7 +246,7 @@ def _fault(name: str, value: Any) -> str:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind or (name == "name" and not value.strip()):
-        return f"{name}={value!r} is no {'text' if kind is str else kind.__name__}"
+        return f"{name}={value!r} is not {'text' if kind is str else f'of type {kind.__name__}'}"
     if name in _LEAST and not value >= _LEAST[name]:
         return f"{name}={value!r} is below {_LEAST[name]}"
     return ""

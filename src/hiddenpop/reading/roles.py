@@ -795,12 +795,16 @@ def _count_column(sheet: Sheet, options: Options) -> tuple[str | None, tuple[str
     return None, tuple(f"{name} is the same in every row and is not taken for counts" for name in numbers)
 
 
+_BESIDE_A_NUMBER = re.compile(r"[^\d\s.,'<>=\u2264\u2265+-]")
+"""What does not belong to a number, its signs between thousands and the marks of a bound."""
+
+
 def _holds_numbers_in_words(column: Column) -> bool:
-    """Tell texts such as "61 persons"."""
+    """Tell texts such as "61 persons" and "40 (20%)"; a number that is too long to be read is none of them."""
     read = read_counts_of(column.levels)
-    digits = [any(map(str.isdigit, level)) for level in column.levels]
+    digits = [any(map(str.isdigit, level)) and _BESIDE_A_NUMBER.search(level) for level in column.levels]
     wrong = any(digit and number is None for digit, number in zip(digits, read.numbers, strict=True))
-    return wrong and not read.unclear and sum(digits) > _HALF * len(digits)
+    return wrong and not read.unclear and sum(map(bool, digits)) > _HALF * len(digits)
 
 
 def _refuse_no_counts(sheet: Sheet, options: Options, count: str) -> None:
