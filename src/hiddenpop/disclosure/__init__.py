@@ -80,9 +80,10 @@ A table of counts by region, whose column of means nobody has named:
 ...     settings={"n": 5}, persons={"few": Persons(value=4, of={"region": "south", "police": 1, "shelter": 1})},
 ... )
 
-All of it is judged together:
+All of it is judged together, with more tables worked out than by default before an answer is withheld:
 
->>> found = release([estimate, by_region, remark], resolve=resolve)
+>>> rules = ReleaseRules(evaluations=4_000)
+>>> found = release([estimate, by_region, remark], rules, resolve=resolve)
 >>> found.view(remark).text
 '<10 persons of the south are on both lists; 5 models were tried'
 >>> view = found.view(by_region).frame
