@@ -26,7 +26,7 @@ from hiddenpop.table import CaptureTable
 if TYPE_CHECKING:
     from hiddenpop.monitor import Subgroups
 
-__all__ = ["Wish", "answer_description", "answer_one", "answer_several"]
+__all__ = ["OutputOptions", "answer_description", "answer_one", "answer_several"]
 
 STAYS_INSIDE = (
     "This file holds everything in full, small counts included. It must not leave where the data are."
@@ -34,7 +34,7 @@ STAYS_INSIDE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OutputOptions:
     """How an answer is wanted, checked before the work begins.
 
     Parameters
@@ -77,15 +77,15 @@ class Wish:
         return not (table.public or self.show_small_counts)
 
 
-def answer_description(table: CaptureTable, wish: Wish) -> None:
+def answer_description(table: CaptureTable, output: OutputOptions) -> None:
     """Print what a table holds and can carry."""
-    with parallel(progress=True), _said_before_a_refusal(table, wish):
+    with parallel(progress=True), _said_before_a_refusal(table, output):
         description = describe(table)
-    if wish.plot:
-        save_overlap(table, wish.plot, protect=wish.protects(table))
-        _say_written("figure", wish.plot)
-    if wish.as_json:
-        print_json(_with_reading(table, description.to_dict(show_small_counts=wish.show_small_counts)))
+    if output.plot:
+        save_overlap(table, output.plot, protect=output.protects(table))
+        _say_written("figure", output.plot)
+    if output.as_json:
+        print_json(_with_reading(table, description.to_dict(show_small_counts=output.show_small_counts)))
     else:
         print_text("\n\n".join([*_about_the_file(table), description.text()]))
 
@@ -98,12 +98,12 @@ def _about_the_file(table: CaptureTable) -> list[str]:
 
 
 @contextmanager
-def _said_before_a_refusal(table: CaptureTable, wish: Wish) -> Iterator[None]:
+def _said_before_a_refusal(table: CaptureTable, output: OutputOptions) -> Iterator[None]:
     """Say how the file was understood before what was understood is refused."""
     try:
         yield
     except CapabilityError:
-        for line in () if wish.as_json else _about_the_file(table):
+        for line in () if output.as_json else _about_the_file(table):
             print_text(f"{line}\n")
         sys.stdout.flush()
         raise
@@ -113,31 +113,31 @@ def _with_reading(table: CaptureTable, content: dict[str, Any]) -> dict[str, Any
     return content if table.reading is None else {**content, "reading": table.reading.to_dict()}
 
 
-def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
+def answer_one(table: CaptureTable, method: Estimator, output: OutputOptions) -> None:
     """Print the estimate of one method."""
-    if wish.draws and wish.protects(table):
+    if output.draws and output.protects(table):
         raise SettingError(
             "--draws: the table is not public, and draws tell of every count behind them; leave --draws out, or write "
             "them for inside alone with --show-small-counts"
         )
-    with parallel(progress=True), _said_before_a_refusal(table, wish):
-        found = method.fit(table, rng=wish.seed)
-    parts = _by_strata(found, wish.by) if wish.by else None
-    if wish.inside:
+    with parallel(progress=True), _said_before_a_refusal(table, output):
+        found = method.fit(table, rng=output.seed)
+    parts = _by_strata(found, output.by) if output.by else None
+    if output.inside:
         grouped = {} if parts is None else {"subgroups": _rows(parts, False)}
-        _write_inside({**found.to_dict(show_small_counts=True), **grouped}, wish.inside)
-    if wish.draws:
-        _write_draws(found, wish.draws)
-    if wish.protects(table):
-        if parts is not None and wish.as_json:
+        _write_inside({**found.to_dict(show_small_counts=True), **grouped}, output.inside)
+    if output.draws:
+        _write_draws(found, output.draws)
+    if output.protects(table):
+        if parts is not None and output.as_json:
             print_note("numbers by group are on the screen alone: they are not released")
-        if _leave(table, {found.estimator.label: found}, wish):
+        if _leave(table, {found.estimator.label: found}, output):
             return
-    elif wish.plot:
-        save_forest([found], None, wish.plot, protect=False)
-        _say_written("figure", wish.plot)
-    if wish.as_json:
-        shown = found.to_dict(show_small_counts=wish.show_small_counts)
+    elif output.plot:
+        save_forest([found], None, output.plot, protect=False)
+        _say_written("figure", output.plot)
+    if output.as_json:
+        shown = found.to_dict(show_small_counts=output.show_small_counts)
         grouped = {} if parts is None else {"subgroups": _rows(parts, False)}
         print_json(_with_reading(table, {**shown, **grouped}))
         return
@@ -146,17 +146,17 @@ def answer_one(table: CaptureTable, method: Estimator, wish: Wish) -> None:
     print_text("\n\n".join([*about, estimate_text(found), *by_group, wrapped(closing_sentence(table), "")]))
 
 
-def _leave(table: CaptureTable, estimates: Mapping[str, Estimate], wish: Wish) -> bool:
+def _leave(table: CaptureTable, estimates: Mapping[str, Estimate], output: OutputOptions) -> bool:
     """Write what may leave of a table that is not public, figure and JSON of one release; tell whether that was all."""
-    if not (wish.plot or wish.as_json):
+    if not (output.plot or output.as_json):
         return False
     content = _released(table, estimates)
-    if wish.plot:
-        save_released(content, wish.plot)
-        _say_written("figure", wish.plot)
-    if wish.as_json:
+    if output.plot:
+        save_released(content, output.plot)
+        _say_written("figure", output.plot)
+    if output.as_json:
         print_json(content)
-    return wish.as_json
+    return output.as_json
 
 
 def _write_inside(content: dict[str, Any], path: Path) -> None:
@@ -177,24 +177,24 @@ def _rows(parts: "Subgroups", protect: bool) -> Any:
     return to_jsonable(parts.protected_frame() if protect else parts.frame)
 
 
-def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], wish: Wish) -> None:
+def answer_several(table: CaptureTable, methods: Mapping[str, Estimator], output: OutputOptions) -> None:
     """Print the estimates of several methods side by side."""
-    with parallel(progress=True), _said_before_a_refusal(table, wish):
+    with parallel(progress=True), _said_before_a_refusal(table, output):
         description = describe(table)
-        comparison = fit_panel(table, methods, rng=wish.seed)
-    if wish.inside:
-        _write_inside(_panel_object(comparison, description, True), wish.inside)
-    if wish.as_json:
+        comparison = fit_panel(table, methods, rng=output.seed)
+    if output.inside:
+        _write_inside(_panel_object(comparison, description, True), output.inside)
+    if output.as_json:
         for label, reason in comparison.left_out.items():
             print_note(f"{label} is left out: {reason}")
-    if wish.protects(table):
-        if _leave(table, dict(zip(comparison.labels, comparison.estimates, strict=True)), wish):
+    if output.protects(table):
+        if _leave(table, dict(zip(comparison.labels, comparison.estimates, strict=True)), output):
             return
-    elif wish.plot:
-        save_forest(comparison.estimates, comparison.labels, wish.plot, protect=False)
-        _say_written("figure", wish.plot)
-    if wish.as_json:
-        content = _panel_object(comparison, description, wish.show_small_counts)
+    elif output.plot:
+        save_forest(comparison.estimates, comparison.labels, output.plot, protect=False)
+        _say_written("figure", output.plot)
+    if output.as_json:
+        content = _panel_object(comparison, description, output.show_small_counts)
         print_json(_with_reading(table, content))
         return
     head = f"{table.name}: {table.n_observed:,} observed on {table.n_lists} lists ({', '.join(table.lists)})"

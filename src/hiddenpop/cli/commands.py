@@ -92,11 +92,11 @@ def describe(
 
     Sizes and overlaps of the lists, how many models have a finite answer, how far the good ones disagree, a verdict.
     """
-    from hiddenpop.cli.answers import Wish, answer_description
+    from hiddenpop.cli.answers import OutputOptions, answer_description
     from hiddenpop.cli.inputs import read_table
 
-    wish = Wish(as_json, plot, show_small_counts)
-    answer_description(read_table(table, columns), wish)
+    output = OutputOptions(as_json, plot, show_small_counts)
+    answer_description(read_table(table, columns), output)
 
 
 @app.command()
@@ -132,18 +132,20 @@ def estimate(
 
     By one method with --estimator, otherwise by the usual ones side by side.
     """
-    from hiddenpop.cli.answers import Wish, answer_one, answer_several
+    from hiddenpop.cli.answers import OutputOptions, answer_one, answer_several
     from hiddenpop.cli.inputs import make_method, make_panel, read_settings, read_table, split_names
 
-    wish = Wish(as_json, plot, show_small_counts, seed, draws, tuple(split_names(by or "")), inside)
+    output = OutputOptions(
+        as_json, plot, show_small_counts, seed, draws, tuple(split_names(by or "")), inside
+    )
     chosen = read_settings(settings or [])
     method = None if estimator is None else make_method(estimator, chosen, level, trust=trust)
     counted = read_table(table, columns)
     if method is None:
         panel = make_panel(counted, level, {"--set": chosen, "--draws": draws, "--by": by})
-        answer_several(counted, panel, wish)
+        answer_several(counted, panel, output)
     else:
-        answer_one(counted, method, wish)
+        answer_one(counted, method, output)
 
 
 @app.command()
@@ -162,12 +164,12 @@ def compare(
     trust: Trust = False,
 ) -> None:
     """Put estimates of several methods together."""
-    from hiddenpop.cli.answers import Wish, answer_several
+    from hiddenpop.cli.answers import OutputOptions, answer_several
     from hiddenpop.cli.inputs import make_methods, read_table
 
-    wish = Wish(as_json, plot, show_small_counts, seed, inside=inside)
+    output = OutputOptions(as_json, plot, show_small_counts, seed, inside=inside)
     methods = make_methods(names, level, trust=trust)
-    answer_several(read_table(table, columns), methods, wish)
+    answer_several(read_table(table, columns), methods, output)
 
 
 @app.command()
