@@ -16,6 +16,7 @@ from hiddenpop.report.answers import checks_section, chosen_section, estimates_s
 from hiddenpop.report.catalogue import words_in
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import Aside, Para, Section, plain
+from hiddenpop.report.opening import in_short
 
 SECTIONS = [
     "question",
@@ -270,3 +271,61 @@ def test_a_choice_inside_strata_inside_resamples_is_a_choice() -> None:
     content = report_of(table, {"by group": method.fit(table, rng=1)}).html()
     assert "selection redone" in content
     assert "given beforehand" not in content
+
+
+# --- the first page in short ---
+
+
+def short(report: Report, language: str = "en") -> dict[str, str]:
+    table = in_short(Context(report, words_in(language)))
+    return {plain(name): plain(found) for name, found in table.rows}
+
+
+def test_the_first_page_says_what_a_reviewer_asks_first() -> None:
+    found, answer = short(public()), public().answer
+    model, description = answer.fitted_model, hp.describe(public().table)
+    assert model is not None
+    number, limits = answer.in_words()
+    assert found["The answer"] == f"{number} persons, limits {limits.partition(' at')[0]} at level 95%"
+    assert "if this model is true" in found["What the interval takes as known"]
+    assert found["What these counts can carry"] == (
+        f"Grade {description.grade} of 5: the counts barely carry an estimate. {description.sentence}"
+    )
+    assert found["The model"] == "[12,3], that is b*c + d"
+    assert found["The model in words"] == "b and c depend on each other"
+    assert found["Parameters, residual degrees of freedom"] == "5 parameters, 2 degrees of freedom"
+    assert found["Goodness of fit"].startswith(
+        f"deviance {model.criteria['deviance']:.1f} on 2 degrees of freedom"
+    )
+    assert found["Criteria"] == f"AIC {model.criteria['aic']:.1f}, BIC {model.criteria['bic']:.1f}"
+    assert hp.datasets.info("korea").citation in found["Source of the counts"]
+
+
+def test_the_first_page_in_dutch_has_dutch_words_and_numbers() -> None:
+    found = short(public(), "nl")
+    number, limits = (text.replace(",", ".") for text in public().answer.in_words())
+    dutch = limits.partition(" at")[0].replace(" to ", " tot ")
+    assert found["Het antwoord"] == f"{number} personen, grenzen {dutch} bij niveau 95%"
+    assert found["Het model in woorden"] == "b en c hangen van elkaar af"
+    assert "dragen een schatting ternauwernood" in found["Wat deze aantallen kunnen dragen"]
+
+
+def test_of_private_counts_the_first_page_tells_no_fit_and_nothing_behind_the_verdict() -> None:
+    found = short(CASES["private"]())
+    assert not {"Goodness of fit", "Criteria", "Source of the counts"} & set(found)
+    assert found["What these counts can carry"].endswith(" an estimate.")
+    assert "coverage" not in found["What these counts can carry"]
+    assert {"The answer", "The model", "The model in words"} <= set(found)
+
+
+def test_counts_that_cannot_be_described_are_said_to_be_so() -> None:
+    table = hp.datasets.load("scottish_pwid")
+    report = replace(public(), table=table)
+    assert short(report)["What these counts can carry"].startswith(("Not judged: ", "Grade "))
+    assert "Source of the counts" in short(report)
+
+
+def test_an_answer_without_a_number_is_said_to_have_none() -> None:
+    found = short(without_number())
+    assert found["The answer"].startswith("No number: ")
+    assert "persons" not in found["The answer"]

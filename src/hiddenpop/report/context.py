@@ -1,11 +1,14 @@
 """What every section of a report is made from."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hiddenpop.description import TableDescription, describe
 from hiddenpop.disclosure import is_small
+from hiddenpop.errors import CapabilityError, HiddenpopWarning
 from hiddenpop.report.catalogue import Words
 from hiddenpop.report.document import Aside, Para, Run, Runs, software
 from hiddenpop.report.withholding import rounded, told_of
@@ -36,6 +39,17 @@ class Context:
         if name not in self.report.drawn:
             self.report.drawn[name] = draw()
         return self.report.drawn[name]
+
+    def description(self) -> TableDescription | str:
+        """Describe the table, the first time that some format or language asks; or say why it cannot be described."""
+        if not self.report.described:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", HiddenpopWarning)  # the estimates say the same
+                try:
+                    self.report.described.append(describe(self.report.table))
+                except CapabilityError as error:
+                    self.report.described.append(str(error))
+        return self.report.described[0]
 
     def say(self, key: str, **values: object) -> str:
         """Write a phrase as plain text."""

@@ -1,19 +1,30 @@
 """The question, the registers and how they overlap."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
+from hiddenpop.datasets import info
 from hiddenpop.disclosure import protect_counts
-from hiddenpop.histories import decode
+from hiddenpop.errors import HiddenpopError, UnknownNameError
+from hiddenpop.estimators.base import interval_kind
+from hiddenpop.fitted_model import FittedModel
+from hiddenpop.histories import bit_positions, decode
+from hiddenpop.model import HierarchicalModel
 from hiddenpop.report.context import Context
 from hiddenpop.report.document import (
     Block,
     Figure,
     Items,
     Para,
+    Run,
     Runs,
     Section,
     Subhead,
     Table,
+    code,
+    software,
     user,
 )
 from hiddenpop.report.figures import DRAWN_LISTS, overlap_figure, short
@@ -23,6 +34,16 @@ from hiddenpop.table import CaptureTable
 __all__ = ["overlap_section", "question_section", "registers_section"]
 
 MOST_IN_MATRIX = 12
+MOST_TERMS = 8
+GRADES = (
+    "in_short.grade1",
+    "in_short.grade2",
+    "in_short.grade3",
+    "in_short.grade4",
+    "in_short.grade5",
+)
+"""What counts can carry, from the best grade to the worst, by the keys of the catalogue."""
+WITHOUT_INTERVAL = ("not_identified", "not_converged")
 MOST_LEVELS = 20
 MOST_TOLD = 10
 """Capture histories that the words beside the figure count."""
@@ -36,12 +57,128 @@ def question_section(context: Context) -> Section:
         Subhead(context.runs("question.population")),
         Para((user(report.population),)),
     ]
+    blocks.append(in_short(context))
     if context.words.language != "en":
         blocks.append(Para(context.runs("page.english"), role="small"))
     remarks = [Para((user(text),)) for text in report.notes if text.strip()]
     if remarks:
         blocks += [Subhead(context.runs("question.remarks")), *remarks]
     return Section("question", context.say("heading.question"), tuple(blocks))
+
+
+def in_short(context: Context) -> Table:
+    """Give on the first page what a reviewer asks first: the answer, what it rests on, the model and its fit."""
+    answer = context.report.answer
+    rows: list[tuple[str, Runs]] = [("answer", _answer(context))]
+    if answer.status not in WITHOUT_INTERVAL:
+        rows.append(
+            ("takes", context.runs(f"holds.{interval_kind(answer)}", labels=user(context.report.chosen)))
+        )
+    rows += [("verdict", _verdict(context)), *_model(context)]
+    if cited := _source(context.report.table):
+        rows.append(("source", (user(cited),)))
+    return Table(
+        caption=context.runs("in_short.title"),
+        head=(context.runs("in_short.head"), context.runs("in_short.value")),
+        rows=tuple((context.runs(f"in_short.{name}"), found) for name, found in rows),
+        numeric=frozenset(),
+    )
+
+
+def _answer(context: Context) -> Runs:
+    answer = context.report.answer
+    if context.is_withheld(answer):
+        return context.runs("chosen.withheld")
+    if not math.isfinite(answer.n_hat):
+        return context.runs("in_short.no_answer", status=context.say(f"status.{answer.status}"))
+    number, limits = context.estimate_text(answer)
+    level = context.words.level(answer.interval.level)
+    return context.runs("in_short.answer_text", number=number, limits=limits, level=level)
+
+
+def _verdict(context: Context) -> Runs:
+    found = context.description()
+    if isinstance(found, str):
+        return context.runs("in_short.not_judged", reason=software(found))
+    said = {"grade": str(found.grade), "verdict": context.say(GRADES[found.grade - 1])}
+    if context.hide:  # the figures behind it tell of the counts
+        return context.runs("in_short.verdict_text", **said)
+    return (*context.runs("in_short.verdict_text", **said), Run(" "), software(found.sentence))
+
+
+def _model(context: Context) -> list[tuple[str, Runs]]:
+    """Write the model of the chosen answer, where it has one; figures of its fit only where counts are public."""
+    answer = context.report.answer
+    model = answer.fitted_model
+    if model is None or not model.model or context.is_withheld(answer):
+        return []
+    names = {"notation": code(model.model), "formula": user(model.formula)}
+    rows = [
+        ("model", context.runs("in_short.model_text" if model.formula else "in_short.model_alone", **names))
+    ]
+    if words := _in_words(context, model.model, answer.table.lists):
+        rows.append(("words", words))
+    if "df" in model.criteria:
+        parameters, df = context.words.count(model.n_parameters), context.words.count(model.criteria["df"])
+        rows.append(("parameters", context.runs("in_short.parameters_text", parameters=parameters, df=df)))
+    return rows if context.hide else [*rows, *_fit(context, model)]
+
+
+def _in_words(context: Context, notation: str, lists: Sequence[str]) -> Runs:
+    """Say which registers depend on each other; nothing for a model that is not of lists alone."""
+    try:
+        model = HierarchicalModel.parse(notation, lists=lists)
+    except HiddenpopError:
+        return ()
+    joint = [[lists[i] for i in bit_positions(term)] for term in model.generators if term.bit_count() > 1]
+    if not joint:
+        return context.runs("in_short.independent")
+    said: list[Run] = []
+    for names in joint[:MOST_TERMS]:
+        key = "in_short.pair" if len(names) == 2 else "in_short.several"
+        said += [*([Run("; ")] if said else []), *context.runs(key, lists=user(context.words.series(names)))]
+    return (*said, Run("; ...")) if len(joint) > MOST_TERMS else tuple(said)
+
+
+def _fit(context: Context, model: FittedModel) -> list[tuple[str, Runs]]:
+    def written(x: float, digits: int = 1) -> str:
+        return context.words.number(f"{x:,.{digits}f}")
+
+    rows: list[tuple[str, Runs]] = []
+    goodness = model.goodness_of_fit
+    if "deviance" in goodness and "df" in goodness:
+        figures: dict[str, object] = {
+            "deviance": written(goodness["deviance"]),
+            "df": context.words.count(goodness["df"]),
+        }
+        p = goodness.get("p_deviance")
+        if isinstance(p, float) and math.isfinite(p):
+            small = context.words.number("0.001")
+            figures |= {
+                "p": written(p, 3) if p >= 0.001 else f"< {small}",
+                "method": software(goodness["p_method"]),
+            }
+        rows.append(
+            (
+                "fit",
+                context.runs("in_short.fit_text" if "p" in figures else "in_short.fit_without_p", **figures),
+            )
+        )
+    if {"aic", "bic"} <= set(model.criteria):
+        found = {name: written(model.criteria[name]) for name in ("aic", "bic")}
+        rows.append(("criteria", context.runs("in_short.criteria_text", **found)))
+    return rows
+
+
+def _source(table: CaptureTable) -> str:
+    """Cite the published table that this one is, whatever was left out of it."""
+    try:
+        known = info(table.name) if table.public else None
+    except UnknownNameError:
+        return ""
+    if known is None or not set(table.lists) <= set(known.list_names):
+        return ""
+    return f"{known.citation} doi:{known.doi}" if known.doi else known.citation
 
 
 def registers_section(context: Context) -> Section:

@@ -13,6 +13,7 @@ import pandas as pd
 from hiddenpop._cells import unknown_name
 from hiddenpop._files import write_bytes
 from hiddenpop._front_door import front_doors
+from hiddenpop.description import TableDescription
 from hiddenpop.errors import SettingError
 from hiddenpop.monitor import Ranks, Rates, Subgroups, Trend, TrendByList, UNIndicator
 from hiddenpop.report.catalogue import words_in
@@ -142,6 +143,7 @@ class Report:
     redo: Redo | None = None
     show_small_counts: bool = False
     drawn: dict[str, tuple[bytes, str]] = field(default_factory=dict, init=False, repr=False)
+    described: list[TableDescription | str] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("title", "question", "population", "why"):
