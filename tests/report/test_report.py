@@ -288,8 +288,9 @@ def test_the_first_page_says_what_a_reviewer_asks_first() -> None:
     number, limits = answer.in_words()
     assert found["The answer"] == f"{number} persons, limits {limits.partition(' at')[0]} at level 95%"
     assert "if this model is true" in found["What the interval takes as known"]
+    grounds = description.sentence.split("of 5): ")[1].replace("dark", "Dark", 1)
     assert found["What these counts can carry"] == (
-        f"Grade {description.grade} of 5: the counts barely carry an estimate. {description.sentence}"
+        f"Grade {description.grade} of 5: the counts barely carry an estimate. {grounds}"
     )
     assert found["The model"] == "[12,3], that is b*c + d"
     assert found["The model in words"] == "b and c depend on each other"

@@ -35,6 +35,9 @@ __all__ = ["overlap_section", "question_section", "registers_section"]
 
 MOST_IN_MATRIX = 12
 MOST_TERMS = 8
+GRADE_ENDS = "of 5)"
+"""Where the grade ends in the sentence of a description."""
+
 GRADES = (
     "in_short.grade1",
     "in_short.grade2",
@@ -103,7 +106,14 @@ def _verdict(context: Context) -> Runs:
     said = {"grade": str(found.grade), "verdict": context.say(GRADES[found.grade - 1])}
     if context.hide:  # the figures behind it tell of the counts
         return context.runs("in_short.verdict_text", **said)
-    return (*context.runs("in_short.verdict_text", **said), Run(" "), software(found.sentence))
+    grounds = found.sentence.rpartition(GRADE_ENDS)[2].lstrip(
+        ":; "
+    )  # the grade stands there in the reader's language
+    return (
+        *context.runs("in_short.verdict_text", **said),
+        Run(" "),
+        software(grounds[:1].upper() + grounds[1:]),
+    )
 
 
 def _model(context: Context) -> list[tuple[str, Runs]]:
