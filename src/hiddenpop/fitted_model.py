@@ -208,6 +208,8 @@ def fitted_model_of(details: Mapping[str, Any], lists: Sequence[str], level: flo
     if cells is None:
         return None
     told, coefficients = pd.DataFrame(cells), pd.DataFrame(details.get("coefficients", NO_COEFFICIENTS))
+    if not {"count", "fitted", "residual", "on_face"} <= set(told.columns):
+        return None
     named = [name for name in lists if name in told.columns]
     return FittedModel(
         model=str(details.get("model", "")),
