@@ -364,6 +364,6 @@ def test_the_estimator_that_a_refusal_of_bounds_names_takes_them(
     assert "is not judged: it has counts that are only upper bounds." in " ".join(
         capsys.readouterr().out.split()
     )
-    assert main([*words, "--json"]) == 0
+    assert main([*words, "--json", "--show-small-counts"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["n_hat"] >= found["n_observed"]
