@@ -29,7 +29,7 @@ NEVER = {".pyc", ".nbi", ".nbc", ".part"}
 MUST = {"py.typed", "datasets/catalogue.toml", "datasets/uk.csv", "synthetic/world/settings.toml"}
 """Data without which the package does not work; that the wheel has all files of the source is checked besides."""
 
-NOT_DISTRIBUTED = (".ci/", ".github/", ".gitignore")
+NOT_DISTRIBUTED = (".ci/", ".github/", ".gitignore", ".pre-commit-config.yaml")
 SMOKE_TIMEOUT = 300
 AT_ONCE = 2
 BAD_INPUT = 2
