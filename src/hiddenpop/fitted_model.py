@@ -228,8 +228,13 @@ def _criteria(details: Mapping[str, Any], counts: Floats) -> dict[str, float]:
     """Collect the criteria that an estimator tells; of one of a user's own these may be few, or none."""
     if "deviance" not in details:
         return {}
+    from hiddenpop.kernels.poisson.model_fit import (
+        saturated_constant,
+    )  # loads scipy, which help has no need of
+
     deviance, goodness = float(details["deviance"]), details.get("goodness_of_fit", {})
-    found = {"log_likelihood": -0.5 * (deviance + _saturated(counts)), "deviance": deviance}
+    saturated = saturated_constant(np.append(0.0, counts))  # the first is the cell that nobody can be seen in
+    found = {"log_likelihood": -0.5 * (deviance + saturated), "deviance": deviance}
     if "df" in goodness:
         found["df"] = float(goodness["df"])
     told = details.get("criteria", {})
@@ -238,14 +243,6 @@ def _criteria(details: Mapping[str, Any], counts: Floats) -> dict[str, float]:
 
 def _number(told: float | None) -> float:
     return math.inf if told is None else float(told)  # AICc of few persons; JSON has no infinity
-
-
-def _saturated(counts: Floats) -> float:
-    """Minus twice the Poisson log-likelihood of a model that meets every count."""
-    from scipy.special import gammaln
-
-    held = counts[counts > 0.0]
-    return -2.0 * float(np.sum(held * np.log(held) - held - gammaln(held + 1.0)))
 
 
 def _coefficients(told: pd.DataFrame, level: float) -> pd.DataFrame:
